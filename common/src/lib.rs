@@ -1,0 +1,12 @@
+//! What the registry and its peers agree on: names, ids, limits, the wire, the messages and the keys.
+//! Both programs call it; it opens no socket and no file, and knows nothing of either program.
+
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod names;
+pub mod secret;
+pub mod secure;
+pub mod thread;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,102 @@
+//! Every limit that both programs share, with its unit in its name, its reason beside it, and an assertion that ties
+//! it to the limits it depends on. Limits of one program alone stand in that program.
+
+use std::time::Duration;
+
+/// A Noise message cannot be longer (Noise specification, section 3).
+pub const FRAME_BYTES_MAX: usize = 65_535;
+
+/// A handshake message carries at most two signed statements.
+pub const HANDSHAKE_BYTES_MAX: usize = 1024;
+
+/// Poly1305's tag on every sealed frame.
+pub const SEAL_BYTES: usize = 16;
+
+/// Sizes a plaintext is padded to, so that a frame's length says little about the text in it.
+pub const PADDED_BYTES: [usize; 5] = [256, 1024, 4096, 16_384, 60_000];
+
+/// Room for values in the largest plaintext, behind its two length bytes.
+pub const BATCH_BYTES_MAX: usize = PADDED_BYTES[PADDED_BYTES.len() - 1] - 2;
+
+/// Text of one message, in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// A topic is one line on a screen or two.
+pub const TOPIC_BYTES_MAX: usize = 400;
+
+/// A reason or an away text is one line.
+pub const REASON_BYTES_MAX: usize = 200;
+
+/// Text of an error made by the other side.
+pub const ERROR_TEXT_BYTES_MAX: usize = 400;
+
+/// The signed bytes of one event: its text and at most a kilobyte of fields around it.
+pub const EVENT_BYTES_MAX: usize = TEXT_BYTES_MAX + 1024;
+
+/// Signed bytes of a statement, certificate, genesis, log entry or invitation.
+pub const SIGNED_BYTES_MAX: usize = 1024;
+
+/// Events in one message of a peer link.
+pub const EVENTS_PER_MESSAGE_MAX: usize = 256;
+
+/// Bytes of events in one message: the largest event fits, and the message fits a frame.
+pub const EVENTS_BYTES_MAX: usize = 48 * 1024;
+
+/// Chains named in one `Have`.
+pub const HOLDINGS_MAX: usize = 256;
+
+/// Members of a room until the overlay for larger ones exists.
+pub const MEMBERS_MAX: usize = 64;
+
+/// Names, rooms, members or invitations in one page of a registry's reply.
+pub const NAMES_PER_PAGE: usize = 1000;
+pub const ROOMS_PER_PAGE: usize = 50;
+pub const MEMBERS_PER_PAGE: usize = 16;
+pub const ENTRIES_PER_PAGE: usize = 32;
+
+/// Names a peer may ask the registry to watch: its conversations.
+pub const WATCHED_MAX: usize = 1024;
+
+/// Addresses announced by one peer; a machine with more interfaces names the first ones.
+pub const ADDRESSES_MAX: usize = 16;
+
+/// MessagePack nesting. The deepest message has six levels; rmp-serde's default of 1,024 overflows a small stack.
+pub const DECODE_DEPTH_MAX: usize = 16;
+
+/// Connection to first frame, and to the end of the handshake and the sign-in.
+pub const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(3);
+pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A peer link pings after this much silence, and is dead after that much.
+pub const LINK_PING_AFTER: Duration = Duration::from_secs(20);
+pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(60);
+
+/// A peer pings its registry this often, and a session that says nothing for longer is dead.
+pub const REGISTRY_PING_EVERY: Duration = Duration::from_secs(30);
+pub const REGISTRY_DEAD_AFTER: Duration = Duration::from_secs(90);
+
+/// A certificate is valid for 30 days and renewed after half of them.
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// An invitation is good for two weeks.
+pub const INVITE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// How far another machine's clock may be off before a certificate counts as not yet or no longer valid.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Passwords: long enough to be worth hashing, short enough to be typed.
+pub const PASSWORD_CHARS_MIN: usize = 6;
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+const _: () = assert!(PADDED_BYTES[PADDED_BYTES.len() - 1] + SEAL_BYTES <= FRAME_BYTES_MAX);
+const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(EVENT_BYTES_MAX < EVENTS_BYTES_MAX);
+// Each event adds its signature and some framing; the message adds its own fields.
+const _: () = assert!(EVENTS_BYTES_MAX + EVENTS_PER_MESSAGE_MAX * 16 + 1024 <= BATCH_BYTES_MAX);
+// A member record holds two credentials, a join and perhaps a part.
+const _: () = assert!(MEMBERS_PER_PAGE * 3 * SIGNED_BYTES_MAX <= BATCH_BYTES_MAX);
+const _: () = assert!(NAMES_PER_PAGE * 32 <= BATCH_BYTES_MAX);
+const _: () = assert!(ENTRIES_PER_PAGE * (SIGNED_BYTES_MAX + 128) <= BATCH_BYTES_MAX);
+const _: () = assert!(LINK_PING_AFTER.as_secs() * 2 < LINK_DEAD_AFTER.as_secs());
+const _: () = assert!(REGISTRY_PING_EVERY.as_secs() * 2 < REGISTRY_DEAD_AFTER.as_secs());
+const _: () = assert!(FIRST_FRAME_TIMEOUT.as_secs() < SIGN_IN_TIMEOUT.as_secs());

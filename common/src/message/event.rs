@@ -1,0 +1,232 @@
+//! Events: the one thing people create. Per author and conversation they form a hash chain that the author's device
+//! key signs. Nodes make and check them; the disk keeps their exact bytes.
+
+use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
+
+use super::room::Invite;
+use crate::ids::{self, ChainId, ConversationId, EventId, EventKey, IdentityKey, Signature};
+use crate::limits::{EVENT_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::secure::identity::DeviceStatement;
+use crate::secure::sign::{self, SignError, Signed};
+use crate::time::UnixMillis;
+use crate::wire::bounded::{Blob, Text, TooLong};
+use crate::wire::codec::{self, DecodeError};
+
+/// The signed part of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    #[serde(rename = "conv")]
+    pub conversation: ConversationId,
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    /// Position in the chain, from 1, without holes.
+    pub number: u64,
+    /// The event before it in the chain; zeros before the first.
+    #[serde(rename = "prev")]
+    pub previous: EventId,
+    /// Entries of the room owner's log that the author knew; 0 in a conversation of two.
+    pub head: u32,
+    /// One more than the highest the author had seen in the conversation (Lamport 1978).
+    pub lamport: u64,
+    /// The author's wall clock: shown, never trusted for order.
+    pub at: UnixMillis,
+    /// What the body is; a kind not known here is kept, acknowledged and passed over.
+    pub kind: u8,
+    pub body: Blob<TEXT_BYTES_MAX>,
+}
+
+/// An event as it travels and is stored. The signature may be missing inside a run: the next signed event of the
+/// chain vouches for it through the hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireEvent {
+    pub bytes: Blob<EVENT_BYTES_MAX>,
+    #[serde(rename = "sig")]
+    pub signature: Option<Signature>,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    Text(String),
+    /// `/me waves`
+    Action(String),
+    /// The author enters the room.
+    Join(Box<Join>),
+    /// The author leaves the room, perhaps with a word.
+    Part(String),
+    /// From a newer program.
+    Unknown,
+}
+
+/// The body of a join: what lets anybody check the membership without asking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    pub statement: Signed<DeviceStatement>,
+    /// Needed in a private room by everybody but its owner.
+    pub invite: Option<Signed<Invite>>,
+}
+
+/// An event whose bytes do not hold together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    #[error(transparent)]
+    Value(#[from] DecodeError),
+    #[error(transparent)]
+    Signature(#[from] SignError),
+    #[error("the last event of a run is not signed")]
+    Unsigned,
+    #[error("the chain is broken at number {0}")]
+    Chain(u64),
+    #[error("the body is not of its kind")]
+    Body,
+}
+
+impl Content {
+    /// Kind and body for the wire. A text that is too long is the caller's to refuse; here it is an error.
+    pub fn encode(&self) -> Result<(u8, Blob<TEXT_BYTES_MAX>), TooLong> {
+        let (kind, body) = match self {
+            Self::Text(text) => (KIND_TEXT, text.clone().into_bytes()),
+            Self::Action(text) => (KIND_ACTION, text.clone().into_bytes()),
+            Self::Join(join) => (KIND_JOIN, codec::encode(join.as_ref())),
+            Self::Part(reason) => (KIND_PART, reason.clone().into_bytes()),
+            Self::Unknown => unreachable!("unknown content is never written"),
+        };
+        Ok((kind, Blob::new(body)?))
+    }
+}
+
+impl Event {
+    /// What the event says, or an error if the body is not of its kind.
+    pub fn content(&self) -> Result<Content, EventError> {
+        let text = || String::from_utf8(self.body.to_vec()).map_err(|_| EventError::Body);
+        Ok(match self.kind {
+            KIND_TEXT => Content::Text(text()?),
+            KIND_ACTION => Content::Action(text()?),
+            KIND_JOIN => Content::Join(Box::new(codec::decode(&self.body)?)),
+            KIND_PART => {
+                Content::Part(Text::<REASON_BYTES_MAX>::new(text()?).map_err(|_| EventError::Body)?.into_string())
+            }
+            _ => Content::Unknown,
+        })
+    }
+
+    /// The event with its signature.
+    pub fn sign(&self, key: &SigningKey) -> WireEvent {
+        let bytes = codec::encode(self);
+        let signature = Some(sign::sign_bytes(EVENT_CONTEXT, &bytes, key));
+        WireEvent { bytes: Blob::new(bytes).expect("an event's fields are bounded"), signature }
+    }
+}
+
+impl WireEvent {
+    /// The event's name: SHA-256 over its signed bytes.
+    pub fn id(&self) -> EventId {
+        EventId(ids::hash(EVENT_CONTEXT, &[&self.bytes]))
+    }
+
+    /// What the event says of itself, unchecked.
+    pub fn claim(&self) -> Result<Event, EventError> {
+        Ok(codec::decode(&self.bytes)?)
+    }
+
+    /// The event, if `key` signed it.
+    pub fn verify(&self, key: &EventKey) -> Result<Event, EventError> {
+        let signature = self.signature.as_ref().ok_or(EventError::Unsigned)?;
+        sign::verify_bytes(EVENT_CONTEXT, &self.bytes, signature, key.as_bytes())?;
+        self.claim()
+    }
+}
+
+/// Checks consecutive events of one chain: `previous` is the event they follow (`None`: not known, so the first is
+/// tied by its signature alone), every one names the one before it, every signature there is fits, and the last one
+/// has one. Returns them with their ids.
+pub fn verify_run(
+    run: &[WireEvent],
+    mut previous: Option<EventId>,
+    key: &EventKey,
+) -> Result<Vec<(EventId, Event)>, EventError> {
+    let mut checked: Vec<(EventId, Event)> = Vec::with_capacity(run.len());
+    for wire in run {
+        let event = if wire.signature.is_some() { wire.verify(key)? } else { wire.claim()? };
+        let follows = checked.last().is_none_or(|(_, before)| {
+            event.number.checked_sub(1) == Some(before.number)
+                && (event.chain, event.author, event.conversation) == (before.chain, before.author, before.conversation)
+        });
+        if !follows || previous.is_some_and(|id| id != event.previous) || event.number == 0 {
+            return Err(EventError::Chain(event.number));
+        }
+        let id = wire.id();
+        previous = Some(id);
+        checked.push((id, event));
+    }
+    match run.last() {
+        Some(last) if last.signature.is_none() => Err(EventError::Unsigned),
+        _ => Ok(checked),
+    }
+}
+
+/// The event before the first one.
+pub const NO_EVENT: EventId = EventId([0; 32]);
+
+/// What an event's signature and id are made over.
+pub const EVENT_CONTEXT: &str = "p2p-chat event v1";
+
+pub const KIND_TEXT: u8 = 1;
+pub const KIND_ACTION: u8 = 2;
+pub const KIND_JOIN: u8 = 3;
+pub const KIND_PART: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use crate::secure::identity::{KEYS_BYTES, Keys};
+
+    fn chain(length: u64) -> (Keys, Vec<WireEvent>) {
+        let keys = Keys::from_seed(&Secret::new([3; KEYS_BYTES]));
+        let mut previous = NO_EVENT;
+        let events = (1..=length).map(|number| {
+            let (kind, body) = Content::Text(format!("line {number}")).encode().unwrap();
+            let event = Event {
+                conversation: ConversationId([1; 32]),
+                author: keys.identity(),
+                chain: ChainId([2; 16]),
+                number,
+                previous,
+                head: 0,
+                lamport: number,
+                at: UnixMillis(0),
+                kind,
+                body,
+            };
+            let wire = event.sign(keys.event_signer());
+            previous = wire.id();
+            wire
+        });
+        let events = events.collect();
+        (keys, events)
+    }
+
+    #[test]
+    fn one_signature_vouches_for_the_run_before_it() {
+        let (keys, mut events) = chain(3);
+        events[0].signature = None;
+        events[1].signature = None;
+        assert_eq!(verify_run(&events, Some(NO_EVENT), &keys.event()).unwrap().len(), 3);
+        assert_eq!(verify_run(&events[..2], Some(NO_EVENT), &keys.event()), Err(EventError::Unsigned));
+    }
+
+    #[test]
+    fn a_changed_dropped_or_swapped_event_breaks_the_run() {
+        let (keys, events) = chain(3);
+        let dropped = [events[0].clone(), events[2].clone()];
+        assert_eq!(verify_run(&dropped, Some(NO_EVENT), &keys.event()), Err(EventError::Chain(3)));
+        assert_eq!(verify_run(&events[1..], Some(NO_EVENT), &keys.event()), Err(EventError::Chain(2)));
+        let mut changed = events.clone();
+        let mut bytes = changed[0].bytes.to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        changed[0] = WireEvent { bytes: Blob::new(bytes).unwrap(), signature: None };
+        assert_eq!(verify_run(&changed, Some(NO_EVENT), &keys.event()), Err(EventError::Chain(2)));
+    }
+}

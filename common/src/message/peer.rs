@@ -1,0 +1,82 @@
+//! What two peers say to each other once their link is sealed. One enum for both directions; the node builds and
+//! takes all of it except `Ping` and `Pong`, which the link threads answer themselves.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::WireEvent;
+use super::room::{Genesis, LogEntry};
+use crate::ids::{ChainId, ConversationId, IdentityKey, RoomId};
+use crate::limits::{ENTRIES_PER_PAGE, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX, REASON_BYTES_MAX};
+use crate::secure::certificate::Credentials;
+use crate::secure::sign::Signed;
+use crate::wire::bounded::{List, Text};
+
+/// The first thing each end says. The answerer's carries its credentials; the dialler's were in the handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The program's version, for people; decides nothing.
+    pub version: Text<32>,
+    /// Additions to this protocol that the sender understands; unknown ones are ignored.
+    pub capabilities: List<Text<32>, 32>,
+    pub credentials: Option<Credentials>,
+}
+
+/// Any message after that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerMessage {
+    Hello(Box<Hello>),
+    /// I am in this room: here is its genesis and my membership. A member answers with its own and a `Have`;
+    /// anybody else says nothing.
+    RoomHello {
+        room: RoomId,
+        genesis: Box<Signed<Genesis>>,
+        join: WireEvent,
+    },
+    /// What I hold of this conversation, on disk: an acknowledgement, and the request for everything after it.
+    Have(Have),
+    /// Consecutive events of one chain, ending in a signed one.
+    Events(Events),
+    /// Of this chain you are not served what lies up to and including `number`: it is from before you came.
+    Skip {
+        conversation: ConversationId,
+        chain: ChainId,
+        number: u64,
+    },
+    /// Entries of a room owner's log, consecutive.
+    RoomLog {
+        room: RoomId,
+        entries: List<Signed<LogEntry>, ENTRIES_PER_PAGE>,
+    },
+    /// I am away (with a word), or back.
+    Status {
+        away: Option<Text<REASON_BYTES_MAX>>,
+    },
+    Ping,
+    Pong,
+    /// I close this link on purpose.
+    Bye,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Have {
+    pub conversation: ConversationId,
+    /// Entries of the room owner's log that I know; 0 in a conversation of two.
+    pub head: u32,
+    pub holdings: List<Holding, HOLDINGS_MAX>,
+}
+
+/// Of this author's chain I hold 1 to `number` without holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    pub number: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    pub conversation: ConversationId,
+    /// The author sends these much later than they were written.
+    pub late: bool,
+    pub events: List<WireEvent, EVENTS_PER_MESSAGE_MAX>,
+}

@@ -1,0 +1,242 @@
+//! What makes a room: its genesis, its owner's log and its invitations, each signed by the owner's identity key, so
+//! that every member can check who belongs without asking the registry.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Content, Event, WireEvent};
+use crate::ids::{EntryId, IdentityKey, RealmId, RoomId};
+use crate::limits::TOPIC_BYTES_MAX;
+use crate::names::{RoomName, UserName};
+use crate::secure::identity::{self, DeviceStatement};
+use crate::secure::sign::{SignError, Signable, Signed};
+use crate::time::UnixMillis;
+use crate::wire::bounded::Text;
+
+/// The beginning of a room. Its hash is the room's id, so nothing in it can ever change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    pub realm: RealmId,
+    pub name: RoomName,
+    pub owner: IdentityKey,
+    pub owner_name: UserName,
+    pub private: bool,
+    pub history: History,
+    /// Keeps two rooms of the same name and owner apart.
+    pub nonce: crate::ids::ChainId,
+    pub at: UnixMillis,
+}
+
+impl Signable for Genesis {
+    const CONTEXT: &'static str = "p2p-chat room genesis v1";
+}
+
+/// What somebody who joins is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum History {
+    /// Everything from the beginning.
+    All,
+    /// What was said since one's first join.
+    Joined,
+}
+
+/// One entry of the owner's log; entries are numbered from 1 and each names the one before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    pub room: RoomId,
+    pub index: u32,
+    /// Zeros in the first entry.
+    pub previous: EntryId,
+    pub at: UnixMillis,
+    pub act: Act,
+}
+
+impl Signable for LogEntry {
+    const CONTEXT: &'static str = "p2p-chat room log entry v1";
+}
+
+/// What an owner decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    Topic { text: Text<TOPIC_BYTES_MAX> },
+}
+
+/// The owner lets one person into a private room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    pub room: RoomId,
+    pub invitee: IdentityKey,
+    /// Entries in the owner's log when it was made: a later removal burns it.
+    pub head: u32,
+    pub at: UnixMillis,
+    pub expires: UnixMillis,
+}
+
+impl Signable for Invite {
+    const CONTEXT: &'static str = "p2p-chat room invitation v1";
+}
+
+/// A join that holds, checked by [`check_join`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    pub statement: DeviceStatement,
+    pub event: Event,
+}
+
+/// Why somebody is not a member, or a room is not one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RoomError {
+    #[error(transparent)]
+    Signature(#[from] SignError),
+    #[error("the join does not hold together: {0}")]
+    Event(#[from] super::event::EventError),
+    #[error("it is not a join of this room by this person")]
+    NotAJoin,
+    #[error("a private room needs an invitation of its owner")]
+    NotInvited,
+    #[error("the log of the room's owner is broken at entry {0}")]
+    Log(u32),
+}
+
+/// The genesis, if the owner it names signed it, and the room's id.
+pub fn check_genesis(signed: &Signed<Genesis>) -> Result<(RoomId, Genesis), RoomError> {
+    let owner = signed.claim()?.owner;
+    let genesis = signed.verify(owner.as_bytes())?;
+    Ok((RoomId(signed.id()), genesis))
+}
+
+/// The membership that `join` proves in the room of `genesis`: the statement signed by the identity, the event signed
+/// by that statement's key, and in a private room the owner's invitation of exactly this identity, not expired when
+/// the join was signed. The owner needs none.
+pub fn check_join(room: RoomId, genesis: &Genesis, join: &WireEvent) -> Result<Membership, RoomError> {
+    let claim = join.claim()?;
+    let Content::Join(body) = claim.content()? else { return Err(RoomError::NotAJoin) };
+    let statement = identity::check_statement(&body.statement)?;
+    let event = join.verify(&statement.event)?;
+    let fits =
+        event.conversation == room.into() && event.author == statement.identity && statement.realm == genesis.realm;
+    if !fits {
+        return Err(RoomError::NotAJoin);
+    }
+    if genesis.private && event.author != genesis.owner {
+        let invite = body.invite.ok_or(RoomError::NotInvited)?;
+        let invite = invite.verify(genesis.owner.as_bytes())?;
+        if invite.room != room || invite.invitee != event.author || event.at > invite.expires {
+            return Err(RoomError::NotInvited);
+        }
+    }
+    Ok(Membership { statement, event })
+}
+
+/// The entry, if the room's owner signed it and it is the one that follows `head` entries ending in `previous`.
+pub fn check_entry(
+    room: RoomId,
+    genesis: &Genesis,
+    signed: &Signed<LogEntry>,
+    head: u32,
+    previous: EntryId,
+) -> Result<LogEntry, RoomError> {
+    let entry = signed.verify(genesis.owner.as_bytes())?;
+    let follows = entry.room == room && head.checked_add(1) == Some(entry.index) && entry.previous == previous;
+    if follows { Ok(entry) } else { Err(RoomError::Log(entry.index)) }
+}
+
+/// The entry before the first one.
+pub const NO_ENTRY: EntryId = EntryId([0; 32]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ChainId;
+    use crate::message::event::{Join, NO_EVENT};
+    use crate::secret::Secret;
+    use crate::secure::identity::{KEYS_BYTES, Keys};
+
+    const REALM: RealmId = RealmId([8; 32]);
+
+    fn keys(byte: u8) -> Keys {
+        Keys::from_seed(&Secret::new([byte; KEYS_BYTES]))
+    }
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    fn room(private: bool) -> (RoomId, Genesis) {
+        let owner = keys(1);
+        let genesis = Genesis {
+            realm: REALM,
+            name: RoomName::parse("#dev").unwrap(),
+            owner: owner.identity(),
+            owner_name: name("alice"),
+            private,
+            history: History::All,
+            nonce: ChainId([0; 16]),
+            at: UnixMillis(0),
+        };
+        check_genesis(&Signed::sign(&genesis, owner.identity_signer())).unwrap()
+    }
+
+    fn join(room: RoomId, keys: &Keys, invite: Option<Signed<Invite>>) -> WireEvent {
+        let statement = keys.statement(REALM, name("bob"));
+        let (kind, body) = Content::Join(Box::new(Join { statement, invite })).encode().unwrap();
+        Event {
+            conversation: room.into(),
+            author: keys.identity(),
+            chain: ChainId([1; 16]),
+            number: 1,
+            previous: NO_EVENT,
+            head: 0,
+            lamport: 1,
+            at: UnixMillis(50),
+            kind,
+            body,
+        }
+        .sign(keys.event_signer())
+    }
+
+    fn invite(room: RoomId, signer: &Keys, invitee: &Keys, expires: u64) -> Signed<Invite> {
+        let invite =
+            Invite { room, invitee: invitee.identity(), head: 0, at: UnixMillis(0), expires: UnixMillis(expires) };
+        Signed::sign(&invite, signer.identity_signer())
+    }
+
+    #[test]
+    fn only_the_owners_invitation_opens_a_private_room() {
+        let (id, genesis) = room(true);
+        let [owner, bob, mallory] = [1, 2, 3].map(keys);
+        let admitted = |keys: &Keys, invite| check_join(id, &genesis, &join(id, keys, invite)).is_ok();
+        assert!(admitted(&owner, None));
+        assert!(admitted(&bob, Some(invite(id, &owner, &bob, 100))));
+        assert!(!admitted(&bob, None));
+        assert!(!admitted(&bob, Some(invite(id, &owner, &bob, 49))), "expired when the join was signed");
+        assert!(!admitted(&mallory, Some(invite(id, &owner, &bob, 100))), "another's invitation");
+        assert!(!admitted(&mallory, Some(invite(id, &mallory, &mallory, 100))), "her own invitation");
+        assert!(!admitted(&bob, Some(invite(RoomId([0; 32]), &owner, &bob, 100))), "another room's");
+    }
+
+    #[test]
+    fn a_public_room_takes_anyone_but_only_for_themselves() {
+        let (id, genesis) = room(false);
+        assert!(check_join(id, &genesis, &join(id, &keys(2), None)).is_ok());
+        let mut stolen = join(id, &keys(2), None).claim().unwrap();
+        stolen.author = keys(3).identity();
+        assert!(check_join(id, &genesis, &stolen.sign(keys(2).event_signer())).is_err());
+        assert!(check_join(RoomId([0; 32]), &genesis, &join(id, &keys(2), None)).is_err());
+    }
+
+    #[test]
+    fn log_entries_come_in_order_and_from_the_owner() {
+        let (id, genesis) = room(false);
+        let entry = |index, previous, signer: &Keys| {
+            let act = Act::Topic { text: Text::cut("lunch") };
+            let entry = LogEntry { room: id, index, previous, at: UnixMillis(0), act };
+            Signed::sign(&entry, signer.identity_signer())
+        };
+        let first = entry(1, NO_ENTRY, &keys(1));
+        assert!(check_entry(id, &genesis, &first, 0, NO_ENTRY).is_ok());
+        assert!(check_entry(id, &genesis, &entry(1, NO_ENTRY, &keys(2)), 0, NO_ENTRY).is_err());
+        let second = entry(2, EntryId(first.id()), &keys(1));
+        assert!(check_entry(id, &genesis, &second, 1, EntryId(first.id())).is_ok());
+        assert_eq!(check_entry(id, &genesis, &second, 0, NO_ENTRY), Err(RoomError::Log(2)));
+    }
+}

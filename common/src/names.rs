@@ -1,0 +1,140 @@
+//! Names of people and rooms: parsed once at the border, trusted inside.
+//! A name is folded to lower case, so that two spellings can never be two accounts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of an account: `[a-z0-9][a-z0-9_-]{1,23}`, folded to lower case, not reserved.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserName(String);
+
+/// The name of a room: `#` and then the same alphabet as a [`UserName`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RoomName(String);
+
+/// Why a name was refused, in the words a person is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    #[error("a name has 2 to 24 characters")]
+    Length,
+    #[error("a name begins with a letter or a digit")]
+    Start,
+    #[error("a name has only the letters a-z, digits, '_' and '-'")]
+    Character,
+    #[error("that name is reserved")]
+    Reserved,
+    #[error("a room's name begins with '#'")]
+    NoHash,
+}
+
+impl UserName {
+    /// Parses and folds a name typed by a person or read from the wire.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let folded = fold(text)?;
+        if RESERVED.contains(&folded.as_str()) {
+            return Err(BadName::Reserved);
+        }
+        Ok(Self(folded))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl RoomName {
+    /// Parses a room's name, which must carry its `#`.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let bare = text.strip_prefix('#').ok_or(BadName::NoHash)?;
+        Ok(Self(format!("#{}", fold(bare)?)))
+    }
+
+    /// The name with its `#`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn fold(text: &str) -> Result<String, BadName> {
+    let length = text.chars().count();
+    if !(NAME_CHARS_MIN..=NAME_CHARS_MAX).contains(&length) {
+        return Err(BadName::Length);
+    }
+    let folded = text.to_ascii_lowercase();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if !folded.chars().all(|c| plain(c) || c == '_' || c == '-') {
+        return Err(BadName::Character);
+    }
+    if !folded.starts_with(plain) {
+        return Err(BadName::Start);
+    }
+    Ok(folded)
+}
+
+macro_rules! name_plumbing {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = BadName;
+            fn try_from(text: String) -> Result<Self, BadName> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_plumbing!(UserName);
+name_plumbing!(RoomName);
+
+/// Shortest and longest name, in characters, without a room's `#`.
+pub const NAME_CHARS_MIN: usize = 2;
+pub const NAME_CHARS_MAX: usize = 24;
+
+/// Names that could be mistaken for the program itself speaking.
+const RESERVED: [&str; 11] =
+    ["all", "everyone", "here", "me", "moderator", "nobody", "registry", "room", "server", "system", "you"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_fold_and_are_checked() {
+        assert_eq!(UserName::parse("Alice").unwrap().as_str(), "alice");
+        assert_eq!(UserName::parse("a"), Err(BadName::Length));
+        assert_eq!(UserName::parse(&"a".repeat(25)), Err(BadName::Length));
+        assert_eq!(UserName::parse("-ab"), Err(BadName::Start));
+        assert_eq!(UserName::parse("a b"), Err(BadName::Character));
+        assert_eq!(UserName::parse("аlice"), Err(BadName::Character), "Cyrillic a");
+        assert_eq!(UserName::parse("System"), Err(BadName::Reserved));
+        assert_eq!(RoomName::parse("dev"), Err(BadName::NoHash));
+        assert_eq!(RoomName::parse("#Dev").unwrap().as_str(), "#dev");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_is_idempotent(text in "\\PC{0,30}") {
+            if let Ok(name) = UserName::parse(&text) {
+                prop_assert_eq!(UserName::parse(name.as_str()).unwrap(), name);
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Keys, signatures and sealed links. Callers get verified values or an error; nothing here opens a connection,
+//! reads a clock or decides whom to trust beyond what a signature says.
+
+pub mod certificate;
+pub mod handshake;
+pub mod identity;
+pub mod password;
+pub mod seal;
+pub mod sign;
