@@ -1,2 +1,2 @@
-//! placeholder
+//! The `peer` program.
 fn main() {}

@@ -1,0 +1,116 @@
+//! What a front-end asks for. Sent by the front-end's thread, taken by the engine, one after the other: a later
+//! command sees what an earlier one did.
+
+use common::names::{RoomName, UserName};
+use common::secret::Secret;
+
+use super::{MessageKind, Target};
+
+/// A command, with the front-end's own mark for it, which comes back as [`super::Told::re`].
+#[derive(Debug)]
+pub struct Asked {
+    pub re: Option<String>,
+    pub command: Command,
+}
+
+/// Whom a text is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    Named(Target),
+    /// The current conversation.
+    Current,
+    /// Whoever last wrote me privately.
+    LastHeard,
+    /// Whomever I last wrote privately.
+    LastSpoken,
+}
+
+#[derive(Debug)]
+pub enum Command {
+    Register {
+        user: UserName,
+        password: Secret<String>,
+    },
+    LogIn {
+        user: UserName,
+        password: Secret<String>,
+    },
+    LogOut,
+    ChangePassword {
+        old: Secret<String>,
+        new: Secret<String>,
+    },
+    /// Answers [`super::Event::TrustAsked`].
+    TrustRealm {
+        accept: bool,
+    },
+    WhoAmI,
+    Fingerprint,
+
+    Who {
+        pattern: Option<String>,
+    },
+    WhoIs {
+        user: UserName,
+    },
+    Away {
+        text: String,
+    },
+    Back,
+
+    Say {
+        to: To,
+        text: String,
+        kind: MessageKind,
+    },
+    /// Makes a conversation the current one, and says something there if there is a text.
+    Query {
+        target: Target,
+        text: Option<String>,
+    },
+    /// The newest `count` messages of a conversation, of the current one without a target.
+    History {
+        target: Option<Target>,
+        count: u32,
+    },
+
+    Create {
+        room: RoomName,
+        private: bool,
+        topic: Option<String>,
+    },
+    Rooms {
+        pattern: Option<String>,
+    },
+    Join {
+        room: RoomName,
+    },
+    /// Without a room, the current one; the same for the four below.
+    Part {
+        room: Option<RoomName>,
+    },
+    Names {
+        room: Option<RoomName>,
+    },
+    /// Without a text, shows the topic; an empty text clears it.
+    Topic {
+        room: Option<RoomName>,
+        text: Option<String>,
+    },
+    Invite {
+        user: UserName,
+        room: Option<RoomName>,
+    },
+    Invites,
+    Accept {
+        room: RoomName,
+    },
+    Decline {
+        room: RoomName,
+    },
+
+    /// Ends the program; what is under way gets up to `patience_ms` milliseconds to be acknowledged.
+    Quit {
+        patience_ms: u32,
+    },
+}

@@ -1,0 +1,249 @@
+//! What a front-end is told. Sent by the engine, in order; texts from others are still as they came and pass the
+//! front-end's sanitiser before anybody sees them.
+
+use std::net::SocketAddr;
+
+use common::ids::EventId;
+use common::message::registry::Refusal;
+use common::names::{RoomName, UserName};
+use common::time::UnixMillis;
+
+use super::Target;
+
+/// An event, and the mark of the command it answers, if it answers one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub re: Option<String>,
+    pub event: Event,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Listening for peers.
+    Ready {
+        listen: SocketAddr,
+    },
+    Registered {
+        user: UserName,
+    },
+    SignedIn {
+        user: UserName,
+    },
+    SignedOut {
+        user: UserName,
+    },
+    PasswordChanged,
+    /// The link to the registry changed.
+    RegistryLink {
+        state: LinkState,
+        registry: String,
+    },
+    /// A registry never seen before shows this fingerprint; nothing goes on until `Command::TrustRealm`.
+    TrustAsked {
+        registry: String,
+        fingerprint: String,
+    },
+
+    Online {
+        users: Vec<UserName>,
+    },
+    Presence {
+        user: UserName,
+        online: bool,
+    },
+    Person(Box<PersonShown>),
+    /// Answer to `/whoami`; `user` is `None` when nobody is signed in.
+    Myself {
+        user: Option<UserName>,
+        registry: String,
+        listen: SocketAddr,
+        away: Option<String>,
+    },
+    /// One's own identity key and the realm, for comparing.
+    Fingerprints {
+        user: UserName,
+        identity: String,
+        realm: String,
+        registry: String,
+    },
+    /// I am away now, or back.
+    AwaySet {
+        text: Option<String>,
+    },
+    /// Somebody I am linked to is away now, or back.
+    AwaySeen {
+        user: UserName,
+        text: Option<String>,
+    },
+    /// A person shows another identity key than before: nothing is sent to them or shown from them.
+    KeyChanged {
+        user: UserName,
+        old: String,
+        new: String,
+    },
+
+    Message(MessageShown),
+    Delivery(Delivery),
+    /// Oldest first. Answer to `/history`.
+    History {
+        conversation: Target,
+        items: Vec<MessageShown>,
+    },
+
+    Rooms {
+        rooms: Vec<RoomShown>,
+    },
+    Members {
+        conversation: RoomName,
+        members: Vec<MemberShown>,
+    },
+    /// The answer to `/topic` without a text.
+    TopicShown {
+        conversation: RoomName,
+        text: String,
+    },
+    /// A room changed, also by my own act. `by` differs from `user` where somebody else did it.
+    Room {
+        conversation: RoomName,
+        change: RoomChange,
+        user: UserName,
+        by: UserName,
+        text: String,
+    },
+    Invited(InvitationShown),
+    Invites {
+        invites: Vec<InvitationShown>,
+    },
+    /// My invitation went out.
+    InviteSent {
+        conversation: RoomName,
+        user: UserName,
+    },
+    Declined {
+        conversation: RoomName,
+    },
+
+    /// The conversation that plain text goes to.
+    Current {
+        conversation: Option<Target>,
+    },
+    /// People and rooms that completion should know: those of my conversations and whoever was seen online.
+    Roster {
+        people: Vec<UserName>,
+        rooms: Vec<RoomName>,
+    },
+
+    /// What was asked cannot be done.
+    Refused(Refusal),
+    /// The last event; the program ends with this code.
+    Bye {
+        reason: String,
+        exit: Exit,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    Online,
+    Offline,
+    Retrying,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    Text,
+    Action,
+}
+
+/// One message. `own`: mine, accepted and on my disk. `late`: written well before it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageShown {
+    pub conversation: Target,
+    pub id: EventId,
+    pub from: UserName,
+    pub text: String,
+    pub kind: MessageKind,
+    pub at: UnixMillis,
+    pub own: bool,
+    pub late: bool,
+}
+
+/// The state of one of my messages for one recipient changed; `done` of `of` recipients have it on their disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub conversation: Target,
+    pub id: EventId,
+    pub state: DeliveryState,
+    pub to: UserName,
+    pub done: u32,
+    pub of: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// No link could take it: it waits on my disk.
+    Queued,
+    Delivered,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonShown {
+    pub user: UserName,
+    pub online: bool,
+    /// Fingerprint of the identity key.
+    pub identity: String,
+    /// Compared out of band.
+    pub verified: bool,
+    /// Their key changed and the conversation is blocked.
+    pub blocked: bool,
+    /// Address of the live link, if there is one.
+    pub route: Option<SocketAddr>,
+    pub last_seen: Option<UnixMillis>,
+    pub away: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomShown {
+    pub name: RoomName,
+    pub private: bool,
+    pub members: u32,
+    pub owner: UserName,
+    pub topic: String,
+    pub joined: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberShown {
+    pub user: UserName,
+    pub online: bool,
+    pub owner: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomChange {
+    Created,
+    Joined,
+    Parted,
+    Topic,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitationShown {
+    pub conversation: RoomName,
+    pub by: UserName,
+    pub expires: UnixMillis,
+}
+
+/// Exit codes that programs rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    SignInRefused = 3,
+    Unreachable = 4,
+    NoSuchThing = 5,
+    NotPermitted = 7,
+    Disk = 74,
+    Interrupted = 130,
+    Terminated = 143,
+}

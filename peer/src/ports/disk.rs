@@ -1,0 +1,233 @@
+//! What the node asks of the disk, and what comes back. Jobs are carried out in order; every reply names its ticket.
+
+use common::ids::{AuthKey, ChainId, ConversationId, EventId, IdentityKey, RealmId, RoomId, RootKey};
+use common::message::event::WireEvent;
+use common::message::room::{Genesis, LogEntry};
+use common::names::UserName;
+use common::secret::Secret;
+use common::secure::certificate::Credentials;
+use common::secure::identity::Keys;
+use common::secure::sign::Signed;
+use common::time::UnixMillis;
+
+/// Work with passwords and sealed keys: slow on purpose, so each runs on a thread of its own.
+#[derive(Debug)]
+pub enum VaultJob {
+    /// Opens the keys of an account with its password. Makes new ones if there are none, or if the only ones are
+    /// from a sign-up that was never confirmed and another password was chosen since.
+    Open { realm: RealmId, user: UserName, password: Secret<String> },
+    /// Derives what the registry is told instead of the password.
+    Derive { realm: RealmId, user: UserName, password: Secret<String> },
+    /// The registry knows the keys (and the password they were last sealed under): keep these, drop any others.
+    Confirm { realm: RealmId, user: UserName },
+    /// The registry refused: drop what was sealed last and keep what was before, if anything was.
+    Discard { realm: RealmId, user: UserName },
+    /// Seals the same keys under a new password beside the old ones, if `old` opens them; then derives both.
+    Reseal { realm: RealmId, user: UserName, old: Secret<String>, new: Secret<String> },
+}
+
+#[derive(Debug)]
+pub enum VaultReply {
+    /// `confirmed`: the registry has known these keys before.
+    Opened {
+        keys: Box<Keys>,
+        confirmed: bool,
+    },
+    /// The password does not open the keys that are there.
+    WrongPassword,
+    Derived {
+        auth: Secret<AuthKey>,
+    },
+    Resealed {
+        old: Secret<AuthKey>,
+        new: Secret<AuthKey>,
+    },
+    Confirmed,
+    Discarded,
+    Failed {
+        text: String,
+    },
+}
+
+/// Work on the log of one account.
+#[derive(Debug)]
+pub enum DiskJob {
+    /// Keeps which root key a registry's address showed.
+    PinRealm { registry: String, root: RootKey },
+    /// Opens or creates the log of an account; `fresh_chain` becomes its chain if it is new.
+    Open { realm: RealmId, user: UserName, fresh_chain: ChainId },
+    /// Closes the log; the next `Open` may be for another account.
+    Close,
+    /// Writes all or nothing, and answers after it is on the disk.
+    Commit { ticket: u64, writes: Vec<Write> },
+    /// Events of one chain from number `from` on, as many as `bytes_max` holds, at least one if there is one.
+    /// With `not_before`, earlier ones at the beginning are passed over.
+    ReadChain {
+        ticket: u64,
+        conversation: ConversationId,
+        author: IdentityKey,
+        chain: ChainId,
+        from: u64,
+        bytes_max: usize,
+        not_before: Option<UnixMillis>,
+    },
+    /// The newest `count` events of a conversation that are shown (texts and actions), oldest first.
+    ReadHistory { ticket: u64, conversation: ConversationId, count: u32 },
+}
+
+#[derive(Debug)]
+pub enum DiskReply {
+    Opened(Box<LoadedLog>),
+    Closed,
+    Committed {
+        ticket: u64,
+    },
+    ChainRead {
+        ticket: u64,
+        events: Vec<StoredEvent>,
+    },
+    HistoryRead {
+        ticket: u64,
+        events: Vec<StoredEvent>,
+    },
+    /// `ticket` is `None` for `Open` and `PinRealm`.
+    Failed {
+        ticket: Option<u64>,
+        error: DiskError,
+    },
+}
+
+/// Why the disk cannot do what it should, in the words a person is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct DiskError {
+    pub text: String,
+}
+
+/// One change of the log. Those of one commit become visible together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    Conversation {
+        id: ConversationId,
+        with: UserName,
+    },
+    Room {
+        room: RoomId,
+        genesis: Signed<Genesis>,
+        joined: bool,
+    },
+    Entry {
+        room: RoomId,
+        index: u32,
+        entry: Signed<LogEntry>,
+    },
+    /// The newest join and part of one member.
+    Member {
+        room: RoomId,
+        identity: IdentityKey,
+        join: WireEvent,
+        part: Option<WireEvent>,
+    },
+    /// `recipients` is set for my own events: whose acknowledgement each waits for.
+    Event {
+        event: Box<StoredEvent>,
+        recipients: Option<Vec<IdentityKey>>,
+    },
+    /// A chain is held up to `number` although its events before are not here.
+    Skip {
+        conversation: ConversationId,
+        author: IdentityKey,
+        chain: ChainId,
+        number: u64,
+    },
+    /// A recipient holds my `chain` up to `number`.
+    Acked {
+        conversation: ConversationId,
+        chain: ChainId,
+        recipient: IdentityKey,
+        number: u64,
+    },
+    Pin(Box<Pin>),
+}
+
+/// An event with what the log is searched by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    pub conversation: ConversationId,
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    pub number: u64,
+    pub id: EventId,
+    pub lamport: u64,
+    pub at: UnixMillis,
+    pub kind: u8,
+    pub late: bool,
+    pub wire: WireEvent,
+}
+
+/// A name and the identity key it was first seen with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    pub user: UserName,
+    pub identity: IdentityKey,
+    pub credentials: Credentials,
+    /// Another key was shown since; the conversation is blocked.
+    pub blocked_by: Option<IdentityKey>,
+}
+
+/// Everything the node needs of a log to go on: no event's text is among it.
+#[derive(Debug)]
+pub struct LoadedLog {
+    /// The chain that new events of mine go into.
+    pub chain: ChainId,
+    pub pins: Vec<Pin>,
+    pub conversations: Vec<LoadedConversation>,
+}
+
+#[derive(Debug)]
+pub struct LoadedConversation {
+    pub id: ConversationId,
+    /// Set in a conversation of two.
+    pub with: Option<UserName>,
+    /// Set in a room.
+    pub room: Option<LoadedRoom>,
+    /// The highest Lamport number in it.
+    pub lamport: u64,
+    pub own: Vec<OwnChain>,
+    pub theirs: Vec<TheirChain>,
+}
+
+#[derive(Debug)]
+pub struct LoadedRoom {
+    pub genesis: Signed<Genesis>,
+    pub joined: bool,
+    pub entries: Vec<Signed<LogEntry>>,
+    /// Newest join and part of each member.
+    pub members: Vec<(WireEvent, Option<WireEvent>)>,
+}
+
+#[derive(Debug)]
+pub struct OwnChain {
+    pub chain: ChainId,
+    pub number: u64,
+    pub last: EventId,
+    pub acked: Vec<(IdentityKey, u64)>,
+    /// Events that not every recipient has acknowledged.
+    pub pending: Vec<Pending>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    pub number: u64,
+    pub id: EventId,
+    pub recipients: Vec<IdentityKey>,
+}
+
+#[derive(Debug)]
+pub struct TheirChain {
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    pub number: u64,
+    /// `None` after a skip: the next event is tied by its signature alone.
+    pub last: Option<EventId>,
+}

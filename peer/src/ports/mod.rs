@@ -1,0 +1,39 @@
+//! The border between the node and the world: `Input` is what happened, `Output` is what shall be done. Plain data;
+//! the engine performs outputs through `net` and `disk`, the simulator through its own.
+
+mod disk;
+mod link;
+mod registry;
+
+use crate::api::{Asked, Told};
+
+pub use disk::{
+    DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent,
+    TheirChain, VaultJob, VaultReply, Write,
+};
+pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
+pub use registry::{RegistryInput, RegistryOutput};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    Command(Asked),
+    Vault(VaultReply),
+    Disk(DiskReply),
+    Registry(RegistryInput),
+    Link(LinkInput),
+    /// Nothing but time passed: `Node::next_timeout` is due.
+    Tick,
+}
+
+/// Something to be done. The engine performs outputs in their order.
+#[derive(Debug)]
+pub enum Output {
+    Tell(Told),
+    Vault(VaultJob),
+    Disk(DiskJob),
+    Registry(RegistryOutput),
+    Link(LinkOutput),
+    /// Everything is told; the engine ends.
+    End,
+}

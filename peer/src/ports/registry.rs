@@ -1,0 +1,42 @@
+//! The connection to the registry, as the node sees it.
+
+use std::net::SocketAddr;
+
+use common::ids::{RealmId, RootKey};
+use common::message::registry::{FromRegistry, ToRegistry};
+use common::secure::identity::DeviceSecret;
+
+#[derive(Debug)]
+pub enum RegistryInput {
+    /// What a registry showed before we showed it anything; the connection is closed again.
+    RealmSeen {
+        root: RootKey,
+    },
+    /// Connected and proven. `local` is the address of our end, `epoch` numbers the connections.
+    Up {
+        local: SocketAddr,
+    },
+    /// No connection, with the reason for a person; the registry link goes on trying, and says so.
+    Down {
+        reason: String,
+    },
+    /// The registry shows another root key than the pinned one: nothing of ours was sent.
+    RealmChanged {
+        shown: RealmId,
+    },
+    Received(Vec<FromRegistry>),
+}
+
+#[derive(Debug)]
+pub enum RegistryOutput {
+    /// Connects, looks at the root key, and hangs up.
+    Probe,
+    /// Connects and keeps reconnecting, with growing pauses, until told otherwise.
+    Connect {
+        device: Box<DeviceSecret>,
+        pinned: RootKey,
+    },
+    Send(ToRegistry),
+    /// Hangs up and stops trying.
+    Disconnect,
+}
