@@ -1,1 +1,9 @@
-//! placeholder
+//! The registry: accounts, who is online and where, and which rooms exist. What people say never comes here.
+//! Floors, top to bottom: `server` (sockets, threads), `service` (request to reply), `accounts` and `directory`
+//! (who may sign in; who is online, and rooms), `store` (what survives). Imports go down only.
+
+pub mod accounts;
+pub mod directory;
+pub mod refusal;
+pub mod service;
+pub mod store;

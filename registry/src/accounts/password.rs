@@ -1,0 +1,121 @@
+//! The password work: bcrypt over the base64 of `K_auth`, as a job that any thread may run and that touches nothing.
+//! An unknown name costs the same as a wrong password.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use common::ids::AuthKey;
+use common::secret::Secret;
+
+use super::sign_in::Purpose;
+
+/// Work for a thread that may take its time: pure computation, some hundred milliseconds at cost 12.
+#[derive(Debug)]
+pub struct PasswordJob {
+    pub(super) work: Work,
+    pub(super) purpose: Purpose,
+}
+
+/// A job's result, to be handed to the service that made the job.
+#[derive(Debug)]
+pub struct PasswordDone {
+    pub(super) outcome: Outcome,
+    pub(super) purpose: Purpose,
+}
+
+#[derive(Debug)]
+pub(super) enum Work {
+    Hash {
+        auth: Secret<AuthKey>,
+    },
+    /// Without a hash there is no such account, and nobody must notice that by the time it takes.
+    Verify {
+        auth: Secret<AuthKey>,
+        hash: Option<String>,
+    },
+    Change {
+        old: Secret<AuthKey>,
+        new: Secret<AuthKey>,
+        hash: String,
+    },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The password fits.
+    Right,
+    Wrong,
+    /// A new hash to keep.
+    Hashed(String),
+}
+
+impl PasswordJob {
+    /// Does the work. `cost` is that of new hashes, `salt` 16 random bytes for one.
+    pub fn run(self, cost: u32, salt: [u8; 16]) -> PasswordDone {
+        let outcome = match &self.work {
+            Work::Hash { auth } => Outcome::Hashed(hash(auth, cost, salt)),
+            Work::Verify { auth, hash } => match hash {
+                Some(hash) if verify(auth, hash) => Outcome::Right,
+                Some(_) => Outcome::Wrong,
+                None => {
+                    verify(auth, &nobody(cost));
+                    Outcome::Wrong
+                }
+            },
+            Work::Change { old, new, hash: kept } if verify(old, kept) => Outcome::Hashed(hash(new, cost, salt)),
+            Work::Change { .. } => Outcome::Wrong,
+        };
+        PasswordDone { outcome, purpose: self.purpose }
+    }
+}
+
+fn hash(auth: &Secret<AuthKey>, cost: u32, salt: [u8; 16]) -> String {
+    let parts = bcrypt::non_truncating_hash_with_salt(text(auth).expose(), cost, salt);
+    parts.expect("43 characters are no more than 72, and the cost was checked with the configuration").to_string()
+}
+
+fn verify(auth: &Secret<AuthKey>, hash: &str) -> bool {
+    bcrypt::non_truncating_verify(text(auth).expose(), hash).unwrap_or_else(|error| {
+        tracing::error!(%error, "a stored password hash cannot be read");
+        false
+    })
+}
+
+// 43 characters without a NUL, so that bcrypt sees all of it.
+fn text(auth: &Secret<AuthKey>) -> Secret<String> {
+    Secret::new(STANDARD_NO_PAD.encode(auth.expose().as_bytes()))
+}
+
+// A well-formed hash of no known password.
+fn nobody(cost: u32) -> String {
+    format!("$2b${cost:02}${}", ".".repeat(22 + 31))
+}
+
+/// Cheapest and dearest cost allowed: bcrypt's own minimum, and about four seconds.
+pub(crate) const COST_MIN: u32 = 4;
+pub(crate) const COST_MAX: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(byte: u8) -> Secret<AuthKey> {
+        Secret::new(AuthKey([byte; 32]))
+    }
+
+    #[test]
+    fn hashes_are_bcrypt_of_all_of_the_key() {
+        let kept = hash(&auth(1), COST_MIN, [7; 16]);
+        assert!(kept.starts_with("$2b$04$") && kept.len() == 60);
+        assert!(verify(&auth(1), &kept));
+        let mut last = AuthKey([1; 32]);
+        last.0[31] ^= 1;
+        assert!(!verify(&Secret::new(last), &kept));
+    }
+
+    #[test]
+    fn nobodys_hash_is_well_formed_and_costs_as_much() {
+        let parts: bcrypt::HashParts = nobody(12).parse().unwrap();
+        assert_eq!(parts.get_cost(), 12);
+        assert!(!verify(&auth(1), &nobody(COST_MIN)));
+    }
+}

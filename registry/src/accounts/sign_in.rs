@@ -1,0 +1,262 @@
+//! Sign-up, sign-in by password, by device key, and the change of a password. What needs bcrypt comes in two halves:
+//! the first makes a [`PasswordJob`], the second takes its result. Nothing is locked in between.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::ids::{AuthKey, DeviceKey, RealmId};
+use common::message::registry::Code;
+use common::names::UserName;
+use common::secret::Secret;
+use common::secure::certificate::{self, Certificate};
+use common::secure::identity::{DeviceStatement, check_statement};
+use common::secure::sign::Signed;
+use common::time::Now;
+
+use super::password::{Outcome, PasswordDone, PasswordJob, Work};
+use super::throttle::{Source, Throttle, Wait};
+use crate::refusal::Failure;
+use crate::store::folder::RealmKeys;
+use crate::store::{Account, Creation, Store};
+
+/// Where a request comes from: the device its handshake proved, and its address.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    pub device: DeviceKey,
+    pub source: IpAddr,
+}
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct AccountLimits {
+    pub is_sign_up_open: bool,
+    pub sign_ups_per_source_hour: u32,
+    /// Wrong passwords per account and source before a growing delay.
+    pub password_failures: u32,
+    /// Wrong passwords per account and hour from everywhere.
+    pub password_failures_hour: u32,
+}
+
+/// How password work ended well.
+#[derive(Debug)]
+pub enum Finished {
+    /// To be signed in now; `is_new` after a sign-up that made the account.
+    SignedIn {
+        account: Box<Account>,
+        is_new: bool,
+    },
+    PasswordChanged,
+}
+
+/// What a password job is for; comes back with its result.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    SignUp {
+        statement: Box<Signed<DeviceStatement>>,
+        claim: Box<DeviceStatement>,
+        source: Source,
+    },
+    /// The same sign-up again: its reply was lost.
+    SignUpAgain {
+        account: Box<Account>,
+        source: Source,
+    },
+    SignIn {
+        account: Option<Box<Account>>,
+        claim: Box<DeviceStatement>,
+        source: Source,
+    },
+    Change {
+        user: UserName,
+        source: Source,
+    },
+}
+
+/// See the module.
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    keys: RealmKeys,
+    realm: RealmId,
+    is_sign_up_open: bool,
+    // Guards its counters only.
+    throttle: Mutex<Throttle>,
+}
+
+impl Accounts {
+    pub fn new(store: Arc<dyn Store>, keys: RealmKeys, limits: &AccountLimits) -> Self {
+        let throttle =
+            Throttle::new(limits.password_failures, limits.password_failures_hour, limits.sign_ups_per_source_hour);
+        let realm = keys.realm();
+        Self { store, keys, realm, is_sign_up_open: limits.is_sign_up_open, throttle: Mutex::new(throttle) }
+    }
+
+    pub fn realm(&self) -> &RealmId {
+        &self.realm
+    }
+
+    /// First half of a sign-up.
+    pub fn sign_up(
+        &self,
+        now: Now,
+        origin: Origin,
+        auth: AuthKey,
+        statement: Signed<DeviceStatement>,
+    ) -> Result<PasswordJob, Failure> {
+        let claim = Box::new(self.check(origin, &statement)?);
+        let (auth, source) = (Secret::new(auth), Source::of(origin.source));
+        if let Some(account) = self.store.account(&claim.user)? {
+            if account.statement != statement {
+                return Err(name_taken(&claim.user));
+            }
+            self.throttle().attempt(&claim.user, source, now.monotonic).map_err(too_many_failures)?;
+            let work = Work::Verify { auth, hash: Some(account.password.clone()) };
+            return Ok(PasswordJob { work, purpose: Purpose::SignUpAgain { account: Box::new(account), source } });
+        }
+        if !self.is_sign_up_open {
+            return Err(Failure::new(Code::NotPermitted, SIGN_UP_CLOSED));
+        }
+        self.throttle().sign_up(source, now.monotonic).map_err(too_many_sign_ups)?;
+        let purpose = Purpose::SignUp { statement: Box::new(statement), claim, source };
+        Ok(PasswordJob { work: Work::Hash { auth }, purpose })
+    }
+
+    /// First half of a sign-in by password. An unknown name goes the same way as a known one.
+    pub fn sign_in(
+        &self,
+        now: Now,
+        origin: Origin,
+        auth: AuthKey,
+        statement: &Signed<DeviceStatement>,
+    ) -> Result<PasswordJob, Failure> {
+        let claim = Box::new(self.check(origin, statement)?);
+        let source = Source::of(origin.source);
+        let account = self.store.account(&claim.user)?.map(Box::new);
+        self.throttle().attempt(&claim.user, source, now.monotonic).map_err(too_many_failures)?;
+        let hash = account.as_ref().map(|account| account.password.clone());
+        let work = Work::Verify { auth: Secret::new(auth), hash };
+        Ok(PasswordJob { work, purpose: Purpose::SignIn { account, claim, source } })
+    }
+
+    /// Signs in the device that is enrolled, without a password: never throttled.
+    pub fn resume(&self, origin: Origin, user: &UserName) -> Result<Account, Failure> {
+        let account = self.store.account(user)?.filter(|account| account.device() == origin.device);
+        account.ok_or_else(|| Failure::new(Code::Credentials, NOT_ENROLLED))
+    }
+
+    /// First half of a change of password.
+    pub fn change_password(
+        &self,
+        now: Now,
+        origin: Origin,
+        user: &UserName,
+        old: AuthKey,
+        new: AuthKey,
+    ) -> Result<PasswordJob, Failure> {
+        let source = Source::of(origin.source);
+        let account = self.account(user)?;
+        self.throttle().attempt(user, source, now.monotonic).map_err(too_many_failures)?;
+        let work = Work::Change { old: Secret::new(old), new: Secret::new(new), hash: account.password };
+        Ok(PasswordJob { work, purpose: Purpose::Change { user: user.clone(), source } })
+    }
+
+    /// Second half of any of them.
+    pub fn finish(&self, now: Now, done: PasswordDone) -> Result<Finished, Failure> {
+        match (done.purpose, done.outcome) {
+            (Purpose::SignUp { statement, claim, source }, Outcome::Hashed(password)) => {
+                let account = Account { statement: *statement, claim: *claim, password, last_seen: None };
+                self.create(now, account, source)
+            }
+            (Purpose::SignUpAgain { account, source }, Outcome::Right) => {
+                self.throttle().succeeded(account.user(), source);
+                Ok(Finished::SignedIn { account, is_new: false })
+            }
+            (Purpose::SignUpAgain { account, .. }, _) => Err(name_taken(account.user())),
+            (Purpose::SignIn { account: Some(account), claim, source }, Outcome::Right) => {
+                self.throttle().succeeded(account.user(), source);
+                let is_enrolled = account.device() == claim.device && account.claim.identity == claim.identity;
+                if is_enrolled {
+                    Ok(Finished::SignedIn { account, is_new: false })
+                } else {
+                    Err(Failure::new(Code::NotPermitted, SECOND_DEVICE))
+                }
+            }
+            (Purpose::Change { user, source }, Outcome::Hashed(password)) => {
+                self.throttle().succeeded(&user, source);
+                self.store.set_password(&user, &password)?;
+                Ok(Finished::PasswordChanged)
+            }
+            (Purpose::SignUp { .. } | Purpose::SignIn { .. } | Purpose::Change { .. }, _) => {
+                Err(Failure::new(Code::Credentials, WRONG))
+            }
+        }
+    }
+
+    /// The job was never run: it is not held against anybody.
+    pub fn take_back(&self, job: PasswordJob) {
+        let mut throttle = self.throttle();
+        match job.purpose {
+            Purpose::SignUp { source, .. } => throttle.take_back_sign_up(source),
+            Purpose::SignUpAgain { account, source } => throttle.take_back_attempt(account.user(), source),
+            Purpose::SignIn { claim, source, .. } => throttle.take_back_attempt(&claim.user, source),
+            Purpose::Change { user, source } => throttle.take_back_attempt(&user, source),
+        }
+    }
+
+    /// A certificate for an account's device, valid from now.
+    pub fn certificate(&self, account: &Account, now: Now) -> Signed<Certificate> {
+        certificate::issue(&account.claim, now.wall, &self.keys.root)
+    }
+
+    /// The account of somebody who is signed in.
+    pub fn account(&self, user: &UserName) -> Result<Account, Failure> {
+        self.store.account(user)?.ok_or_else(|| Failure::new(Code::NoSuchUser, ACCOUNT_GONE))
+    }
+
+    fn create(&self, now: Now, account: Account, source: Source) -> Result<Finished, Failure> {
+        match self.store.create_account(&account, now.wall)? {
+            Creation::Created => Ok(Finished::SignedIn { account: Box::new(account), is_new: true }),
+            Creation::NameTaken => {
+                self.throttle().take_back_sign_up(source);
+                Err(name_taken(account.user()))
+            }
+            Creation::KeyTaken => Err(Failure::new(Code::NotPermitted, KEY_TAKEN)),
+        }
+    }
+
+    // The statement is the first of its kind, for this realm, and about the device that is talking to us.
+    fn check(&self, origin: Origin, statement: &Signed<DeviceStatement>) -> Result<DeviceStatement, Failure> {
+        let claim = check_statement(statement).map_err(|_| Failure::new(Code::Credentials, BAD_STATEMENT))?;
+        let fits = claim.realm == self.realm && claim.device == origin.device && claim.number == 1;
+        if fits { Ok(claim) } else { Err(Failure::new(Code::Credentials, BAD_STATEMENT)) }
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name_taken(user: &UserName) -> Failure {
+    Failure::new(Code::NameTaken, &format!("The name {user} is taken. Choose another: /register NAME."))
+}
+
+fn too_many_failures(Wait(seconds): Wait) -> Failure {
+    let text = format!("Too many wrong passwords for this account. Try again in {seconds} s.");
+    Failure::later(Code::Throttled, &text, seconds)
+}
+
+fn too_many_sign_ups(Wait(seconds): Wait) -> Failure {
+    let minutes = seconds.div_ceil(60);
+    let text = format!("Too many new accounts from your address. Try again in {minutes} min, or ask the operator.");
+    Failure::later(Code::Throttled, &text, seconds)
+}
+
+const WRONG: &str = "That name and password do not go together. Check both, or /register a new account.";
+const NOT_ENROLLED: &str = "This device is not enrolled for that account. Sign in with the password: /login NAME.";
+const SECOND_DEVICE: &str =
+    "This account already has a device, and a second one is not supported yet. Sign in from the first one.";
+const KEY_TAKEN: &str =
+    "These keys already belong to another account. Sign in to that one, or use another folder: --data-dir.";
+const BAD_STATEMENT: &str =
+    "The keys that were sent do not fit this connection or this registry. Start the program again with its own folder.";
+const SIGN_UP_CLOSED: &str = "This registry takes no new accounts. Ask its operator for one.";
+const ACCOUNT_GONE: &str = "Your account is not known here any more. Ask the operator, or /register again.";

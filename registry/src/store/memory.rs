@@ -1,0 +1,270 @@
+//! A store that forgets: for the simulator and for tests. One lock over plain maps, held for no longer than a call.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use common::ids::{EntryId, IdentityKey, RoomId};
+use common::limits::TOPIC_BYTES_MAX;
+use common::message::event::WireEvent;
+use common::message::registry::RoomSummary;
+use common::message::room::{Invite, LogEntry, NO_ENTRY};
+use common::names::{RoomName, UserName};
+use common::secure::sign::Signed;
+use common::time::UnixMillis;
+use common::wire::bounded::Text;
+
+use super::{
+    Account, Accounts, Creation, Invites, Joining, Logs, Member, Members, Room, RoomCreation, Rooms, StoreError,
+    StoredInvite, judge_join,
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    accounts: BTreeMap<UserName, Account>,
+    rooms: BTreeMap<RoomId, Room>,
+    members: BTreeMap<(RoomId, UserName), Member>,
+    entries: BTreeMap<(RoomId, u32), Signed<LogEntry>>,
+    invites: BTreeMap<(UserName, RoomId), StoredInvite>,
+}
+
+impl Tables {
+    fn members_of(&self, room: &RoomId) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |((at, _), _)| at == room).map(|(_, member)| member)
+    }
+
+    fn is_present(&self, room: &RoomId, user: &UserName) -> bool {
+        self.members.get(&(*room, user.clone())).is_some_and(Member::is_present)
+    }
+
+    fn summary(&self, room: &Room, caller: &UserName) -> RoomSummary {
+        let members = self.members_of(&room.id).filter(|member| member.is_present()).count();
+        RoomSummary {
+            name: room.genesis.name.clone(),
+            private: room.genesis.private,
+            members: u32::try_from(members).unwrap_or(u32::MAX),
+            owner: room.genesis.owner_name.clone(),
+            topic: room.topic.clone(),
+            joined: self.is_present(&room.id, caller),
+        }
+    }
+}
+
+impl MemoryStore {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Accounts for MemoryStore {
+    fn account(&self, user: &UserName) -> Result<Option<Account>, StoreError> {
+        Ok(self.tables().accounts.get(user).cloned())
+    }
+
+    fn user_of_identity(&self, identity: &IdentityKey) -> Result<Option<UserName>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.accounts.values().find(|account| account.claim.identity == *identity).map(|a| a.user().clone()))
+    }
+
+    fn create_account(&self, account: &Account, _now: UnixMillis) -> Result<Creation, StoreError> {
+        let mut tables = self.tables();
+        if tables.accounts.contains_key(account.user()) {
+            return Ok(Creation::NameTaken);
+        }
+        let claim = &account.claim;
+        let same_key = |other: &Account| other.claim.identity == claim.identity || other.claim.device == claim.device;
+        if tables.accounts.values().any(same_key) {
+            return Ok(Creation::KeyTaken);
+        }
+        tables.accounts.insert(account.user().clone(), account.clone());
+        Ok(Creation::Created)
+    }
+
+    fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError> {
+        if let Some(account) = self.tables().accounts.get_mut(user) {
+            password.clone_into(&mut account.password);
+        }
+        Ok(())
+    }
+
+    fn set_last_seen(&self, user: &UserName, at: UnixMillis) {
+        if let Some(account) = self.tables().accounts.get_mut(user) {
+            account.last_seen = Some(at);
+        }
+    }
+}
+
+impl Rooms for MemoryStore {
+    fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError> {
+        Ok(self.tables().rooms.get(room).cloned())
+    }
+
+    fn room_named(&self, name: &RoomName) -> Result<Option<Room>, StoreError> {
+        Ok(self.tables().rooms.values().find(|room| room.genesis.name == *name).cloned())
+    }
+
+    fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError> {
+        let mut tables = self.tables();
+        if tables.rooms.values().any(|other| other.genesis.name == room.genesis.name) {
+            return Ok(RoomCreation::NameTaken);
+        }
+        let owned = tables.rooms.values().filter(|other| other.genesis.owner_name == room.genesis.owner_name).count();
+        if owned >= rooms_max as usize {
+            return Ok(RoomCreation::TooMany);
+        }
+        tables.rooms.insert(room.id, room.clone());
+        tables.members.insert((room.id, owner.user.clone()), owner.clone());
+        Ok(RoomCreation::Created)
+    }
+
+    fn rooms(
+        &self,
+        caller: &UserName,
+        pattern: &str,
+        after: Option<&RoomName>,
+        limit: u32,
+    ) -> Result<Vec<RoomSummary>, StoreError> {
+        let tables = self.tables();
+        let shown = |room: &&Room| {
+            let name = &room.genesis.name;
+            name.as_str().contains(pattern)
+                && after.is_none_or(|after| name > after)
+                && (!room.genesis.private || tables.is_present(&room.id, caller))
+        };
+        let mut found: Vec<&Room> = tables.rooms.values().filter(shown).collect();
+        found.sort_by(|one, other| one.genesis.name.cmp(&other.genesis.name));
+        Ok(found.into_iter().take(limit as usize).map(|room| tables.summary(room, caller)).collect())
+    }
+}
+
+impl Members for MemoryStore {
+    fn member(&self, room: &RoomId, user: &UserName) -> Result<Option<Member>, StoreError> {
+        Ok(self.tables().members.get(&(*room, user.clone())).cloned())
+    }
+
+    fn members(&self, room: &RoomId, after: Option<&UserName>, limit: u32) -> Result<Vec<Member>, StoreError> {
+        let tables = self.tables();
+        let shown = |member: &&Member| after.is_none_or(|after| member.user > *after);
+        Ok(tables.members_of(room).filter(shown).take(limit as usize).cloned().collect())
+    }
+
+    fn present(&self, room: &RoomId) -> Result<Vec<UserName>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.members_of(room).filter(|member| member.is_present()).map(|member| member.user.clone()).collect())
+    }
+
+    fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError> {
+        let tables = self.tables();
+        let shared = |room: &RoomId, member: &Member| {
+            member.user != *user && member.is_present() && tables.is_present(room, user)
+        };
+        let found = tables.members.iter().filter(|((room, _), member)| shared(room, member));
+        let mut names: Vec<UserName> = found.map(|(_, member)| member.user.clone()).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn join(&self, room: &RoomId, member: &Member, invite: Option<&Signed<Invite>>) -> Result<Joining, StoreError> {
+        let mut tables = self.tables();
+        let present_count = tables.members_of(room).filter(|member| member.is_present()).count();
+        let kept = tables.members.get(&(*room, member.user.clone()));
+        let joining = judge_join(kept, present_count, &member.join)?;
+        if matches!(joining, Joining::Entered | Joining::Renewed) {
+            tables.members.insert((*room, member.user.clone()), member.clone());
+        }
+        if let (Joining::Entered, Some(invite)) = (joining, invite) {
+            let used = StoredInvite { invite: invite.clone(), is_open: false };
+            tables.invites.insert((member.user.clone(), *room), used);
+        }
+        Ok(joining)
+    }
+
+    fn part(&self, room: &RoomId, user: &UserName, part: &WireEvent) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let member = tables.members.get_mut(&(*room, user.clone())).filter(|member| member.is_present());
+        Ok(member.map(|member| member.part = Some(part.clone())).is_some())
+    }
+}
+
+impl Logs for MemoryStore {
+    fn log_head(&self, room: &RoomId) -> Result<(u32, EntryId), StoreError> {
+        let tables = self.tables();
+        let last = tables.entries.range((*room, 0)..=(*room, u32::MAX)).next_back();
+        Ok(last.map_or((0, NO_ENTRY), |((_, index), entry)| (*index, EntryId(entry.id()))))
+    }
+
+    fn entries(&self, room: &RoomId, from: u32, limit: u32) -> Result<Vec<Signed<LogEntry>>, StoreError> {
+        let tables = self.tables();
+        let found = tables.entries.range((*room, from)..=(*room, u32::MAX));
+        Ok(found.take(limit as usize).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    fn add_entry(
+        &self,
+        room: &RoomId,
+        index: u32,
+        entry: &Signed<LogEntry>,
+        topic: Option<&Text<TOPIC_BYTES_MAX>>,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        if tables.entries.contains_key(&(*room, index)) {
+            return Ok(false);
+        }
+        tables.entries.insert((*room, index), entry.clone());
+        if let (Some(topic), Some(room)) = (topic, tables.rooms.get_mut(room)) {
+            room.topic = topic.clone();
+        }
+        Ok(true)
+    }
+}
+
+impl Invites for MemoryStore {
+    fn invite(&self, room: &RoomId, user: &UserName) -> Result<Option<StoredInvite>, StoreError> {
+        Ok(self.tables().invites.get(&(user.clone(), *room)).cloned())
+    }
+
+    fn put_invite(
+        &self,
+        room: &RoomId,
+        user: &UserName,
+        invite: &Signed<Invite>,
+        invites_max: u32,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let others = tables.invites.iter().filter(|((who, at), kept)| at == room && who != user && kept.is_open);
+        if others.count() >= invites_max as usize {
+            return Ok(false);
+        }
+        tables.invites.insert((user.clone(), *room), StoredInvite { invite: invite.clone(), is_open: true });
+        Ok(true)
+    }
+
+    fn invites_of(
+        &self,
+        user: &UserName,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<(RoomId, Signed<Invite>)>, StoreError> {
+        let tables = self.tables();
+        let mut open = Vec::new();
+        for ((_, room), kept) in tables.invites.iter().filter(|((who, _), kept)| who == user && kept.is_open) {
+            let claim = kept.invite.claim().map_err(|error| StoreError::Damaged(error.to_string()))?;
+            open.push((claim.expires, *room, kept.invite.clone()));
+        }
+        open.retain(|(expires, ..)| *expires >= now);
+        open.sort_by_key(|(expires, room, _)| (std::cmp::Reverse(*expires), *room));
+        Ok(open.into_iter().take(limit as usize).map(|(_, room, invite)| (room, invite)).collect())
+    }
+
+    fn decline(&self, room: &RoomId, user: &UserName) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let kept = tables.invites.get_mut(&(user.clone(), *room)).filter(|kept| kept.is_open);
+        Ok(kept.map(|kept| kept.is_open = false).is_some())
+    }
+}

@@ -1,0 +1,220 @@
+//! What survives a restart: accounts with their device, rooms, members, owners' logs and invitations.
+//! Small traits, one per subject; every back end passes the suite in `contract`. A method that changes something
+//! returns once the change is on disk, unless it says otherwise. Decides nothing about rights.
+
+mod contract;
+pub mod folder;
+pub mod memory;
+pub mod sqlite;
+
+use common::ids::{DeviceKey, EntryId, IdentityKey, RoomId};
+use common::limits::{MEMBERS_MAX, TOPIC_BYTES_MAX};
+use common::message::event::{Event, WireEvent};
+use common::message::registry::RoomSummary;
+use common::message::room::{Genesis, Invite, LogEntry};
+use common::names::{RoomName, UserName};
+use common::secure::identity::DeviceStatement;
+use common::secure::sign::Signed;
+use common::time::UnixMillis;
+use common::wire::bounded::Text;
+
+/// Everything the service keeps.
+pub trait Store: Accounts + Rooms + Members + Logs + Invites + Send + Sync {}
+impl<T: Accounts + Rooms + Members + Logs + Invites + Send + Sync> Store for T {}
+
+/// Who has an account, and which device speaks for it.
+pub trait Accounts {
+    fn account(&self, user: &UserName) -> Result<Option<Account>, StoreError>;
+    fn user_of_identity(&self, identity: &IdentityKey) -> Result<Option<UserName>, StoreError>;
+    /// Adds an account with its first device, unless its name or one of its keys is in use.
+    fn create_account(&self, account: &Account, now: UnixMillis) -> Result<Creation, StoreError>;
+    fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError>;
+    /// Does not wait for the disk: at worst a time is a little old after a crash.
+    fn set_last_seen(&self, user: &UserName, at: UnixMillis);
+}
+
+/// Which rooms exist. A name is handed out once, for ever.
+pub trait Rooms {
+    fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError>;
+    fn room_named(&self, name: &RoomName) -> Result<Option<Room>, StoreError>;
+    /// Adds a room with its owner as the first member; an owner has at most `rooms_max`.
+    fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError>;
+    /// Public rooms and those `caller` is in, by name, whose name contains `pattern`, after `after`.
+    fn rooms(
+        &self,
+        caller: &UserName,
+        pattern: &str,
+        after: Option<&RoomName>,
+        limit: u32,
+    ) -> Result<Vec<RoomSummary>, StoreError>;
+}
+
+/// Who is in a room, and who left it.
+pub trait Members {
+    fn member(&self, room: &RoomId, user: &UserName) -> Result<Option<Member>, StoreError>;
+    /// By name, after `after`; those who left are among them.
+    fn members(&self, room: &RoomId, after: Option<&UserName>, limit: u32) -> Result<Vec<Member>, StoreError>;
+    /// Those who are in the room now.
+    fn present(&self, room: &RoomId) -> Result<Vec<UserName>, StoreError>;
+    /// Everybody who is in a room together with `user`, each once, without `user`.
+    fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError>;
+    /// Lets `member` in as [`judge_join`] decides; with `invite`, it is used up by that.
+    fn join(&self, room: &RoomId, member: &Member, invite: Option<&Signed<Invite>>) -> Result<Joining, StoreError>;
+    /// Marks a member as having left; `false` if there is nobody to leave.
+    fn part(&self, room: &RoomId, user: &UserName, part: &WireEvent) -> Result<bool, StoreError>;
+}
+
+/// The signed log of a room's owner.
+pub trait Logs {
+    /// How many entries there are, and the id of the last.
+    fn log_head(&self, room: &RoomId) -> Result<(u32, EntryId), StoreError>;
+    fn entries(&self, room: &RoomId, from: u32, limit: u32) -> Result<Vec<Signed<LogEntry>>, StoreError>;
+    /// Adds entry `index`, perhaps with the topic it sets; `false` if that index is taken.
+    fn add_entry(
+        &self,
+        room: &RoomId,
+        index: u32,
+        entry: &Signed<LogEntry>,
+        topic: Option<&Text<TOPIC_BYTES_MAX>>,
+    ) -> Result<bool, StoreError>;
+}
+
+/// Invitations, the latest per room and person, with what became of it.
+pub trait Invites {
+    fn invite(&self, room: &RoomId, user: &UserName) -> Result<Option<StoredInvite>, StoreError>;
+    /// Keeps an open invitation in place of the one before; `false` if the room has `invites_max` open ones.
+    fn put_invite(
+        &self,
+        room: &RoomId,
+        user: &UserName,
+        invite: &Signed<Invite>,
+        invites_max: u32,
+    ) -> Result<bool, StoreError>;
+    /// Open invitations of `user` that have not expired at `now`, soonest to expire last.
+    fn invites_of(
+        &self,
+        user: &UserName,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<(RoomId, Signed<Invite>)>, StoreError>;
+    /// Closes an open invitation; `false` if there was none.
+    fn decline(&self, room: &RoomId, user: &UserName) -> Result<bool, StoreError>;
+}
+
+/// An account with its enrolled device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub statement: Signed<DeviceStatement>,
+    /// What `statement` says; it was checked before it was stored.
+    pub claim: DeviceStatement,
+    /// bcrypt's text form.
+    pub password: String,
+    pub last_seen: Option<UnixMillis>,
+}
+
+impl Account {
+    pub fn user(&self) -> &UserName {
+        &self.claim.user
+    }
+
+    pub fn device(&self) -> DeviceKey {
+        self.claim.device
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    Created,
+    NameTaken,
+    /// The identity or the device belongs to another account.
+    KeyTaken,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    pub id: RoomId,
+    pub signed: Signed<Genesis>,
+    /// What `signed` says; it was checked before it was stored.
+    pub genesis: Genesis,
+    pub topic: Text<TOPIC_BYTES_MAX>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomCreation {
+    Created,
+    NameTaken,
+    TooMany,
+}
+
+/// What a member signed: the join, and the part once they left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub user: UserName,
+    pub join: WireEvent,
+    pub part: Option<WireEvent>,
+}
+
+impl Member {
+    pub fn is_present(&self) -> bool {
+        self.part.is_none()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joining {
+    /// Was not in the room, and is now.
+    Entered,
+    /// Was in the room, with an older join.
+    Renewed,
+    /// This join is the one kept, or an older one of somebody who is in the room.
+    Already,
+    /// Left after this join was signed.
+    Stale,
+    /// The room has as many members as it may.
+    Full,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredInvite {
+    pub invite: Signed<Invite>,
+    pub is_open: bool,
+}
+
+/// The disk or what is on it is at fault; whoever asked is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database failed: {0}")]
+    Database(String),
+    #[error("the database holds something that cannot be read: {0}")]
+    Damaged(String),
+    #[error("the database is closed")]
+    Closed,
+}
+
+/// What a join does to what is kept. The newer of two joins counts: the higher Lamport number, or, from a new chain
+/// (a person who lost their database counts from 1 again), the later signature.
+pub fn judge_join(kept: Option<&Member>, present_count: usize, join: &WireEvent) -> Result<Joining, StoreError> {
+    let Some(kept) = kept else {
+        return Ok(if present_count < MEMBERS_MAX { Joining::Entered } else { Joining::Full });
+    };
+    if kept.join == *join {
+        return Ok(if kept.is_present() { Joining::Already } else { Joining::Stale });
+    }
+    let last = kept.part.as_ref().unwrap_or(&kept.join);
+    let is_newer = supersedes(&claim(join)?, &claim(last)?);
+    Ok(match (kept.is_present(), is_newer) {
+        (true, true) => Joining::Renewed,
+        (true, false) => Joining::Already,
+        (false, false) => Joining::Stale,
+        (false, true) if present_count < MEMBERS_MAX => Joining::Entered,
+        (false, true) => Joining::Full,
+    })
+}
+
+fn supersedes(new: &Event, old: &Event) -> bool {
+    new.lamport > old.lamport || (new.chain != old.chain && new.at > old.at)
+}
+
+fn claim(event: &WireEvent) -> Result<Event, StoreError> {
+    event.claim().map_err(|error| StoreError::Damaged(error.to_string()))
+}

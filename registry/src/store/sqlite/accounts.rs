@@ -1,0 +1,85 @@
+//! Tables `account` and `device`: an account and its enrolled device are one thing to everybody above.
+
+use common::ids::IdentityKey;
+use common::names::UserName;
+use common::secure::identity::DeviceStatement;
+use common::time::UnixMillis;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Fault, SqliteStore, damaged, signed};
+use crate::store::{Account, Accounts, Creation, StoreError};
+
+impl Accounts for SqliteStore {
+    fn account(&self, user: &UserName) -> Result<Option<Account>, StoreError> {
+        self.read(|connection| {
+            let query = "SELECT device.statement, account.password, account.last_seen
+                         FROM account JOIN device ON device.account = account.name
+                         WHERE account.name = ?1 ORDER BY device.number LIMIT 1";
+            let row: Option<(Vec<u8>, String, Option<i64>)> = connection
+                .prepare_cached(query)?
+                .query_row([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            let Some((statement, password, last_seen)) = row else { return Ok(None) };
+            let (statement, claim) = signed::<DeviceStatement>(&statement)?;
+            let last_seen = last_seen.map(|millis| UnixMillis(millis.cast_unsigned()));
+            Ok(Some(Account { statement, claim, password, last_seen }))
+        })
+    }
+
+    fn user_of_identity(&self, identity: &IdentityKey) -> Result<Option<UserName>, StoreError> {
+        self.read(|connection| {
+            let name: Option<String> = connection
+                .prepare_cached("SELECT name FROM account WHERE identity = ?1")?
+                .query_row([identity.as_bytes()], |row| row.get(0))
+                .optional()?;
+            name.map(|name| UserName::parse(&name).map_err(damaged)).transpose()
+        })
+    }
+
+    fn create_account(&self, account: &Account, now: UnixMillis) -> Result<Creation, StoreError> {
+        let account = account.clone();
+        self.writer.write(move |connection| {
+            let claim = &account.claim;
+            let has = |query: &str, value: &[u8]| connection.prepare_cached(query)?.exists([value]);
+            if connection.prepare_cached("SELECT 1 FROM account WHERE name = ?1")?.exists([claim.user.as_str()])? {
+                return Ok(Creation::NameTaken);
+            }
+            if has("SELECT 1 FROM account WHERE identity = ?1", claim.identity.as_bytes())?
+                || has("SELECT 1 FROM device WHERE key = ?1", claim.device.as_bytes())?
+            {
+                return Ok(Creation::KeyTaken);
+            }
+            insert(connection, &account, now)?;
+            Ok(Creation::Created)
+        })
+    }
+
+    fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError> {
+        let (user, password) = (user.clone(), password.to_owned());
+        self.writer.write(move |connection| {
+            let update = "UPDATE account SET password = ?2 WHERE name = ?1";
+            connection.prepare_cached(update)?.execute(params![user.as_str(), password])?;
+            Ok(())
+        })
+    }
+
+    fn set_last_seen(&self, user: &UserName, at: UnixMillis) {
+        let user = user.clone();
+        self.writer.write_later(move |connection| {
+            let update = "UPDATE account SET last_seen = ?2 WHERE name = ?1";
+            connection.prepare_cached(update)?.execute(params![user.as_str(), at.0.cast_signed()])?;
+            Ok(())
+        });
+    }
+}
+
+fn insert(connection: &Connection, account: &Account, now: UnixMillis) -> Result<(), Fault> {
+    let claim = &account.claim;
+    let row = params![claim.user.as_str(), claim.identity.as_bytes(), account.password, now.0.cast_signed()];
+    let insert = "INSERT INTO account (name, identity, password, created) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(insert)?.execute(row)?;
+    let row = params![claim.device.as_bytes(), claim.user.as_str(), claim.number, account.statement.to_bytes()];
+    let insert = "INSERT INTO device (key, account, number, statement) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(insert)?.execute(row)?;
+    Ok(())
+}

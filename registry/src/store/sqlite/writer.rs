@@ -1,0 +1,116 @@
+//! The one writer: a thread that runs what has queued as one transaction and answers after its commit. A job that
+//! fails is undone alone; a commit that fails is reported to everybody in it.
+
+use std::io;
+
+use common::thread;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rusqlite::Connection;
+
+use super::Fault;
+use crate::store::StoreError;
+
+/// Handle of the writer thread.
+pub(super) struct Writer {
+    // Dropped before the thread is joined: its end is what ends the thread.
+    jobs: Option<Sender<Job>>,
+    _thread: thread::Handle,
+}
+
+/// Runs inside the transaction and returns what is to be told once the commit's outcome is known.
+type Job = Box<dyn FnOnce(&Connection) -> Told + Send>;
+type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> io::Result<Self> {
+        // Full: whoever wants to write waits. The writer waits for nobody, so that cannot lock up.
+        let (jobs, inbox) = bounded(QUEUE_MAX);
+        let thread = thread::spawn("store", move || run(connection, &inbox))?;
+        Ok(Self { jobs: Some(jobs), _thread: thread })
+    }
+
+    /// Runs `work` and waits until it is on disk.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, receiver) = bounded(1);
+        self.submit(Box::new(move |connection| {
+            let result = run_alone(connection, work);
+            Box::new(move |commit| {
+                let _ = sender.send(commit.and(result));
+            })
+        }))?;
+        receiver.recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs `work` some time soon; a failure is only logged.
+    pub(super) fn write_later(&self, work: impl FnOnce(&Connection) -> Result<(), Fault> + Send + 'static) {
+        let job: Job = Box::new(move |connection| {
+            let result = run_alone(connection, work);
+            Box::new(move |commit| {
+                if let Err(error) = commit.and(result) {
+                    tracing::error!(%error, "a write nobody waits for failed");
+                }
+            })
+        });
+        if let Err(error) = self.submit(job) {
+            tracing::error!(%error, "a write nobody waits for was not taken");
+        }
+    }
+
+    fn submit(&self, job: Job) -> Result<(), StoreError> {
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        jobs.send(job).map_err(|_| StoreError::Closed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the thread owns its connection and closes it when it ends")]
+fn run(connection: Connection, inbox: &Receiver<Job>) {
+    while let Ok(first) = inbox.recv() {
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            fail(first, &connection, &error);
+            continue;
+        }
+        let queued = std::iter::once(first).chain(inbox.try_iter().take(BATCH_MAX - 1));
+        let told: Vec<Told> = queued.map(|job| job(&connection)).collect();
+        let commit = connection.execute_batch("COMMIT").map_err(|error| {
+            // A commit that failed may have left the transaction open; after this it is not.
+            let _ = connection.execute_batch("ROLLBACK");
+            tracing::error!(%error, "the database did not commit");
+            StoreError::Database(error.to_string())
+        });
+        told.into_iter().for_each(|tell| tell(commit.clone()));
+    }
+}
+
+// Without a transaction nothing may run; running it read-only would still need its answer, so it is told at once.
+fn fail(job: Job, connection: &Connection, error: &rusqlite::Error) {
+    tracing::error!(%error, "the database cannot be written");
+    let failed = StoreError::Database(error.to_string());
+    let outside = connection.execute_batch("SAVEPOINT void").is_ok();
+    let tell = job(connection);
+    if outside {
+        let _ = connection.execute_batch("ROLLBACK TO void; RELEASE void");
+    }
+    tell(Err(failed));
+}
+
+fn run_alone<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+    connection.execute_batch("SAVEPOINT job").map_err(Fault::Sql)?;
+    let result = work(connection);
+    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    connection.execute_batch(end).map_err(Fault::Sql)?;
+    result.map_err(StoreError::from)
+}
+
+/// Jobs waiting: every one has a session thread behind it.
+const QUEUE_MAX: usize = 1024;
+/// Jobs in one transaction: keeps the wait of the first among many short.
+const BATCH_MAX: usize = 256;
