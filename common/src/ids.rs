@@ -9,6 +9,26 @@ use sha2::{Digest, Sha256};
 
 use crate::names::UserName;
 
+macro_rules! public_id {
+    ($(#[$doc:meta])* $name:ident, $length:expr) => {
+        bytes_id!($(#[$doc])* $name, $length);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}(", stringify!($name))?;
+                self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str("…)")
+            }
+        }
+    };
+}
+
 macro_rules! bytes_id {
     ($(#[$doc:meta])* $name:ident, $length:expr) => {
         $(#[$doc])*
@@ -34,20 +54,6 @@ macro_rules! bytes_id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}(", stringify!($name))?;
-                self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
-                f.write_str("…)")
-            }
-        }
-
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_bytes(&self.0)
@@ -62,57 +68,57 @@ macro_rules! bytes_id {
     };
 }
 
-bytes_id!(
+public_id!(
     /// A person's identity key `A`: an Ed25519 public key, one per account.
     IdentityKey,
     32
 );
-bytes_id!(
+public_id!(
     /// A device's Noise static key `D`: an X25519 public key.
     DeviceKey,
     32
 );
-bytes_id!(
+public_id!(
     /// A device's event-signing key `S`: an Ed25519 public key.
     EventKey,
     32
 );
-bytes_id!(
+public_id!(
     /// A registry's root key `R`: an Ed25519 public key.
     RootKey,
     32
 );
-bytes_id!(
+public_id!(
     /// One registry and everything it vouches for: SHA-256 of its root key.
     RealmId,
     32
 );
-bytes_id!(
+public_id!(
     /// An Ed25519 signature (RFC 8032).
     Signature,
     64
 );
-bytes_id!(
+public_id!(
     /// A conversation: for two people a hash of the realm and both names, for a room its [`RoomId`]'s bytes.
     ConversationId,
     32
 );
-bytes_id!(
+public_id!(
     /// A room: SHA-256 of its signed genesis.
     RoomId,
     32
 );
-bytes_id!(
+public_id!(
     /// An event: SHA-256 of its signed bytes.
     EventId,
     32
 );
-bytes_id!(
+public_id!(
     /// One entry of a room owner's log: SHA-256 of its signed bytes.
     EntryId,
     32
 );
-bytes_id!(
+public_id!(
     /// One run of an author's numbers: random, minted with the author's database.
     ChainId,
     16
@@ -122,6 +128,12 @@ bytes_id!(
     AuthKey,
     32
 );
+
+impl fmt::Debug for AuthKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthKey(…)")
+    }
+}
 
 impl RealmId {
     /// The realm whose registry has this root key.

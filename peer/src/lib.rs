@@ -2,4 +2,5 @@
 //! through `net` and `disk`. The binary is a thin `main` around this library.
 
 pub mod api;
+pub mod node;
 pub mod ports;

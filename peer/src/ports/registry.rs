@@ -1,6 +1,6 @@
 //! The connection to the registry, as the node sees it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use common::ids::{RealmId, RootKey};
 use common::message::registry::{FromRegistry, ToRegistry};
@@ -12,9 +12,10 @@ pub enum RegistryInput {
     RealmSeen {
         root: RootKey,
     },
-    /// Connected and proven. `local` is the address of our end, `epoch` numbers the connections.
+    /// Connected and proven. `local` is the address of our end, `interfaces` are this machine's addresses.
     Up {
         local: SocketAddr,
+        interfaces: Vec<IpAddr>,
     },
     /// No connection, with the reason for a person; the registry link goes on trying, and says so.
     Down {

@@ -1,0 +1,243 @@
+//! A signed-in account: its people, conversations, links and its standing with the registry. The parts of its work
+//! stand in the modules beside this one, each an `impl` of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use common::ids::{AuthKey, ChainId, ConversationId, IdentityKey, RealmId, RootKey};
+use common::message::registry::{Code, Refusal, Request};
+use common::names::{RoomName, UserName};
+use common::secret::Secret;
+use common::secure::certificate::Credentials;
+use common::secure::identity::Keys;
+use common::time::{Monotonic, UnixMillis};
+
+use super::context::Context;
+use super::conversation::Conversation;
+use super::links::Links;
+use super::loading;
+use super::outgoing::Disk;
+use super::people::{self, People};
+use super::registry::RegistryCalls;
+use crate::api::{Event, LinkState, Target};
+use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
+
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) realm: RealmId,
+    pub(super) root: RootKey,
+    pub(super) user: UserName,
+    pub(super) me: IdentityKey,
+    pub(super) keys: Keys,
+    pub(super) credentials: Credentials,
+    expires: UnixMillis,
+    pub(super) away: Option<String>,
+    /// The chain that my new events go into.
+    pub(super) chain: ChainId,
+    pub(super) people: People,
+    pub(super) conversations: BTreeMap<ConversationId, Conversation>,
+    /// A room's name belongs to the first room seen under it.
+    pub(super) rooms: BTreeMap<RoomName, ConversationId>,
+    pub(super) current: Option<Target>,
+    pub(super) last_heard: Option<UserName>,
+    pub(super) last_spoken: Option<UserName>,
+    pub(super) links: Links,
+    pub(super) registry: RegistryCalls,
+    pub(super) disk: Disk,
+    /// My joins that members have not all acknowledged yet.
+    pub(super) joining: Vec<Joining>,
+    roster: (BTreeSet<UserName>, BTreeSet<RoomName>),
+}
+
+/// A room entered, but not yet told: online members are given a moment to learn of it.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) room: ConversationId,
+    pub(super) re: Option<String>,
+    pub(super) number: u64,
+    pub(super) waiting: BTreeSet<IdentityKey>,
+    pub(super) until: Monotonic,
+}
+
+/// What a finished sign-in hands over.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    pub(super) root: RootKey,
+    pub(super) user: UserName,
+    pub(super) keys: Keys,
+    pub(super) credentials: Credentials,
+    pub(super) expires: UnixMillis,
+}
+
+/// A newer session of the same device has taken this one's place.
+#[derive(Debug)]
+pub(super) struct Replaced;
+
+impl Account {
+    pub(super) fn begin(cx: &mut Context, beginning: Beginning, log: LoadedLog) -> Self {
+        let Beginning { root, user, keys, credentials, expires } = beginning;
+        let loaded = log.conversations.into_iter().filter_map(loading::conversation);
+        let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
+        let rooms = conversations.values().filter_map(|conversation| {
+            let room = conversation.room().filter(|room| !room.members.is_empty())?;
+            Some((room.genesis.name.clone(), conversation.id))
+        });
+        let mut account = Self {
+            realm: RealmId::of(&root),
+            root,
+            user,
+            me: keys.identity(),
+            keys,
+            credentials,
+            expires,
+            away: None,
+            chain: log.chain,
+            people: People::load(log.pins),
+            rooms: rooms.collect(),
+            conversations,
+            current: None,
+            last_heard: None,
+            last_spoken: None,
+            links: Links::default(),
+            registry: RegistryCalls::default(),
+            disk: Disk::default(),
+            joining: Vec::new(),
+            roster: Default::default(),
+        };
+        account.registry_signed_in(cx);
+        account.tell_roster(cx);
+        account
+    }
+
+    pub(super) fn handle(&mut self, cx: &mut Context, input: Input) -> Result<(), Replaced> {
+        match input {
+            Input::Disk(reply) => self.disk_replied(cx, reply),
+            Input::Registry(input) => self.registry_input(cx, input)?,
+            Input::Link(input) => self.link_input(cx, input),
+            Input::Vault(reply) => self.vault_replied(cx, reply),
+            Input::Command(_) | Input::Tick => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn tick(&mut self, cx: &mut Context) {
+        self.registry_timers(cx);
+        self.dial_timers(cx);
+        self.joins_told(cx);
+        self.disk_timers(cx);
+        if self.registry.is_online() && cx.now.wall.plus(RENEW_BEFORE) > self.expires && !self.registry.is_renewing() {
+            self.renew(cx);
+        }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Monotonic> {
+        let joins = self.joining.iter().map(|joining| joining.until);
+        [self.registry.next_timeout(), self.next_dial(), self.disk.next_timeout()]
+            .into_iter()
+            .flatten()
+            .chain(joins)
+            .min()
+    }
+
+    /// Sends what has gathered since outputs were last drained: pushes and acknowledgements, one frame for many.
+    pub(super) fn flush(&mut self, cx: &mut Context) {
+        self.send_pushes(cx);
+        self.send_haves(cx);
+    }
+
+    /// Certificates change with every sign-in.
+    pub(super) fn set_credentials(&mut self, cx: &mut Context, credentials: Credentials, expires: UnixMillis) {
+        self.credentials = credentials;
+        self.expires = expires;
+        self.show_identity(cx);
+    }
+
+    /// From now on links are made as this account.
+    pub(super) fn show_identity(&self, cx: &mut Context) {
+        let identity =
+            LocalIdentity { keys: self.keys.clone(), credentials: self.credentials.clone(), root: self.root };
+        cx.out.push_back(Output::Link(LinkOutput::Identity(Some(Box::new(identity)))));
+    }
+
+    /// Signs out, closes every link and the log. The disk's `Closed` ends it.
+    pub(super) fn close(&mut self, cx: &mut Context) {
+        self.flush(cx);
+        self.write_lazily_kept(cx);
+        cx.out.push_back(Output::Link(LinkOutput::Identity(None)));
+        for link in self.links.ids() {
+            cx.out.push_back(Output::Link(LinkOutput::Close { link }));
+        }
+        if self.registry.is_online() {
+            let id = cx.request_id();
+            let request = common::message::registry::ToRegistry { id, request: Request::SignOut };
+            cx.out.push_back(Output::Registry(RegistryOutput::Send(request)));
+        }
+        cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
+        cx.out.push_back(Output::Disk(DiskJob::Close));
+        let registry = cx.settings.registry.clone();
+        cx.tell(Event::RegistryLink { state: LinkState::Offline, registry });
+        cx.leaving = Some(self.user.clone());
+    }
+
+    /// Whether something was accepted or asked that is not on the disk yet.
+    pub(super) fn has_unsaved(&self) -> bool {
+        self.disk.is_busy()
+    }
+
+    /// Whether it is worth waiting: a text of mine is on its way to somebody who is there.
+    pub(super) fn awaits_acknowledgement(&self) -> bool {
+        let lacks =
+            |identity: &IdentityKey| self.conversations.values().any(|conversation| conversation.awaits(identity));
+        let online = self.people.iter().filter(|(_, contact)| contact.is_online());
+        !self.joining.is_empty()
+            || online.filter_map(|(_, contact)| contact.identity()).any(|identity| lacks(&identity))
+    }
+
+    /// The conversation with a person, as an id; it need not exist yet.
+    pub(super) fn direct_id(&self, user: &UserName) -> ConversationId {
+        ConversationId::direct(&self.realm, &self.user, user)
+    }
+
+    pub(super) fn set_current(&mut self, cx: &mut Context, target: Option<Target>) {
+        if self.current != target {
+            self.current.clone_from(&target);
+            cx.tell(Event::Current { conversation: target });
+        }
+    }
+
+    /// Tells front-ends what to complete, if that changed.
+    pub(super) fn tell_roster(&mut self, cx: &mut Context) {
+        let rooms: BTreeSet<_> = self.rooms.keys().cloned().collect();
+        let roster = (people::roster(&self.people), rooms);
+        if roster != self.roster {
+            let (people, rooms) = roster.clone();
+            cx.tell(Event::Roster { people: people.into_iter().collect(), rooms: rooms.into_iter().collect() });
+            self.roster = roster;
+        }
+    }
+
+    fn vault_replied(&mut self, cx: &mut Context, reply: VaultReply) {
+        match reply {
+            VaultReply::Resealed { old, new } => self.change_password(cx, &old, &new),
+            VaultReply::WrongPassword => {
+                cx.fail(Refusal::new(Code::Credentials, "The present password is wrong. Nothing was changed."));
+            }
+            VaultReply::Confirmed => cx.finish(Event::PasswordChanged),
+            VaultReply::Discarded => {
+                let refusal = self.registry.password_refusal.take();
+                let text = "The registry did not take the new password. The old one still holds.";
+                cx.fail(refusal.unwrap_or_else(|| Refusal::new(Code::Internal, text)));
+            }
+            VaultReply::Failed { text } => cx.fail(Refusal::new(Code::Storage, &text)),
+            VaultReply::Opened { .. } | VaultReply::Derived { .. } => {}
+        }
+    }
+
+    fn change_password(&mut self, cx: &mut Context, old: &Secret<AuthKey>, new: &Secret<AuthKey>) {
+        let request = Request::ChangePassword { old: *old.expose(), new: *new.expose() };
+        self.ask(cx, request, super::registry::Call::ChangePassword);
+    }
+}
+
+/// A certificate lives 30 days; a new one is asked for in its second half.
+const RENEW_BEFORE: Duration = Duration::from_secs(15 * 24 * 3600);

@@ -1,0 +1,235 @@
+//! One conversation: the chains that make it up, and for each of my own events who still lacks it.
+//! Pure bookkeeping; what follows from it is decided elsewhere in the node.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use common::ids::{ChainId, ConversationId, EntryId, EventId, IdentityKey, RoomId};
+use common::message::event::{NO_EVENT, WireEvent};
+use common::message::room::{Act, Genesis, LogEntry, NO_ENTRY};
+use common::names::UserName;
+use common::secure::sign::Signed;
+use common::time::UnixMillis;
+
+use crate::api::Target;
+
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) id: ConversationId,
+    pub(super) kind: Kind,
+    /// The highest Lamport number seen in it.
+    pub(super) lamport: u64,
+    pub(super) own: BTreeMap<ChainId, OwnLog>,
+    pub(super) theirs: BTreeMap<(IdentityKey, ChainId), Held>,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Direct { with: UserName },
+    Room(Box<Room>),
+}
+
+/// One chain of mine.
+#[derive(Debug)]
+pub(super) struct OwnLog {
+    /// Numbers given out; those above `committed` are on their way to the disk.
+    pub(super) number: u64,
+    pub(super) committed: u64,
+    pub(super) last: EventId,
+    pub(super) acked: BTreeMap<IdentityKey, u64>,
+    pub(super) pending: BTreeMap<u64, PendingEvent>,
+    /// Told to be waiting up to this number, per recipient.
+    pub(super) told_queued: BTreeMap<IdentityKey, u64>,
+    recent: VecDeque<Recent>,
+    recent_bytes: usize,
+}
+
+/// A text of mine that not everybody has.
+#[derive(Debug)]
+pub(super) struct PendingEvent {
+    pub(super) id: EventId,
+    pub(super) recipients: Vec<IdentityKey>,
+}
+
+/// An event kept at hand for links that follow closely; others are read from the disk.
+#[derive(Debug, Clone)]
+pub(super) struct Recent {
+    pub(super) number: u64,
+    pub(super) at: UnixMillis,
+    pub(super) wire: WireEvent,
+}
+
+/// What is held of somebody else's chain.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Taken in; shown already.
+    pub(super) received: u64,
+    /// On the disk; acknowledged up to here.
+    pub(super) stored: u64,
+    /// `None` if the one before the next is not here.
+    pub(super) last: Option<EventId>,
+}
+
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) id: RoomId,
+    pub(super) genesis: Genesis,
+    pub(super) signed: Signed<Genesis>,
+    pub(super) joined: bool,
+    pub(super) entries: Vec<Signed<LogEntry>>,
+    pub(super) topic: String,
+    pub(super) members: BTreeMap<IdentityKey, Member>,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) user: UserName,
+    pub(super) join: WireEvent,
+    pub(super) join_lamport: u64,
+    pub(super) join_at: UnixMillis,
+    pub(super) part: Option<(u64, WireEvent)>,
+}
+
+impl Conversation {
+    pub(super) fn direct(id: ConversationId, with: UserName) -> Self {
+        Self::new(id, Kind::Direct { with })
+    }
+
+    pub(super) fn new(id: ConversationId, kind: Kind) -> Self {
+        Self { id, kind, lamport: 0, own: BTreeMap::new(), theirs: BTreeMap::new() }
+    }
+
+    pub(super) fn target(&self) -> Target {
+        match &self.kind {
+            Kind::Direct { with } => Target::Person(with.clone()),
+            Kind::Room(room) => Target::Room(room.genesis.name.clone()),
+        }
+    }
+
+    pub(super) fn room(&self) -> Option<&Room> {
+        match &self.kind {
+            Kind::Room(room) => Some(room),
+            Kind::Direct { .. } => None,
+        }
+    }
+
+    pub(super) fn room_mut(&mut self) -> Option<&mut Room> {
+        match &mut self.kind {
+            Kind::Room(room) => Some(room),
+            Kind::Direct { .. } => None,
+        }
+    }
+
+    /// Entries of the owner's log known here; 0 in a conversation of two.
+    pub(super) fn head(&self) -> u32 {
+        self.room().map_or(0, Room::head)
+    }
+
+    /// Events of mine that wait for `recipient`.
+    pub(super) fn awaits(&self, recipient: &IdentityKey) -> bool {
+        self.own.values().any(|log| log.awaits(recipient))
+    }
+}
+
+impl OwnLog {
+    pub(super) fn new() -> Self {
+        Self {
+            number: 0,
+            committed: 0,
+            last: NO_EVENT,
+            acked: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            told_queued: BTreeMap::new(),
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+        }
+    }
+
+    pub(super) fn awaits(&self, recipient: &IdentityKey) -> bool {
+        let acked = self.acked.get(recipient).copied().unwrap_or(0);
+        self.pending.range(acked + 1..).any(|(_, event)| event.recipients.contains(recipient))
+    }
+
+    pub(super) fn remember(&mut self, recent: Recent) {
+        self.recent_bytes += recent.wire.bytes.len();
+        self.recent.push_back(recent);
+        while self.recent.len() > RECENT_EVENTS_MAX || self.recent_bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.wire.bytes.len();
+        }
+    }
+
+    /// The committed events at hand from number `from` on, if that one is at hand.
+    pub(super) fn recent_from(&self, from: u64) -> impl Iterator<Item = &Recent> {
+        let first = self.recent.front().map_or(u64::MAX, |recent| recent.number);
+        let skip = from.checked_sub(first).and_then(|skip| usize::try_from(skip).ok()).unwrap_or(usize::MAX);
+        self.recent.iter().skip(skip).take_while(|recent| recent.number <= self.committed)
+    }
+
+    /// How many of the recipients of event `number` have it.
+    pub(super) fn done(&self, number: u64) -> u32 {
+        let Some(event) = self.pending.get(&number) else { return 0 };
+        let has = |recipient: &&IdentityKey| self.acked.get(*recipient).is_some_and(|acked| *acked >= number);
+        u32::try_from(event.recipients.iter().filter(has).count()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Room {
+    pub(super) fn new(id: RoomId, genesis: Genesis, signed: Signed<Genesis>) -> Self {
+        Self { id, genesis, signed, joined: false, entries: Vec::new(), topic: String::new(), members: BTreeMap::new() }
+    }
+
+    pub(super) fn head(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn last_entry(&self) -> EntryId {
+        self.entries.last().map_or(NO_ENTRY, |entry| EntryId(entry.id()))
+    }
+
+    /// Adds a checked entry of the owner's log.
+    pub(super) fn apply(&mut self, entry: &LogEntry, signed: Signed<LogEntry>) {
+        let Act::Topic { text } = &entry.act;
+        text.as_str().clone_into(&mut self.topic);
+        self.entries.push(signed);
+    }
+
+    /// Members now, without `me`.
+    pub(super) fn others<'a>(&'a self, me: &'a IdentityKey) -> impl Iterator<Item = (&'a IdentityKey, &'a Member)> {
+        self.members.iter().filter(move |(identity, member)| *identity != me && member.is_current())
+    }
+
+    pub(super) fn is_member(&self, identity: &IdentityKey) -> bool {
+        self.members.get(identity).is_some_and(Member::is_current)
+    }
+}
+
+impl Member {
+    /// Whether the newest thing this person signed about it is a join (by Lamport number, not by arrival).
+    pub(super) fn is_current(&self) -> bool {
+        self.part.as_ref().is_none_or(|(lamport, _)| *lamport < self.join_lamport)
+    }
+}
+
+/// Enough for every link that keeps up; a link that does not is served from the disk.
+const RECENT_EVENTS_MAX: usize = 1024;
+const RECENT_BYTES_MAX: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::wire::bounded::Blob;
+
+    #[test]
+    fn recent_events_are_found_by_number_and_only_when_committed() {
+        let mut log = OwnLog::new();
+        for number in 1..=2000 {
+            let wire = WireEvent { bytes: Blob::new(vec![0; 8]).unwrap(), signature: None };
+            log.remember(Recent { number, at: UnixMillis(0), wire });
+        }
+        log.committed = 1990;
+        let numbers = |from| log.recent_from(from).map(|recent| recent.number).collect::<Vec<_>>();
+        assert_eq!(numbers(1989), [1989, 1990]);
+        assert!(numbers(1).is_empty(), "long gone");
+        assert!(numbers(1991).is_empty(), "not on the disk yet");
+    }
+}

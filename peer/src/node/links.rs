@@ -1,0 +1,373 @@
+//! Links to people: when one is dialled, which of two stays, and what is said first on it. One link per pair.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::ids::{ChainId, ConversationId};
+use common::message::peer::PeerMessage;
+use common::message::registry::{PersonRecord, Request};
+use common::names::UserName;
+use common::secure::certificate::{Credentials, Person};
+use common::time::Monotonic;
+use common::wire::bounded::Text;
+
+use super::account::Account;
+use super::context::Context;
+use super::people::{self, Dial};
+use super::registry::Call;
+use crate::api::Event;
+use crate::ports::{Direction, LinkId, LinkInput, LinkOutput, Output};
+
+/// Every live link, and what has to be said on which at the next flush.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    live: BTreeMap<LinkId, Link>,
+    pub(super) pushes: BTreeSet<(LinkId, ConversationId)>,
+    pub(super) haves: BTreeSet<(LinkId, ConversationId)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) person: Person,
+    direction: Direction,
+    up_at: Monotonic,
+    pub(super) address: SocketAddr,
+    /// When anything but an acknowledgement last went either way.
+    pub(super) used_at: Monotonic,
+    pub(super) conversations: BTreeMap<ConversationId, Told>,
+}
+
+/// What was said about one conversation on one link.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The other end said what it holds: events may be pushed.
+    pub(super) have_heard: bool,
+    /// We showed our membership.
+    pub(super) hello_sent: bool,
+    pub(super) cursors: BTreeMap<ChainId, Cursor>,
+}
+
+/// How far one of my chains went out on one link.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    pub(super) sent: u64,
+    pub(super) acked: u64,
+    /// Events are being read from the disk.
+    pub(super) reading: bool,
+    /// What lies before the other's join was passed over.
+    pub(super) begun: bool,
+}
+
+impl Links {
+    pub(super) fn ids(&self) -> Vec<LinkId> {
+        self.live.keys().copied().collect()
+    }
+
+    pub(super) fn get(&self, link: LinkId) -> Option<&Link> {
+        self.live.get(&link)
+    }
+
+    pub(super) fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.live.get_mut(&link)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.live.iter().map(|(id, link)| (*id, link))
+    }
+
+    /// Something new is committed in a conversation: every link that knows it may have to push.
+    pub(super) fn push_in(&mut self, conversation: ConversationId) {
+        let knows = |link: &&LinkId| self.live[*link].conversations.contains_key(&conversation);
+        let links = self.live.keys().filter(knows).map(|link| (*link, conversation));
+        self.pushes.extend(links.collect::<Vec<_>>());
+    }
+}
+
+impl Account {
+    pub(super) fn link_input(&mut self, cx: &mut Context, input: LinkInput) {
+        match input {
+            LinkInput::Up { link, person, credentials, direction, address } => {
+                self.link_up(cx, link, person, &credentials, direction, address);
+            }
+            LinkInput::Received { link, messages } => {
+                for message in messages {
+                    if let Err(reason) = self.link_message(cx, link, message) {
+                        self.cut(cx, link, reason);
+                        return;
+                    }
+                }
+            }
+            LinkInput::Down { link, .. } => self.link_down(cx, link),
+            LinkInput::DialFailed { dial, .. } => self.dial_failed(cx, dial),
+        }
+    }
+
+    fn link_up(
+        &mut self,
+        cx: &mut Context,
+        link: LinkId,
+        person: Person,
+        credentials: &Credentials,
+        direction: Direction,
+        address: SocketAddr,
+    ) {
+        let user = person.user.clone();
+        let mut writes = Vec::new();
+        let accepted = self.people.check(cx, &person, credentials, &mut writes);
+        self.commit(cx, writes, Vec::new());
+        if accepted.is_err() || user == self.user {
+            cx.out.push_back(Output::Link(LinkOutput::Close { link }));
+            return;
+        }
+        if let Some(present) = self.people.entry(&user).link {
+            if !self.replaces(cx.now.monotonic, present, &person, direction) {
+                cx.out.push_back(Output::Link(LinkOutput::Close { link }));
+                return;
+            }
+            self.forget_link(present);
+            cx.out.push_back(Output::Link(LinkOutput::Close { link: present }));
+        }
+        let contact = self.people.entry(&user);
+        contact.link = Some(link);
+        contact.dial = Dial::Idle;
+        let now = cx.now.monotonic;
+        let conversations = BTreeMap::new();
+        self.links.live.insert(link, Link { person, direction, up_at: now, address, used_at: now, conversations });
+        self.people.presence_may_have_changed(cx, &user, true);
+        self.tell_roster(cx);
+        self.greet(cx, link, &user);
+        self.close_idle(cx, link);
+    }
+
+    /// Two links between the same people: opened from opposite ends at about the same time, the one whose initiator
+    /// has the smaller device key stays; otherwise the newer one, for the older is likely dead.
+    fn replaces(&self, now: Monotonic, present: LinkId, person: &Person, direction: Direction) -> bool {
+        let Some(old) = self.links.get(present) else { return true };
+        if old.direction == direction || now.since(old.up_at) > CROSSING_LINKS_WITHIN {
+            return true;
+        }
+        let ours_is_smaller = self.keys.device() < person.device;
+        ours_is_smaller == (direction == Direction::Dialed)
+    }
+
+    /// The first words on a link: what we hold of the direct conversation, and the rooms we share.
+    fn greet(&mut self, cx: &mut Context, link: LinkId, user: &UserName) {
+        if let Some(away) = &self.away {
+            let message = PeerMessage::Status { away: Some(Text::cut(away)) };
+            cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
+        }
+        let direct = self.direct_id(user);
+        self.links.haves.insert((link, direct));
+        let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { return };
+        let shared: Vec<_> = self
+            .conversations
+            .values()
+            .filter(|conversation| {
+                let Some(room) = conversation.room() else { return false };
+                (room.joined && room.is_member(&identity)) || conversation.awaits(&identity)
+            })
+            .map(|conversation| conversation.id)
+            .collect();
+        for room in shared {
+            self.say_hello(cx, link, room);
+        }
+    }
+
+    fn link_down(&mut self, cx: &mut Context, link: LinkId) {
+        let Some(down) = self.forget_link(link) else { return };
+        let user = down.person.user;
+        let contact = self.people.entry(&user);
+        if contact.link == Some(link) {
+            contact.link = None;
+            contact.away = None;
+        }
+        self.people.presence_may_have_changed(cx, &user, true);
+        self.dial_soon(cx, &user, REDIAL_AFTER);
+    }
+
+    fn forget_link(&mut self, link: LinkId) -> Option<Link> {
+        self.links.pushes.retain(|(pushed, _)| *pushed != link);
+        self.links.haves.retain(|(told, _)| *told != link);
+        self.links.live.remove(&link)
+    }
+
+    pub(super) fn cut(&mut self, cx: &mut Context, link: LinkId, reason: &str) {
+        cx.out.push_back(Output::Link(LinkOutput::Cut { link, reason: reason.to_owned() }));
+        self.link_down(cx, link);
+    }
+
+    /// The longest silent links go when there are too many; one is dialled again when there is something to say.
+    fn close_idle(&mut self, cx: &mut Context, newest: LinkId) {
+        while self.links.live.len() > LINKS_MAX {
+            let idle = self.links.iter().filter(|(id, _)| *id != newest).min_by_key(|(_, link)| link.used_at);
+            let Some((idle, _)) = idle else { return };
+            cx.out.push_back(Output::Link(LinkOutput::Close { link: idle }));
+            if let Some(closed) = self.forget_link(idle) {
+                self.people.entry(&closed.person.user).link = None;
+            }
+        }
+    }
+
+    /// There is something to say to somebody: a link is made if there is none and they may be there.
+    pub(super) fn dial_now(&mut self, cx: &mut Context, user: &UserName) {
+        let registry_online = self.registry.is_online();
+        let contact = self.people.entry(user);
+        let busy = matches!(contact.dial, Dial::LookingUp { .. } | Dial::Dialing { .. });
+        if contact.link.is_some() || busy || contact.is_blocked() {
+            return;
+        }
+        let failures = contact.dial.failures();
+        if registry_online && contact.listed_online {
+            contact.dial = Dial::LookingUp { failures };
+            self.ask(cx, Request::Lookup { user: user.clone() }, Call::LookUpToDial { user: user.clone() });
+        } else if !registry_online && !contact.addresses.is_empty() {
+            self.dial(cx, user);
+        } else {
+            contact.dial = Dial::Idle;
+            self.tell_queued(cx, user);
+        }
+    }
+
+    /// The same after a pause, if it is still worth it then.
+    pub(super) fn dial_soon(&mut self, cx: &mut Context, user: &UserName, after: Duration) {
+        if !self.wants_link(user) {
+            return;
+        }
+        let contact = self.people.entry(user);
+        if contact.link.is_none() && contact.dial == Dial::Idle && contact.listed_online {
+            let jitter = Duration::from_millis(cx.below(250));
+            contact.dial = Dial::Waiting { until: cx.now.monotonic.plus(after + jitter), failures: 0 };
+        }
+    }
+
+    /// A shared room, or something they lack.
+    pub(super) fn wants_link(&self, user: &UserName) -> bool {
+        let identity = self.identity_of(user);
+        self.conversations.values().any(|conversation| {
+            let shares = conversation.room().is_some_and(|room| {
+                let named = |(_, member): (&_, &super::conversation::Member)| member.user == *user;
+                room.joined && room.others(&self.me).any(named)
+            });
+            shares || identity.is_some_and(|identity| conversation.awaits(&identity))
+        })
+    }
+
+    pub(super) fn found_to_dial(&mut self, cx: &mut Context, user: &UserName, record: &PersonRecord) {
+        let failures = self.people.entry(user).dial.failures();
+        self.people.entry(user).dial = Dial::Waiting { until: cx.now.monotonic, failures };
+        let Ok(person) = people::vouched(cx, &self.root, user, &record.credentials) else {
+            return self.try_later(cx, user);
+        };
+        let mut writes = Vec::new();
+        let accepted = self.people.check(cx, &person, &record.credentials, &mut writes);
+        self.commit(cx, writes, Vec::new());
+        let contact = self.people.entry(user);
+        if accepted.is_err() {
+            contact.dial = Dial::Idle;
+            return;
+        }
+        contact.addresses = record.addresses.iter().map(|address| address.0).collect();
+        self.people.set_listed(cx, user, record.online, true);
+        if record.online {
+            self.dial(cx, user);
+        } else {
+            self.people.entry(user).dial = Dial::Idle;
+            self.tell_queued(cx, user);
+        }
+    }
+
+    pub(super) fn look_up_failed(&mut self, cx: &mut Context, user: &UserName) {
+        if matches!(self.people.entry(user).dial, Dial::LookingUp { .. }) {
+            self.try_later(cx, user);
+        }
+    }
+
+    fn dial(&mut self, cx: &mut Context, user: &UserName) {
+        let root = self.root;
+        let contact = self.people.entry(user);
+        let failures = contact.dial.failures();
+        let credentials = contact.pin.as_ref().map(|pin| pin.credentials.clone());
+        let addresses = contact.addresses.clone();
+        let person = credentials.and_then(|credentials| people::vouched(cx, &root, user, &credentials).ok());
+        let Some(person) = person.filter(|_| !addresses.is_empty()) else { return self.try_later(cx, user) };
+        let dial = cx.dial_id();
+        self.people.entry(user).dial = Dial::Dialing { dial, failures };
+        cx.out.push_back(Output::Link(LinkOutput::Dial { dial, person: Box::new(person), addresses }));
+    }
+
+    fn dial_failed(&mut self, cx: &mut Context, failed: crate::ports::DialId) {
+        let is_it = |dial: &Dial| matches!(dial, Dial::Dialing { dial, .. } if *dial == failed);
+        let user = self.people.iter().find(|(_, contact)| is_it(&contact.dial)).map(|(user, _)| user.clone());
+        if let Some(user) = user {
+            self.try_later(cx, &user);
+        }
+    }
+
+    /// Grows from one second to thirty, with jitter, for as long as they are said to be online.
+    fn try_later(&mut self, cx: &mut Context, user: &UserName) {
+        self.tell_queued(cx, user);
+        let contact = self.people.entry(user);
+        let failures = contact.dial.failures().saturating_add(1);
+        if contact.link.is_some() {
+            contact.dial = Dial::Idle;
+            return;
+        }
+        let pause = DIAL_PAUSE_MAX.min(Duration::from_secs(1) * 2u32.saturating_pow(failures - 1));
+        let jitter = Duration::from_millis(cx.below(1 + u64::try_from(pause.as_millis()).unwrap_or(0) / 2));
+        let until = cx.now.monotonic.plus(pause + jitter);
+        self.people.entry(user).dial = Dial::Waiting { until, failures };
+    }
+
+    pub(super) fn dial_timers(&mut self, cx: &mut Context) {
+        let now = cx.now.monotonic;
+        let due = |dial: &Dial| matches!(dial, Dial::Waiting { until, .. } if *until <= now);
+        let due: Vec<_> =
+            self.people.iter().filter(|(_, contact)| due(&contact.dial)).map(|(user, _)| user.clone()).collect();
+        for user in due {
+            if self.wants_link(&user) {
+                self.dial_now(cx, &user);
+            }
+            let contact = self.people.entry(&user);
+            if due_still(&contact.dial, now) {
+                contact.dial = Dial::Idle;
+            }
+        }
+    }
+
+    pub(super) fn next_dial(&self) -> Option<Monotonic> {
+        let until = |dial: &Dial| match dial {
+            Dial::Waiting { until, .. } => Some(*until),
+            _ => None,
+        };
+        self.people.iter().filter_map(|(_, contact)| until(&contact.dial)).min()
+    }
+
+    /// My status to everybody I am linked to.
+    pub(super) fn send_status(&mut self, cx: &mut Context) {
+        for link in self.links.ids() {
+            let message = PeerMessage::Status { away: self.away.as_deref().map(Text::cut) };
+            cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
+        }
+    }
+
+    pub(super) fn status_heard(&mut self, cx: &mut Context, user: &UserName, text: Option<String>) {
+        let contact = self.people.entry(user);
+        if contact.away != text {
+            contact.away.clone_from(&text);
+            cx.tell(Event::AwaySeen { user: user.clone(), text });
+        }
+    }
+}
+
+fn due_still(dial: &Dial, now: Monotonic) -> bool {
+    matches!(dial, Dial::Waiting { until, .. } if *until <= now)
+}
+
+/// Links opened from both ends within this time of each other are taken for one wish.
+const CROSSING_LINKS_WITHIN: Duration = Duration::from_secs(5);
+/// After a cut, the other end may be restarting.
+const REDIAL_AFTER: Duration = Duration::from_millis(300);
+const DIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Every member of the largest room, and as many people besides.
+const LINKS_MAX: usize = 2 * common::limits::MEMBERS_MAX;

@@ -1,0 +1,63 @@
+//! From what the disk read at the start to conversations: nothing is checked again that was checked before it was
+//! stored.
+
+use common::ids::RoomId;
+use common::message::event::{Content, WireEvent};
+use common::message::room::check_genesis;
+
+use super::conversation::{Conversation, Held, Kind, Member, OwnLog, PendingEvent, Room};
+use crate::ports::{LoadedConversation, LoadedRoom, OwnChain};
+
+/// The conversation, unless its parts do not decode (which the disk's own checks make impossible but for bad memory).
+pub(super) fn conversation(loaded: LoadedConversation) -> Option<Conversation> {
+    let LoadedConversation { id, with, room, lamport, own, theirs } = loaded;
+    let kind = match (with, room) {
+        (Some(with), _) => Kind::Direct { with },
+        (None, Some(room)) => Kind::Room(Box::new(self::room(id.into(), room)?)),
+        (None, None) => return None,
+    };
+    let mut conversation = Conversation::new(id, kind);
+    conversation.lamport = lamport;
+    conversation.own = own.into_iter().map(|chain| (chain.chain, own_log(chain))).collect();
+    let held = theirs.into_iter().map(|theirs| {
+        let held = Held { received: theirs.number, stored: theirs.number, last: theirs.last };
+        ((theirs.author, theirs.chain), held)
+    });
+    conversation.theirs = held.collect();
+    Some(conversation)
+}
+
+fn own_log(chain: OwnChain) -> OwnLog {
+    let mut log = OwnLog::new();
+    log.number = chain.number;
+    log.committed = chain.number;
+    log.last = chain.last;
+    log.acked = chain.acked.into_iter().collect();
+    let pending = chain.pending.into_iter();
+    log.pending =
+        pending.map(|event| (event.number, PendingEvent { id: event.id, recipients: event.recipients })).collect();
+    log
+}
+
+fn room(id: RoomId, loaded: LoadedRoom) -> Option<Room> {
+    let (_, genesis) = check_genesis(&loaded.genesis).ok()?;
+    let mut room = Room::new(id, genesis, loaded.genesis);
+    room.joined = loaded.joined;
+    for signed in loaded.entries {
+        let entry = signed.claim().ok()?;
+        room.apply(&entry, signed);
+    }
+    for (join, part) in loaded.members {
+        let (identity, member) = self::member(join, part)?;
+        room.members.insert(identity, member);
+    }
+    Some(room)
+}
+
+fn member(join: WireEvent, part: Option<WireEvent>) -> Option<(common::ids::IdentityKey, Member)> {
+    let event = join.claim().ok()?;
+    let Content::Join(body) = event.content().ok()? else { return None };
+    let user = body.statement.claim().ok()?.user;
+    let part = part.and_then(|part| part.claim().ok().map(|event| (event.lamport, part)));
+    Some((event.author, Member { user, join, join_lamport: event.lamport, join_at: event.at, part }))
+}

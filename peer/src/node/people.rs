@@ -1,0 +1,193 @@
+//! People: the key each name was first seen with, whether they are online, and the way to them. A name that shows
+//! another key is blocked until the user decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use common::ids::{IdentityKey, RootKey};
+use common::message::registry::{Code, Refusal};
+use common::names::UserName;
+use common::secure::certificate::{self, Credentials, Person};
+use common::time::Monotonic;
+
+use super::context::Context;
+use crate::api::Event;
+use crate::ports::{DialId, LinkId, Pin, Write};
+
+#[derive(Debug, Default)]
+pub(super) struct People {
+    by_name: BTreeMap<UserName, Contact>,
+    names: BTreeMap<IdentityKey, UserName>,
+}
+
+/// What is known of one person.
+#[derive(Debug, Default)]
+pub(super) struct Contact {
+    pub(super) pin: Option<Pin>,
+    /// The registry says so; a live link says so too.
+    pub(super) listed_online: bool,
+    pub(super) link: Option<LinkId>,
+    pub(super) dial: Dial,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) away: Option<String>,
+    told_online: bool,
+}
+
+/// How far we are in reaching somebody.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Dial {
+    #[default]
+    Idle,
+    /// Waits before trying (again).
+    Waiting {
+        until: Monotonic,
+        failures: u32,
+    },
+    LookingUp {
+        failures: u32,
+    },
+    Dialing {
+        dial: DialId,
+        failures: u32,
+    },
+}
+
+impl Dial {
+    pub(super) fn failures(&self) -> u32 {
+        match self {
+            Self::Idle => 0,
+            Self::Waiting { failures, .. } | Self::LookingUp { failures } | Self::Dialing { failures, .. } => *failures,
+        }
+    }
+}
+
+impl Contact {
+    pub(super) fn is_online(&self) -> bool {
+        self.listed_online || self.link.is_some()
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.pin.as_ref().is_some_and(|pin| pin.blocked_by.is_some())
+    }
+
+    pub(super) fn identity(&self) -> Option<IdentityKey> {
+        self.pin.as_ref().map(|pin| pin.identity)
+    }
+}
+
+impl People {
+    pub(super) fn load(pins: Vec<Pin>) -> Self {
+        let mut people = Self::default();
+        for pin in pins {
+            people.names.insert(pin.identity, pin.user.clone());
+            people.by_name.insert(pin.user.clone(), Contact { pin: Some(pin), ..Contact::default() });
+        }
+        people
+    }
+
+    pub(super) fn get(&self, user: &UserName) -> Option<&Contact> {
+        self.by_name.get(user)
+    }
+
+    pub(super) fn entry(&mut self, user: &UserName) -> &mut Contact {
+        self.by_name.entry(user.clone()).or_default()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&UserName, &Contact)> {
+        self.by_name.iter()
+    }
+
+    /// The name whose pinned key this is.
+    pub(super) fn name_of(&self, identity: &IdentityKey) -> Option<&UserName> {
+        self.names.get(identity)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &UserName> {
+        self.by_name.keys()
+    }
+
+    /// Notes what the registry says about somebody, and tells the user if that changes who is there.
+    pub(super) fn set_listed(&mut self, cx: &mut Context, user: &UserName, online: bool, tell: bool) {
+        self.entry(user).listed_online = online;
+        self.presence_may_have_changed(cx, user, tell);
+    }
+
+    /// Tells the user if somebody came or went since the last time; without `tell` only takes note.
+    pub(super) fn presence_may_have_changed(&mut self, cx: &mut Context, user: &UserName, tell: bool) {
+        let contact = self.entry(user);
+        let online = contact.is_online();
+        if contact.told_online != online {
+            contact.told_online = online;
+            if tell {
+                cx.tell(Event::Presence { user: user.clone(), online });
+            }
+        }
+    }
+
+    /// Checks what somebody shows against what was seen before. First sight pins; another identity blocks.
+    /// What is to be remembered is added to `writes`.
+    pub(super) fn check(
+        &mut self,
+        cx: &mut Context,
+        person: &Person,
+        credentials: &Credentials,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), Refusal> {
+        let contact = self.by_name.entry(person.user.clone()).or_default();
+        match &mut contact.pin {
+            None => {
+                let pin = Pin {
+                    user: person.user.clone(),
+                    identity: person.identity,
+                    credentials: credentials.clone(),
+                    blocked_by: None,
+                };
+                writes.push(Write::Pin(Box::new(pin.clone())));
+                self.names.insert(person.identity, person.user.clone());
+                contact.pin = Some(pin);
+                Ok(())
+            }
+            Some(pin) if pin.identity == person.identity && pin.blocked_by.is_none() => {
+                if pin.credentials != *credentials {
+                    pin.credentials = credentials.clone();
+                    writes.push(Write::Pin(Box::new(pin.clone())));
+                }
+                Ok(())
+            }
+            Some(pin) => {
+                if pin.blocked_by.is_none() {
+                    pin.blocked_by = Some(person.identity);
+                    writes.push(Write::Pin(Box::new(pin.clone())));
+                    let (old, new) = (pin.identity.to_string(), person.identity.to_string());
+                    cx.tell(Event::KeyChanged { user: person.user.clone(), old, new });
+                }
+                Err(key_blocked(&person.user))
+            }
+        }
+    }
+}
+
+/// The person behind credentials that the registry handed out for `user`.
+pub(super) fn vouched(
+    cx: &Context,
+    root: &RootKey,
+    user: &UserName,
+    credentials: &Credentials,
+) -> Result<Person, Refusal> {
+    let person = certificate::verify(credentials, root, cx.now.wall).ok().filter(|person| person.user == *user);
+    person.ok_or_else(|| {
+        let text = format!("Can't trust what the registry says about {user}: its certificate does not hold.");
+        Refusal::new(Code::Internal, &text)
+    })
+}
+
+pub(super) fn key_blocked(user: &UserName) -> Refusal {
+    let text =
+        format!("{user} shows another key than before. Nothing is sent and nothing shown until that is settled.");
+    Refusal::new(Code::KeyBlocked, &text)
+}
+
+/// Names worth completing: everyone ever met.
+pub(super) fn roster(people: &People) -> BTreeSet<UserName> {
+    people.names().cloned().collect()
+}

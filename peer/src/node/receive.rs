@@ -1,0 +1,150 @@
+//! What comes in on a link: checked, shown at once, stored, and only then acknowledged. Whoever breaks the protocol
+//! is cut; what merely does not concern us is passed over.
+
+use common::ids::{ChainId, ConversationId};
+use common::message::event::{self, Content, Event as ChainEvent, NO_EVENT};
+use common::message::peer::{Events, PeerMessage};
+use common::names::UserName;
+
+use super::account::Account;
+use super::context::Context;
+use super::conversation::{Conversation, Held, Kind};
+use super::outgoing::After;
+use crate::api::{Event, MessageKind, MessageShown};
+use crate::ports::{LinkId, StoredEvent, Write};
+
+/// Why a link is cut, for the log.
+pub(super) type Misbehaved = &'static str;
+
+impl Account {
+    pub(super) fn link_message(
+        &mut self,
+        cx: &mut Context,
+        link: LinkId,
+        message: PeerMessage,
+    ) -> Result<(), Misbehaved> {
+        let Some(user) = self.links.get(link).map(|link| link.person.user.clone()) else { return Ok(()) };
+        match message {
+            PeerMessage::Events(events) => self.events_received(cx, link, &user, events)?,
+            PeerMessage::Have(have) => self.have_heard(cx, link, &have),
+            PeerMessage::RoomHello { room, genesis, join } => self.room_hello(cx, link, room, &genesis, join)?,
+            PeerMessage::RoomLog { room, entries } => self.entries_received(cx, room, entries.into_vec()),
+            PeerMessage::Skip { conversation, chain, number } => {
+                self.skip_received(cx, link, conversation, chain, number);
+            }
+            PeerMessage::Status { away } => {
+                self.status_heard(cx, &user, away.map(|away| away.into_string()));
+            }
+            PeerMessage::Hello(_) => return Err("a second hello"),
+            PeerMessage::Ping | PeerMessage::Pong | PeerMessage::Bye => {}
+        }
+        Ok(())
+    }
+
+    fn events_received(
+        &mut self,
+        cx: &mut Context,
+        link: LinkId,
+        user: &UserName,
+        Events { conversation: id, late, events }: Events,
+    ) -> Result<(), Misbehaved> {
+        let Some(person) = self.links.get(link).map(|link| link.person.clone()) else { return Ok(()) };
+        let mut writes = Vec::new();
+        if self.is_direct_with(link, id) {
+            self.open_direct(user, &mut writes);
+        }
+        let Some(conversation) = self.conversations.get_mut(&id) else { return Ok(()) };
+        let open = match &conversation.kind {
+            Kind::Direct { with } => with == user,
+            Kind::Room(room) => room.joined && room.members.contains_key(&person.identity),
+        };
+        let Some(first) = events.first().filter(|_| open) else { return Ok(()) };
+        let first = first.claim().map_err(|_| "an event that is none")?;
+        if first.author != person.identity || first.conversation != id {
+            return Err("an event of somebody else");
+        }
+        let key = (person.identity, first.chain);
+        let held = conversation.theirs.entry(key).or_insert(Held { received: 0, stored: 0, last: Some(NO_EVENT) });
+        if first.number > held.received + 1 {
+            return Err("a hole in a chain");
+        }
+        // What is held already is passed over; the rest must follow on it.
+        let known = usize::try_from(held.received + 1 - first.number).unwrap_or(usize::MAX);
+        let fresh = events.get(known.min(events.len())..).unwrap_or_default();
+        let checked = event::verify_run(fresh, held.last, &person.event).map_err(|_| "events that do not hold")?;
+        let Some((last_id, last)) = checked.last() else { return Ok(()) };
+        (held.received, held.last) = (last.number, Some(*last_id));
+        let number = last.number;
+        let chain = last.chain;
+        for ((event_id, event), wire) in checked.into_iter().zip(fresh) {
+            let conversation = self.conversations.get_mut(&id).expect("it was there a moment ago");
+            conversation.lamport = conversation.lamport.max(event.lamport);
+            let content = event.content().map_err(|_| "a body that is not of its kind")?;
+            let stored = StoredEvent::of(&event, event_id, wire.clone(), late);
+            writes.push(Write::Event { event: Box::new(stored), recipients: None });
+            match content {
+                Content::Text(text) => self.show(cx, id, user, &event, event_id, (text, MessageKind::Text, late)),
+                Content::Action(text) => self.show(cx, id, user, &event, event_id, (text, MessageKind::Action, late)),
+                Content::Join(_) => self.member_joined(cx, id, wire, true, &mut writes),
+                Content::Part(reason) => self.member_parted(cx, id, &event, wire, &reason, &mut writes),
+                Content::Unknown => {}
+            }
+        }
+        let after = After::Received { conversation: id, author: person.identity, chain, number };
+        self.commit(cx, writes, vec![after]);
+        if let Some(live) = self.links.get_mut(link) {
+            live.used_at = cx.now.monotonic;
+        }
+        Ok(())
+    }
+
+    fn show(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        from: &UserName,
+        event: &ChainEvent,
+        event_id: common::ids::EventId,
+        (text, kind, late): (String, MessageKind, bool),
+    ) {
+        let Some(conversation) = self.conversations.get(&id) else { return };
+        if matches!(conversation.kind, Kind::Direct { .. }) {
+            self.last_heard = Some(from.clone());
+        }
+        cx.tell(Event::Message(MessageShown {
+            conversation: conversation.target(),
+            id: event_id,
+            from: from.clone(),
+            text,
+            kind,
+            at: event.at,
+            own: false,
+            late,
+        }));
+    }
+
+    /// The author does not serve us what lies before `number`.
+    fn skip_received(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId, number: u64) {
+        let Some(author) = self.links.get(link).map(|link| link.person.identity) else { return };
+        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        if !conversation.room().is_some_and(|room| room.joined && room.members.contains_key(&author)) {
+            return;
+        }
+        let held = conversation.theirs.entry((author, chain)).or_insert(Held { received: 0, stored: 0, last: None });
+        if number > held.received {
+            (held.received, held.last) = (number, None);
+            let after = After::Received { conversation: id, author, chain, number };
+            self.commit(cx, vec![Write::Skip { conversation: id, author, chain, number }], vec![after]);
+        }
+    }
+
+    /// The conversation with `user`, made if it is new.
+    pub(super) fn open_direct(&mut self, user: &UserName, writes: &mut Vec<Write>) -> ConversationId {
+        let id = self.direct_id(user);
+        self.conversations.entry(id).or_insert_with(|| {
+            writes.push(Write::Conversation { id, with: user.clone() });
+            Conversation::direct(id, user.clone())
+        });
+        id
+    }
+}

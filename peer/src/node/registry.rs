@@ -1,0 +1,429 @@
+//! Standing with the registry: requests under way and what their answers mean, news, and coming back after it was
+//! gone. Links between people do not depend on it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::ids::ConversationId;
+use common::limits::{REGISTRY_PING_EVERY, WATCHED_MAX};
+use common::message::registry::{Code, FromRegistry, News, Refusal, Request, RoomSummary, ToRegistry};
+use common::message::room::LogEntry;
+use common::names::{RoomName, UserName};
+use common::secure::certificate::{self, Certificate, Credentials};
+use common::secure::sign::Signed;
+use common::time::Monotonic;
+use common::wire::address::Address;
+use common::wire::bounded::List;
+
+use super::account::{Account, Replaced};
+use super::context::{Context, no_registry};
+use super::conversation::Kind;
+use crate::api::{Event, LinkState, MessageKind};
+use crate::ports::{Output, RegistryInput, RegistryOutput};
+
+#[derive(Debug, Default)]
+pub(super) struct RegistryCalls {
+    state: State,
+    under_way: BTreeMap<u32, (Call, Monotonic)>,
+    ping_at: Option<Monotonic>,
+    /// After coming back, others are given time to come back as well before they count as gone.
+    watch_again_at: Option<Monotonic>,
+    resume_at: Option<Monotonic>,
+    /// Everybody who was there before me is known: from now on comings and goings are news.
+    pub(super) begun: bool,
+    told_retrying: bool,
+    told_changed: bool,
+    /// Why a new password was not taken, until the old keys are in place again.
+    pub(super) password_refusal: Option<Refusal>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Offline,
+    Resuming,
+    Online,
+}
+
+/// What a request was for.
+#[derive(Debug)]
+pub(super) enum Call {
+    Resume,
+    Renew,
+    /// Nothing follows from the answer.
+    Routine,
+    Watch,
+    SeeInvites,
+    LookUpToDial {
+        user: UserName,
+    },
+    MembersOf {
+        room: ConversationId,
+        announce: bool,
+    },
+    LogOf {
+        room: ConversationId,
+    },
+
+    // From here on a command waits for the answer.
+    Who {
+        pattern: Option<String>,
+        users: Vec<UserName>,
+    },
+    WhoIs {
+        user: UserName,
+    },
+    LookUpToSay {
+        user: UserName,
+        text: String,
+        kind: MessageKind,
+    },
+    LookUpToQuery {
+        user: UserName,
+        text: Option<String>,
+    },
+    LookUpToInvite {
+        user: UserName,
+        room: ConversationId,
+    },
+    Rooms {
+        pattern: Option<String>,
+        rooms: Vec<RoomSummary>,
+    },
+    FindToCreate {
+        room: RoomName,
+        private: bool,
+        topic: Option<String>,
+    },
+    Create {
+        room: ConversationId,
+        topic: Option<String>,
+    },
+    FindToJoin {
+        room: RoomName,
+        invited: bool,
+    },
+    Join {
+        room: ConversationId,
+    },
+    JoinMembers {
+        room: ConversationId,
+    },
+    JoinLog {
+        room: ConversationId,
+    },
+    Part {
+        room: ConversationId,
+    },
+    /// Without `asked` it follows from another command.
+    AddEntry {
+        entry: Box<Signed<LogEntry>>,
+        asked: bool,
+    },
+    Invite {
+        room: ConversationId,
+        user: UserName,
+    },
+    Invites,
+    InvitesToDecline {
+        room: RoomName,
+    },
+    Decline {
+        room: RoomName,
+    },
+    ChangePassword,
+}
+
+impl Call {
+    pub(super) fn is_command(&self) -> bool {
+        !matches!(
+            self,
+            Self::Resume
+                | Self::Renew
+                | Self::Routine
+                | Self::Watch
+                | Self::SeeInvites
+                | Self::LookUpToDial { .. }
+                | Self::MembersOf { .. }
+                | Self::LogOf { .. }
+                | Self::AddEntry { asked: false, .. }
+        )
+    }
+}
+
+impl RegistryCalls {
+    pub(super) fn is_online(&self) -> bool {
+        self.state == State::Online
+    }
+
+    pub(super) fn is_renewing(&self) -> bool {
+        self.under_way.values().any(|(call, _)| matches!(call, Call::Renew))
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Monotonic> {
+        let calls = self.under_way.values().map(|(_, until)| *until).min();
+        [calls, self.ping_at, self.watch_again_at, self.resume_at].into_iter().flatten().min()
+    }
+}
+
+impl Account {
+    /// Asks the registry; if it cannot be reached, the call fails at once.
+    pub(super) fn ask(&mut self, cx: &mut Context, request: Request, call: Call) {
+        let signing_in = matches!(request, Request::Resume { .. });
+        if !self.registry.is_online() && !signing_in {
+            return self.call_failed(cx, call);
+        }
+        let id = cx.request_id();
+        self.registry.under_way.insert(id, (call, cx.now.monotonic.plus(CALL_TIMEOUT)));
+        cx.out.push_back(Output::Registry(RegistryOutput::Send(ToRegistry { id, request })));
+    }
+
+    pub(super) fn registry_input(&mut self, cx: &mut Context, input: RegistryInput) -> Result<(), Replaced> {
+        match input {
+            RegistryInput::Up { local, interfaces } => {
+                cx.reached_registry(local, &interfaces);
+                self.resume(cx);
+            }
+            RegistryInput::Down { .. } => self.registry_down(cx),
+            RegistryInput::RealmChanged { .. } => self.realm_changed(cx),
+            RegistryInput::Received(messages) => {
+                for message in messages {
+                    self.registry_said(cx, message)?;
+                }
+            }
+            RegistryInput::RealmSeen { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Signed in: says where I am, asks what I missed, and reaches for everybody I have something with.
+    pub(super) fn registry_signed_in(&mut self, cx: &mut Context) {
+        self.registry.state = State::Online;
+        self.registry.ping_at = Some(cx.now.monotonic.plus(REGISTRY_PING_EVERY));
+        (self.registry.told_retrying, self.registry.told_changed) = (false, false);
+        self.show_identity(cx);
+        let addresses = cx.own_addresses.iter().copied().map(Address).collect();
+        self.ask(cx, Request::Announce { addresses: List::cut(addresses) }, Call::Routine);
+        self.watch(cx);
+        let rooms: Vec<_> = self
+            .conversations
+            .values()
+            .filter_map(|conversation| conversation.room())
+            .filter(|room| room.joined)
+            .collect();
+        let rooms: Vec<_> = rooms.into_iter().map(|room| (room.id, room.head())).collect();
+        for (room, head) in rooms {
+            let call = Call::MembersOf { room: room.into(), announce: true };
+            self.ask(cx, Request::Members { room, after: None }, call);
+            self.ask(cx, Request::Log { room, from: head + 1 }, Call::LogOf { room: room.into() });
+        }
+        self.ask(cx, Request::Invites, Call::SeeInvites);
+    }
+
+    pub(super) fn renew(&mut self, cx: &mut Context) {
+        self.ask(cx, Request::Renew, Call::Renew);
+    }
+
+    /// Tells the registry whose coming and going matters besides the members of my rooms.
+    pub(super) fn watch(&mut self, cx: &mut Context) {
+        let names = self.conversations.values().filter_map(|conversation| match &conversation.kind {
+            Kind::Direct { with } => Some(with.clone()),
+            Kind::Room(_) => None,
+        });
+        let names: List<_, WATCHED_MAX> = List::cut(names.collect());
+        self.ask(cx, Request::Watch { names }, Call::Watch);
+    }
+
+    pub(super) fn registry_timers(&mut self, cx: &mut Context) {
+        let now = cx.now.monotonic;
+        let due = |at: &mut Option<Monotonic>| at.take_if(|at| *at <= now).is_some();
+        if due(&mut self.registry.ping_at) && self.registry.is_online() {
+            self.registry.ping_at = Some(now.plus(REGISTRY_PING_EVERY));
+            self.ask(cx, Request::Ping, Call::Routine);
+        }
+        if due(&mut self.registry.watch_again_at) {
+            self.watch(cx);
+        }
+        if due(&mut self.registry.resume_at) {
+            self.resume(cx);
+        }
+        let late: Vec<u32> =
+            self.registry.under_way.iter().filter(|(_, (_, until))| *until <= now).map(|(id, _)| *id).collect();
+        for id in late {
+            if let Some((call, _)) = self.registry.under_way.remove(&id) {
+                self.call_failed(cx, call);
+            }
+        }
+    }
+
+    fn resume(&mut self, cx: &mut Context) {
+        self.registry.state = State::Resuming;
+        self.ask(cx, Request::Resume { user: self.user.clone() }, Call::Resume);
+    }
+
+    fn registry_down(&mut self, cx: &mut Context) {
+        let was_online = std::mem::take(&mut self.registry.state) == State::Online;
+        (self.registry.ping_at, self.registry.watch_again_at, self.registry.resume_at) = (None, None, None);
+        let state = if was_online { LinkState::Offline } else { LinkState::Retrying };
+        if was_online || !std::mem::replace(&mut self.registry.told_retrying, true) {
+            cx.tell(Event::RegistryLink { state, registry: cx.settings.registry.clone() });
+        }
+        for (_, (call, _)) in std::mem::take(&mut self.registry.under_way) {
+            self.call_failed(cx, call);
+        }
+    }
+
+    fn realm_changed(&mut self, cx: &mut Context) {
+        self.registry_down(cx);
+        if !std::mem::replace(&mut self.registry.told_changed, true) {
+            let registry = &cx.settings.registry;
+            let text =
+                format!("{registry} shows another root key than before. Nothing is sent to it; ask its operator.");
+            cx.tell(Event::Refused(Refusal::new(Code::RealmChanged, &text)));
+        }
+    }
+
+    fn call_failed(&mut self, cx: &mut Context, call: Call) {
+        match call {
+            Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
+            Call::Join { room } | Call::Create { room, .. } => {
+                self.leave_quietly(cx, room);
+                cx.fail(no_registry("Can't enter the room"));
+            }
+            Call::Part { room } => self.parted(cx, room),
+            call if call.is_command() => cx.fail(no_registry("Can't do that now")),
+            _ => {}
+        }
+    }
+
+    fn registry_said(&mut self, cx: &mut Context, message: FromRegistry) -> Result<(), Replaced> {
+        match message {
+            FromRegistry::Reply { id, reply } => {
+                if let Some((call, _)) = self.registry.under_way.remove(&id) {
+                    self.registry_replied(cx, call, *reply);
+                }
+            }
+            FromRegistry::Refused { id, refusal } => {
+                if let Some((call, _)) = self.registry.under_way.remove(&id) {
+                    self.registry_refused(cx, call, refusal);
+                }
+            }
+            FromRegistry::News(news) => return self.news(cx, *news),
+        }
+        Ok(())
+    }
+
+    fn news(&mut self, cx: &mut Context, news: News) -> Result<(), Replaced> {
+        match news {
+            News::Presence { changes } => {
+                for change in changes {
+                    self.listed_by_registry(cx, &change.user, change.online, true);
+                }
+            }
+            News::Member { room, member } => {
+                self.member_record(cx, room.into(), &member, true);
+                self.tell_roster(cx);
+            }
+            News::Entry { entry } => {
+                if let Ok(claim) = entry.claim() {
+                    self.entries_received(cx, claim.room, vec![*entry]);
+                }
+            }
+            News::Invited(invitation) => {
+                if let Some(invited) = self.invitation(cx, &invitation) {
+                    cx.tell(Event::Invited(invited));
+                }
+            }
+            News::Replaced => {
+                let text = "This account was signed in again elsewhere with the same keys, so it is signed out here.";
+                cx.tell(Event::Refused(Refusal::new(Code::NotSignedIn, text)));
+                return Err(Replaced);
+            }
+            News::Closing => {}
+        }
+        Ok(())
+    }
+
+    /// The registry says whether somebody is there. Who just came is given a moment to dial, unless something waits.
+    pub(super) fn listed_by_registry(&mut self, cx: &mut Context, user: &UserName, online: bool, tell: bool) {
+        if *user == self.user {
+            return;
+        }
+        self.people.set_listed(cx, user, online, tell);
+        let awaits = self
+            .identity_of(user)
+            .is_some_and(|identity| self.conversations.values().any(|conversation| conversation.awaits(&identity)));
+        match (online, awaits) {
+            (true, true) => self.dial_now(cx, user),
+            (true, false) => self.dial_soon(cx, user, NEWCOMER_DIALS_WITHIN),
+            (false, _) if self.people.get(user).is_some_and(|contact| contact.link.is_none()) => {
+                self.tell_queued(cx, user);
+            }
+            (false, _) => {}
+        }
+    }
+
+    pub(super) fn certified(&mut self, cx: &mut Context, certificate: Signed<Certificate>) {
+        let credentials = Credentials { statement: self.credentials.statement.clone(), certificate };
+        if let Ok(me) = certificate::verify(&credentials, &self.root, cx.now.wall) {
+            self.set_credentials(cx, credentials, me.expires);
+        }
+    }
+
+    pub(super) fn resumed(&mut self, cx: &mut Context, certificate: Signed<Certificate>) {
+        self.certified(cx, certificate);
+        let registry = cx.settings.registry.clone();
+        cx.tell(Event::RegistryLink { state: LinkState::Online, registry });
+        self.registry.watch_again_at = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
+        self.registry_signed_in(cx);
+    }
+
+    pub(super) fn resume_refused(&mut self, cx: &mut Context, refusal: Refusal) {
+        match refusal.retry_after {
+            Some(seconds) => {
+                self.registry.resume_at = Some(cx.now.monotonic.plus(Duration::from_secs(seconds.into())));
+            }
+            None => cx.out.push_back(Output::Registry(RegistryOutput::Disconnect)),
+        }
+        cx.tell(Event::Refused(refusal));
+    }
+
+    /// The answer to `Watch`: who of my conversations is there.
+    pub(super) fn watching(&mut self, cx: &mut Context, online: &[UserName]) {
+        let names: Vec<UserName> = self
+            .conversations
+            .values()
+            .filter_map(|conversation| match &conversation.kind {
+                Kind::Direct { with } => Some(with.clone()),
+                Kind::Room(_) => None,
+            })
+            .collect();
+        let waits_for_others = self.registry.watch_again_at.is_some();
+        for user in names {
+            let listed = online.contains(&user);
+            if listed || !waits_for_others {
+                let tell = self.registry.begun;
+                self.people.set_listed(cx, &user, listed, tell);
+            }
+            if listed && self.wants_link(&user) {
+                self.dial_now(cx, &user);
+            } else if !listed && self.people.get(&user).is_some_and(|contact| !contact.is_online()) {
+                self.tell_queued(cx, &user);
+            }
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "a reply of the registry ends here")]
+    pub(super) fn replied_unexpectedly(&self, cx: &mut Context, call: Call) {
+        if call.is_command() {
+            cx.fail(Refusal::new(Code::Internal, "The registry gave an answer to another question. Try again."));
+        }
+    }
+}
+
+/// A registry that is alive answers in milliseconds; one that checks passwords for many may take seconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// Whoever comes dials everybody; if they do not, we do.
+const NEWCOMER_DIALS_WITHIN: Duration = Duration::from_secs(2);
+/// After a restart of the registry, peers come back within their first pauses.
+const OTHERS_COME_BACK_WITHIN: Duration = Duration::from_secs(10);

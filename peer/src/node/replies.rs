@@ -1,0 +1,209 @@
+//! What each answer of the registry means to whoever asked. One function takes replies, one takes refusals; what
+//! follows stands with its subject.
+
+use common::limits::NAMES_PER_PAGE;
+use common::message::registry::{Code, PersonRecord, Refusal, Reply, Request, RoomSummary};
+use common::names::UserName;
+use common::wire::bounded::Text;
+
+use super::account::Account;
+use super::context::Context;
+use super::people;
+use super::registry::Call;
+use crate::api::{Event, PersonShown, RoomShown};
+use crate::ports::{Output, VaultJob};
+
+impl Account {
+    pub(super) fn registry_replied(&mut self, cx: &mut Context, call: Call, reply: Reply) {
+        match (call, reply) {
+            (Call::Resume, Reply::SignedIn { certificate, .. }) => self.resumed(cx, certificate),
+            (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
+            (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
+            (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
+            (Call::MembersOf { room, announce }, Reply::Members { members, more }) => {
+                self.members_page(cx, room, announce, &members, more);
+            }
+            (Call::JoinMembers { room }, Reply::Members { members, more }) => {
+                self.join_members(cx, room, &members, more);
+            }
+            (Call::LogOf { room }, Reply::Log { entries, more }) => self.log_page(cx, room, entries.into_vec(), more),
+            (Call::JoinLog { room }, Reply::Log { entries, more }) => self.join_log(cx, room, entries.into_vec(), more),
+            (Call::SeeInvites, Reply::Invites { invites }) => {
+                let shown: Vec<_> = invites.iter().filter_map(|invitation| self.invitation(cx, invitation)).collect();
+                for invited in shown {
+                    cx.tell(Event::Invited(invited));
+                }
+                self.registry.begun = true;
+            }
+            (Call::Invites, Reply::Invites { invites }) => {
+                let invites = invites.iter().filter_map(|invitation| self.invitation(cx, invitation)).collect();
+                cx.finish(Event::Invites { invites });
+            }
+            (Call::InvitesToDecline { room }, Reply::Invites { invites }) => self.decline_found(cx, room, &invites),
+            (Call::Who { pattern, users }, Reply::Online { users: page, more }) => {
+                self.who_page(cx, pattern, users, page.into_vec(), more);
+            }
+            (Call::WhoIs { user }, Reply::Person(record)) => self.who_is(cx, &user, &record),
+            (Call::LookUpToSay { user, text, kind }, Reply::Person(record)) => {
+                if let Some(writes) = self.meet(cx, &user, &record) {
+                    let re = cx.done();
+                    self.say_directly(cx, re, &user, text, kind, writes);
+                }
+            }
+            (Call::LookUpToQuery { user, text }, Reply::Person(record)) => {
+                if let Some(writes) = self.meet(cx, &user, &record) {
+                    let re = cx.done();
+                    self.query_known(cx, re, &user, text, writes);
+                }
+            }
+            (Call::LookUpToInvite { user, room }, Reply::Person(record)) => {
+                self.invitee_found(cx, room, &user, &record);
+            }
+            (Call::Rooms { pattern, rooms }, Reply::Rooms { rooms: page, more }) => {
+                self.rooms_page(cx, pattern, rooms, page.into_vec(), more);
+            }
+            (Call::FindToJoin { room, invited }, Reply::Room { genesis, invite }) => {
+                self.room_found(cx, &room, *genesis, invite, invited);
+            }
+            (Call::FindToCreate { room, .. }, Reply::Room { .. }) => self.room_exists(cx, &room),
+            (call, Reply::Done) => self.done(cx, call),
+            (call, _) => self.replied_unexpectedly(cx, call),
+        }
+    }
+
+    fn done(&mut self, cx: &mut Context, call: Call) {
+        match call {
+            Call::Routine => {}
+            Call::Create { room, topic } => self.created(cx, room, topic),
+            Call::Join { room } => self.admitted(cx, room),
+            Call::Part { room } => self.parted(cx, room),
+            Call::AddEntry { entry, asked } => self.entry_added(cx, *entry, asked),
+            Call::Invite { room, user } => self.invite_sent(cx, room, user),
+            Call::Decline { room } => cx.finish(Event::Declined { conversation: room }),
+            Call::ChangePassword => {
+                let job = VaultJob::Confirm { realm: self.realm, user: self.user.clone() };
+                cx.out.push_back(Output::Vault(job));
+            }
+            call => self.replied_unexpectedly(cx, call),
+        }
+    }
+
+    pub(super) fn registry_refused(&mut self, cx: &mut Context, call: Call, refusal: Refusal) {
+        match call {
+            Call::Resume => self.resume_refused(cx, refusal),
+            Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
+            Call::FindToCreate { room, private, topic } if refusal.code == Code::NoSuchRoom => {
+                self.create_free(cx, room, private, topic);
+            }
+            Call::FindToCreate { room, .. } if refusal.code == Code::NotInvited => self.room_exists(cx, &room),
+            Call::Create { room, .. } | Call::Join { room } => {
+                self.leave_quietly(cx, room);
+                cx.fail(refusal);
+            }
+            Call::JoinMembers { room } | Call::JoinLog { room } => self.entered(cx, room),
+            Call::Part { room } => self.parted(cx, room),
+            Call::MembersOf { room, .. } if refusal.code == Code::NotMember => self.leave_quietly(cx, room),
+            Call::ChangePassword => {
+                self.registry.password_refusal = Some(refusal);
+                let job = VaultJob::Discard { realm: self.realm, user: self.user.clone() };
+                cx.out.push_back(Output::Vault(job));
+            }
+            Call::SeeInvites => self.registry.begun = true,
+            call if call.is_command() => cx.fail(refusal),
+            _ => {}
+        }
+    }
+
+    /// Pins somebody just looked up by a command; fails the command if that cannot be.
+    pub(super) fn meet(
+        &mut self,
+        cx: &mut Context,
+        user: &UserName,
+        record: &PersonRecord,
+    ) -> Option<Vec<crate::ports::Write>> {
+        let mut writes = Vec::new();
+        let met = people::vouched(cx, &self.root, user, &record.credentials)
+            .and_then(|person| self.people.check(cx, &person, &record.credentials, &mut writes));
+        if let Err(refusal) = met {
+            self.commit(cx, writes, Vec::new());
+            cx.fail(refusal);
+            return None;
+        }
+        self.people.entry(user).addresses = record.addresses.iter().map(|address| address.0).collect();
+        self.people.set_listed(cx, user, record.online, false);
+        Some(writes)
+    }
+
+    fn who_page(
+        &mut self,
+        cx: &mut Context,
+        pattern: Option<String>,
+        mut users: Vec<UserName>,
+        page: Vec<UserName>,
+        more: bool,
+    ) {
+        let after = page.last().cloned();
+        users.extend(page);
+        if more && after.is_some() && users.len() < NAMES_PER_PAGE * LISTED_PAGES_MAX {
+            let request = Request::Who { pattern: pattern.as_deref().map(Text::cut), after };
+            return self.ask(cx, request, Call::Who { pattern, users });
+        }
+        users.sort_unstable();
+        users.dedup();
+        for user in &users {
+            if *user != self.user {
+                self.people.entry(user);
+            }
+        }
+        self.tell_roster(cx);
+        cx.finish(Event::Online { users });
+    }
+
+    fn rooms_page(
+        &mut self,
+        cx: &mut Context,
+        pattern: Option<String>,
+        mut rooms: Vec<RoomSummary>,
+        page: Vec<RoomSummary>,
+        more: bool,
+    ) {
+        let after = page.last().map(|room| room.name.clone());
+        rooms.extend(page);
+        if more && after.is_some() && rooms.len() < NAMES_PER_PAGE * LISTED_PAGES_MAX {
+            let request = Request::Rooms { pattern: pattern.as_deref().map(Text::cut), after };
+            return self.ask(cx, request, Call::Rooms { pattern, rooms });
+        }
+        let shown = rooms.into_iter().map(|room| RoomShown {
+            name: room.name,
+            private: room.private,
+            members: room.members,
+            owner: room.owner,
+            topic: room.topic.into_string(),
+            joined: room.joined,
+        });
+        cx.finish(Event::Rooms { rooms: shown.collect() });
+    }
+
+    fn who_is(&mut self, cx: &mut Context, user: &UserName, record: &PersonRecord) {
+        let person = match people::vouched(cx, &self.root, user, &record.credentials) {
+            Ok(person) => person,
+            Err(refusal) => return cx.fail(refusal),
+        };
+        let contact = self.people.get(user);
+        let link = contact.and_then(|contact| contact.link).and_then(|link| self.links.get(link));
+        let shown = PersonShown {
+            user: user.clone(),
+            online: record.online || link.is_some(),
+            identity: person.identity.to_string(),
+            verified: false,
+            blocked: contact.is_some_and(people::Contact::is_blocked),
+            route: link.map(|link| link.address),
+            last_seen: record.last_seen,
+            away: contact.and_then(|contact| contact.away.clone()),
+        };
+        cx.finish(Event::Person(Box::new(shown)));
+    }
+}
+
+/// A list longer than this many pages is shown as far as it was read; a pattern makes it shorter.
+const LISTED_PAGES_MAX: usize = 20;

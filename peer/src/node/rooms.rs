@@ -1,0 +1,455 @@
+//! Entering, leaving and keeping rooms: what the user's room commands do, step by step with the registry. Membership
+//! itself is folded in `members`.
+
+use std::time::Duration;
+
+use common::ids::ConversationId;
+use common::limits::{INVITE_LIFETIME, REASON_BYTES_MAX};
+use common::message::event::{Content, Join, WireEvent};
+use common::message::registry::{Code, Invitation, MemberRecord, PersonRecord, Refusal, Request};
+use common::message::room::{Act, Genesis, History, Invite, LogEntry, check_genesis};
+use common::names::{RoomName, UserName};
+use common::secure::sign::Signed;
+use common::wire::bounded::Text;
+
+use super::account::{Account, Joining};
+use super::context::Context;
+use super::conversation::{Conversation, Kind, Member, Room};
+use super::outgoing::After;
+use super::people;
+use super::registry::Call;
+use crate::api::{Event, InvitationShown, MemberShown, RoomChange, Target};
+use crate::ports::Write;
+
+impl Account {
+    pub(super) fn create(
+        &mut self,
+        cx: &mut Context,
+        re: Option<String>,
+        room: RoomName,
+        private: bool,
+        topic: Option<String>,
+    ) {
+        if let Some(Err(refusal)) = topic.as_deref().map(topic_text) {
+            return cx.refuse(re, refusal);
+        }
+        let call = Call::FindToCreate { room: room.clone(), private, topic };
+        self.begin_call(cx, re, Request::FindRoom { name: room }, call);
+    }
+
+    pub(super) fn room_exists(&self, cx: &mut Context, room: &RoomName) {
+        let text = format!("There is a room {room} already. /join {room} enters it; another name is free to take.");
+        cx.fail(Refusal::new(Code::RoomExists, &text));
+    }
+
+    /// The name is free: the room begins on my disk, then at the registry.
+    pub(super) fn create_free(&mut self, cx: &mut Context, name: RoomName, private: bool, topic: Option<String>) {
+        let genesis = Genesis {
+            realm: self.realm,
+            name,
+            owner: self.me,
+            owner_name: self.user.clone(),
+            private,
+            history: if private { History::Joined } else { History::All },
+            nonce: cx.chain_id(),
+            at: cx.now.wall,
+        };
+        let signed = Signed::sign(&genesis, self.keys.identity_signer());
+        let Ok((room, genesis)) = check_genesis(&signed) else { return };
+        let id = ConversationId::from(room);
+        let kind = Kind::Room(Box::new(Room::new(room, genesis, signed.clone())));
+        self.conversations.insert(id, Conversation::new(id, kind));
+        let Some((join, writes, own)) = self.sign_join(cx, id, None) else { return };
+        let request = Box::new(Request::CreateRoom { genesis: Box::new(signed), join });
+        let call = Box::new(Call::Create { room: id, topic });
+        self.commit(cx, writes, vec![own, After::Ask { request, call }]);
+    }
+
+    pub(super) fn created(&mut self, cx: &mut Context, id: ConversationId, topic: Option<String>) {
+        let Some(room) = self.room(id) else { return };
+        let (conversation, user) = (room.genesis.name.clone(), self.user.clone());
+        let (mark, by) = (cx.mark(), user.clone());
+        let text = topic.clone().unwrap_or_default();
+        cx.answer(mark, Event::Room { conversation, change: RoomChange::Created, user, by, text });
+        self.entered(cx, id);
+        if let Some(text) = topic {
+            self.write_topic(cx, id, &text, false);
+        }
+    }
+
+    pub(super) fn join(&mut self, cx: &mut Context, re: Option<String>, room: RoomName, invited: bool) {
+        if let Ok(id) = self.open_room(&room) {
+            self.set_current(cx, Some(Target::Room(room)));
+            return self.tell_joined(cx, id, re);
+        }
+        let call = Call::FindToJoin { room: room.clone(), invited };
+        self.begin_call(cx, re, Request::FindRoom { name: room }, call);
+    }
+
+    /// The registry's copy of a room I want to enter.
+    pub(super) fn room_found(
+        &mut self,
+        cx: &mut Context,
+        name: &RoomName,
+        signed: Signed<Genesis>,
+        invite: Option<Signed<Invite>>,
+        invited: bool,
+    ) {
+        let checked = check_genesis(&signed).ok().filter(|(_, genesis)| genesis.name == *name);
+        let Some((room, genesis)) = checked.filter(|(_, genesis)| genesis.realm == self.realm) else {
+            let text = format!("What the registry says about {name} does not hold. Ask its operator.");
+            return cx.fail(Refusal::new(Code::Internal, &text));
+        };
+        let id = ConversationId::from(room);
+        if self.rooms.get(name).is_some_and(|known| *known != id) {
+            let text = format!("{name} is another room now than the one you knew by that name. It was not entered.");
+            return cx.fail(Refusal::new(Code::NotPermitted, &text));
+        }
+        let needs_invite = genesis.private && genesis.owner != self.me;
+        if (needs_invite || invited) && invite.is_none() && genesis.owner != self.me {
+            return cx.fail(not_invited(name, &genesis.owner_name));
+        }
+        let fresh = || Conversation::new(id, Kind::Room(Box::new(Room::new(room, genesis, signed))));
+        self.conversations.entry(id).or_insert_with(fresh);
+        let Some((join, writes, own)) = self.sign_join(cx, id, invite.filter(|_| needs_invite)) else { return };
+        let (request, call) = (Box::new(Request::JoinRoom { join }), Box::new(Call::Join { room: id }));
+        self.commit(cx, writes, vec![own, After::Ask { request, call }]);
+    }
+
+    /// A join of mine as the next event of my chain, with everything the disk has to keep of it.
+    fn sign_join(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        invite: Option<Signed<Invite>>,
+    ) -> Option<(WireEvent, Vec<Write>, After)> {
+        let statement = self.credentials.statement.clone();
+        let appended = self.append(cx, id, &Content::Join(Box::new(Join { statement, invite })))?;
+        let (me, user) = (self.me, self.user.clone());
+        let room = self.conversations.get_mut(&id)?.room_mut()?;
+        let part = room.members.remove(&me).and_then(|member| member.part);
+        let (join, join_lamport, join_at) = (appended.wire.clone(), appended.lamport, appended.at);
+        let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
+        let member = Member { user, join: join.clone(), join_lamport, join_at, part: part.clone() };
+        room.members.insert(me, member);
+        let writes = vec![
+            Write::Room { room: room.id, genesis: room.signed.clone(), joined: false },
+            appended.into_write(),
+            Write::Member { room: room.id, identity: me, join: join.clone(), part: part.map(|(_, part)| part) },
+        ];
+        Some((join, writes, own))
+    }
+
+    /// The registry let me in: who else is here, and what has the owner decided?
+    pub(super) fn admitted(&mut self, cx: &mut Context, id: ConversationId) {
+        self.ask(cx, Request::Members { room: id.into(), after: None }, Call::JoinMembers { room: id });
+    }
+
+    pub(super) fn join_members(&mut self, cx: &mut Context, id: ConversationId, members: &[MemberRecord], more: bool) {
+        for record in members {
+            self.member_record(cx, id, record, false);
+        }
+        match members.last().filter(|_| more) {
+            Some(last) => {
+                let request = Request::Members { room: id.into(), after: Some(last.user.clone()) };
+                self.ask(cx, request, Call::JoinMembers { room: id });
+            }
+            None => {
+                let from = self.room(id).map_or(0, Room::head) + 1;
+                self.ask(cx, Request::Log { room: id.into(), from }, Call::JoinLog { room: id });
+            }
+        }
+    }
+
+    pub(super) fn join_log(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        entries: Vec<Signed<LogEntry>>,
+        more: bool,
+    ) {
+        let before = self.room(id).map_or(0, Room::head);
+        let mut writes = Vec::new();
+        for entry in entries {
+            self.entry_received(cx, id.into(), entry, false, &mut writes);
+        }
+        self.commit(cx, writes, Vec::new());
+        let head = self.room(id).map_or(0, Room::head);
+        if more && head > before {
+            return self.ask(cx, Request::Log { room: id.into(), from: head + 1 }, Call::JoinLog { room: id });
+        }
+        self.entered(cx, id);
+    }
+
+    /// I am in: the command ends here, and is answered when those who are there know it too.
+    pub(super) fn entered(&mut self, cx: &mut Context, id: ConversationId) {
+        let chain = self.chain;
+        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        let number = conversation.own.get(&chain).map_or(0, |log| log.number);
+        let Some(room) = conversation.room_mut() else { return };
+        room.joined = true;
+        let (name, write) =
+            (room.genesis.name.clone(), Write::Room { room: room.id, genesis: room.signed.clone(), joined: true });
+        let me = self.me;
+        let others: Vec<_> = room.others(&me).map(|(identity, member)| (*identity, member.user.clone())).collect();
+        self.rooms.insert(name.clone(), id);
+        self.commit(cx, vec![write], Vec::new());
+        let mut waiting = std::collections::BTreeSet::new();
+        for (identity, user) in others {
+            let contact = self.people.entry(&user);
+            if contact.is_online() {
+                waiting.insert(identity);
+            }
+            match contact.link {
+                Some(link) => self.say_hello(cx, link, id),
+                None => self.dial_now(cx, &user),
+            }
+        }
+        self.set_current(cx, Some(Target::Room(name)));
+        self.tell_roster(cx);
+        let until = cx.now.monotonic.plus(JOIN_KNOWN_WITHIN);
+        let re = cx.done();
+        self.joining.push(Joining { room: id, re, number, waiting, until });
+        self.joins_told(cx);
+    }
+
+    /// The registry does not have me as a member: neither have I.
+    pub(super) fn leave_quietly(&mut self, cx: &mut Context, id: ConversationId) {
+        let Some(room) = self.conversations.get_mut(&id).and_then(Conversation::room_mut) else { return };
+        room.joined = false;
+        let write = Write::Room { room: room.id, genesis: room.signed.clone(), joined: false };
+        let target = Target::Room(room.genesis.name.clone());
+        self.commit(cx, vec![write], Vec::new());
+        if self.current.as_ref() == Some(&target) {
+            self.set_current(cx, None);
+        }
+    }
+
+    pub(super) fn part(&mut self, cx: &mut Context, re: Option<String>, room: Option<RoomName>) {
+        let (_, id) = match self.room_meant(room) {
+            Ok(meant) => meant,
+            Err(refusal) => return cx.refuse(re, refusal),
+        };
+        if !self.needs_registry(cx, &re, "Can't leave the room now") {
+            return;
+        }
+        let reason = Text::<REASON_BYTES_MAX>::default().into_string();
+        let Some(appended) = self.append(cx, id, &Content::Part(reason)) else { return };
+        cx.wait(re);
+        let (part, lamport, number) = (appended.wire.clone(), appended.lamport, appended.number);
+        let mut writes = vec![appended.into_write()];
+        let me = self.me;
+        if let Some(room) = self.conversations.get_mut(&id).and_then(Conversation::room_mut)
+            && let Some(member) = room.members.get_mut(&me)
+        {
+            member.part = Some((lamport, part.clone()));
+            let join = member.join.clone();
+            writes.push(Write::Member { room: room.id, identity: me, join, part: Some(part.clone()) });
+            writes.push(Write::Room { room: room.id, genesis: room.signed.clone(), joined: false });
+        }
+        let own = After::Own { conversation: id, chain: self.chain, number, re: None, tell: None };
+        let request = Box::new(Request::PartRoom { part });
+        self.commit(cx, writes, vec![own, After::Ask { request, call: Box::new(Call::Part { room: id }) }]);
+    }
+
+    /// I have left, whatever the registry thinks: the others have my word for it.
+    pub(super) fn parted(&mut self, cx: &mut Context, id: ConversationId) {
+        let Some(room) = self.room(id) else { return };
+        let (conversation, user) = (room.genesis.name.clone(), self.user.clone());
+        self.leave_quietly(cx, id);
+        let (change, by, text) = (RoomChange::Parted, user.clone(), String::new());
+        cx.finish(Event::Room { conversation, change, user, by, text });
+    }
+
+    pub(super) fn names(&self, cx: &mut Context, re: Option<String>, room: Option<RoomName>) {
+        let (conversation, id) = match self.room_meant(room) {
+            Ok(meant) => meant,
+            Err(refusal) => return cx.refuse(re, refusal),
+        };
+        let Some(room) = self.room(id) else { return };
+        let current = room.members.iter().filter(|(_, member)| member.is_current());
+        let mut members: Vec<_> = current
+            .map(|(identity, member)| {
+                let contact = self.people.get(&member.user);
+                let online = *identity == self.me || contact.is_some_and(people::Contact::is_online);
+                MemberShown { user: member.user.clone(), online, owner: *identity == room.genesis.owner }
+            })
+            .collect();
+        members.sort_by(|one, other| one.user.cmp(&other.user));
+        cx.answer(re, Event::Members { conversation, members });
+    }
+
+    pub(super) fn topic(&mut self, cx: &mut Context, re: Option<String>, room: Option<RoomName>, text: Option<String>) {
+        let (name, id) = match self.room_meant(room) {
+            Ok(meant) => meant,
+            Err(refusal) => return cx.refuse(re, refusal),
+        };
+        let Some(room) = self.room(id) else { return };
+        let Some(text) = text else {
+            return cx.answer(re, Event::TopicShown { conversation: name, text: room.topic.clone() });
+        };
+        if room.genesis.owner != self.me {
+            let text = format!("Only the owner may change the topic of {name}. Owner: {}.", room.genesis.owner_name);
+            return cx.refuse(re, Refusal::new(Code::NotPermitted, &text));
+        }
+        if let Err(refusal) = topic_text(&text) {
+            return cx.refuse(re, refusal);
+        }
+        cx.wait(re);
+        self.write_topic(cx, id, &text, true);
+    }
+
+    fn write_topic(&mut self, cx: &mut Context, id: ConversationId, text: &str, asked: bool) {
+        let Some(room) = self.room(id) else { return };
+        let entry = LogEntry {
+            room: room.id,
+            index: room.head() + 1,
+            previous: room.last_entry(),
+            at: cx.now.wall,
+            act: Act::Topic { text: Text::cut(text) },
+        };
+        let entry = Signed::sign(&entry, self.keys.identity_signer());
+        self.ask(cx, Request::AddEntry { entry: entry.clone() }, Call::AddEntry { entry: Box::new(entry), asked });
+    }
+
+    pub(super) fn entry_added(&mut self, cx: &mut Context, signed: Signed<LogEntry>, asked: bool) {
+        let Ok(entry) = signed.claim() else { return };
+        let mut writes = Vec::new();
+        let id = ConversationId::from(entry.room);
+        self.entry_received(cx, entry.room, signed, false, &mut writes);
+        self.commit(cx, writes, Vec::new());
+        for link in self.links.ids() {
+            let shares = self.links.get(link).is_some_and(|link| link.conversations.contains_key(&id));
+            if shares {
+                self.send_newer_entries(cx, link, id, entry.index - 1);
+            }
+        }
+        let Some(room) = self.room(id) else { return };
+        let (conversation, user) = (room.genesis.name.clone(), self.user.clone());
+        let (change, by, text) = (RoomChange::Topic, user.clone(), room.topic.clone());
+        let event = Event::Room { conversation, change, user, by, text };
+        if asked { cx.finish(event) } else { cx.tell(event) }
+    }
+
+    pub(super) fn invite(&mut self, cx: &mut Context, re: Option<String>, user: UserName, room: Option<RoomName>) {
+        let (name, id) = match self.room_meant(room) {
+            Ok(meant) => meant,
+            Err(refusal) => return cx.refuse(re, refusal),
+        };
+        let Some(room) = self.room(id) else { return };
+        if !room.genesis.private {
+            let text = format!("{name} is public: {user} can simply /join {name}.");
+            return cx.refuse(re, Refusal::new(Code::Usage, &text));
+        }
+        if room.genesis.owner != self.me {
+            let text = format!("Only the owner may invite to {name}. Owner: {}.", room.genesis.owner_name);
+            return cx.refuse(re, Refusal::new(Code::NotPermitted, &text));
+        }
+        let call = Call::LookUpToInvite { user: user.clone(), room: id };
+        self.begin_call(cx, re, Request::Lookup { user }, call);
+    }
+
+    pub(super) fn invitee_found(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        user: &UserName,
+        record: &PersonRecord,
+    ) {
+        let Some(writes) = self.meet(cx, user, record) else { return };
+        self.commit(cx, writes, Vec::new());
+        let (Some(invitee), Some(room)) = (self.identity_of(user), self.room(id)) else { return };
+        let invite = Invite {
+            room: room.id,
+            invitee,
+            head: room.head(),
+            at: cx.now.wall,
+            expires: cx.now.wall.plus(INVITE_LIFETIME),
+        };
+        let invite = Signed::sign(&invite, self.keys.identity_signer());
+        self.ask(cx, Request::Invite { invite }, Call::Invite { room: id, user: user.clone() });
+    }
+
+    pub(super) fn invite_sent(&self, cx: &mut Context, id: ConversationId, user: UserName) {
+        let Some(room) = self.room(id) else { return };
+        cx.finish(Event::InviteSent { conversation: room.genesis.name.clone(), user });
+    }
+
+    /// An invitation to me as a front-end shows it, if it holds.
+    pub(super) fn invitation(&self, cx: &Context, invitation: &Invitation) -> Option<InvitationShown> {
+        let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
+        let invite = invitation.invite.verify(genesis.owner.as_bytes()).ok()?;
+        let holds = invite.room == room && invite.invitee == self.me && invite.expires > cx.now.wall;
+        holds.then_some(InvitationShown { conversation: genesis.name, by: genesis.owner_name, expires: invite.expires })
+    }
+
+    pub(super) fn decline_found(&mut self, cx: &mut Context, name: RoomName, invites: &[Invitation]) {
+        let found = invites.iter().find_map(|invitation| {
+            let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
+            (genesis.name == name).then_some(room)
+        });
+        match found {
+            Some(room) => self.ask(cx, Request::Decline { room }, Call::Decline { room: name }),
+            None => {
+                let text = format!("There is no invitation to {name}. /invites lists what there is.");
+                cx.fail(Refusal::new(Code::NotInvited, &text));
+            }
+        }
+    }
+
+    /// One page of who belongs to a room of mine, after signing in.
+    pub(super) fn members_page(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        announce: bool,
+        members: &[MemberRecord],
+        more: bool,
+    ) {
+        for record in members {
+            self.member_record(cx, id, record, announce);
+            if record.online && self.wants_link(&record.user) {
+                self.dial_now(cx, &record.user);
+            }
+        }
+        if let Some(last) = members.last().filter(|_| more) {
+            let request = Request::Members { room: id.into(), after: Some(last.user.clone()) };
+            self.ask(cx, request, Call::MembersOf { room: id, announce });
+        }
+        self.tell_roster(cx);
+    }
+
+    pub(super) fn log_page(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        entries: Vec<Signed<LogEntry>>,
+        more: bool,
+    ) {
+        let before = self.room(id).map_or(0, Room::head);
+        self.entries_received(cx, id.into(), entries);
+        let head = self.room(id).map_or(0, Room::head);
+        if more && head > before {
+            self.ask(cx, Request::Log { room: id.into(), from: head + 1 }, Call::LogOf { room: id });
+        }
+    }
+
+    fn room(&self, id: ConversationId) -> Option<&Room> {
+        self.conversations.get(&id).and_then(Conversation::room)
+    }
+}
+
+fn topic_text(text: &str) -> Result<Text<{ common::limits::TOPIC_BYTES_MAX }>, Refusal> {
+    Text::new(text).map_err(|error| {
+        let text = format!("That topic has {} bytes; at most {} are kept. Make it shorter.", error.length, error.max);
+        Refusal::new(Code::TooLarge, &text)
+    })
+}
+
+fn not_invited(room: &RoomName, owner: &UserName) -> Refusal {
+    let text = format!("{room} is private and you are not invited. Ask its owner: /msg {owner} …");
+    Refusal::new(Code::NotInvited, &text)
+}
+
+/// Those who are online learn of a join within this time, or are told to have.
+const JOIN_KNOWN_WITHIN: Duration = Duration::from_secs(2);

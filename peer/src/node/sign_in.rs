@@ -1,0 +1,411 @@
+//! From a name and a password to a signed-in account: whose registry it is, whose keys they are, what the registry
+//! says. Each state is named for what it awaits; nothing secret is sent before the registry has proven its root key.
+
+use std::time::Duration;
+
+use common::ids::{AuthKey, RealmId, RootKey};
+use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request, ToRegistry};
+use common::names::UserName;
+use common::secret::Secret;
+use common::secure::certificate::{self, Certificate, Credentials};
+use common::secure::identity::Keys;
+use common::secure::sign::Signed;
+use common::time::Monotonic;
+
+use super::account::{Account, Beginning};
+use super::context::Context;
+use crate::api::{Event, Exit, LinkState};
+use crate::ports::{DiskJob, DiskReply, Input, Output, RegistryInput, RegistryOutput, VaultJob, VaultReply};
+
+#[derive(Debug)]
+pub(super) struct SignIn {
+    user: UserName,
+    password: Secret<String>,
+    register: bool,
+    /// At the start of the program a refusal ends it.
+    startup: bool,
+    stage: Stage,
+    deadline: Monotonic,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Realm,
+    Trust {
+        root: RootKey,
+    },
+    Vault {
+        root: RootKey,
+    },
+    Auth {
+        known: Known,
+    },
+    Link {
+        known: Known,
+        auth: Option<Secret<AuthKey>>,
+    },
+    /// The device key was not accepted: sign in by password over the same link.
+    AuthAgain {
+        known: Known,
+    },
+    Reply {
+        known: Known,
+        request: u32,
+        resumed: bool,
+    },
+    Confirmed {
+        known: Known,
+        certificate: Box<Signed<Certificate>>,
+    },
+    Discarded {
+        refusal: Refusal,
+    },
+    Log {
+        known: Known,
+        certificate: Box<Signed<Certificate>>,
+    },
+    Over,
+}
+
+#[derive(Debug)]
+struct Known {
+    root: RootKey,
+    keys: Box<Keys>,
+    /// The registry has seen these keys before.
+    confirmed: bool,
+}
+
+/// Where a sign-in has got to. A failure has told its reason already.
+#[derive(Debug)]
+pub(super) enum Progress {
+    Going,
+    Done(Box<Account>),
+    Failed { exit: Option<Exit> },
+}
+
+impl SignIn {
+    pub(super) fn begin(
+        cx: &mut Context,
+        re: Option<String>,
+        user: UserName,
+        password: Secret<String>,
+        register: bool,
+        startup: bool,
+    ) -> Self {
+        cx.wait(re);
+        let deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
+        let mut sign_in = Self { user, password, register, startup, stage: Stage::Realm, deadline };
+        let pinned = cx.settings.pinned.filter(|root| {
+            let expected = cx.settings.fingerprint.as_ref();
+            expected.is_none_or(|expected| RealmId::of(root).fingerprint() == *expected)
+        });
+        match pinned {
+            Some(root) => sign_in.open_vault(cx, root),
+            None => cx.out.push_back(Output::Registry(RegistryOutput::Probe)),
+        }
+        sign_in
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Monotonic> {
+        (!matches!(self.stage, Stage::Trust { .. } | Stage::Over)).then_some(self.deadline)
+    }
+
+    pub(super) fn tick(&mut self, cx: &mut Context) -> Progress {
+        let waits_for_registry = matches!(self.stage, Stage::Realm | Stage::Link { .. } | Stage::Reply { .. });
+        if waits_for_registry && cx.now.monotonic >= self.deadline {
+            return self.unreachable(cx, "it does not answer");
+        }
+        Progress::Going
+    }
+
+    pub(super) fn handle(&mut self, cx: &mut Context, input: Input) -> Progress {
+        match input {
+            Input::Registry(input) => self.registry(cx, input),
+            Input::Vault(reply) => self.vault(cx, reply),
+            Input::Disk(DiskReply::Opened(log)) => match std::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Log { known, certificate } => self.signed_in(cx, known, *certificate, *log),
+                other => self.stay(other),
+            },
+            Input::Disk(DiskReply::Failed { error, ticket: None }) => {
+                let refusal = Refusal::new(Code::Storage, &error.text);
+                self.failed(cx, refusal)
+            }
+            _ => Progress::Going,
+        }
+    }
+
+    /// The user's answer to `TrustAsked`.
+    pub(super) fn trust_answered(&mut self, cx: &mut Context, accept: bool) -> Progress {
+        let Stage::Trust { root } = self.stage else { return Progress::Going };
+        if accept {
+            self.pin(cx, root);
+            return Progress::Going;
+        }
+        let text = "The registry was not trusted, so nothing was sent to it. Check its fingerprint with its operator.";
+        self.failed(cx, Refusal::new(Code::RealmUnknown, text))
+    }
+
+    fn registry(&mut self, cx: &mut Context, input: RegistryInput) -> Progress {
+        match input {
+            RegistryInput::RealmSeen { root } if matches!(self.stage, Stage::Realm) => self.realm_seen(cx, root),
+            RegistryInput::Up { local, interfaces } => {
+                cx.reached_registry(local, &interfaces);
+                self.linked(cx)
+            }
+            RegistryInput::Down { reason } => match self.stage {
+                Stage::Realm | Stage::Link { .. } | Stage::Reply { .. } | Stage::AuthAgain { .. } => {
+                    self.unreachable(cx, &reason)
+                }
+                _ => Progress::Going,
+            },
+            RegistryInput::RealmChanged { shown } => self.realm_changed(cx, &shown),
+            RegistryInput::Received(messages) => {
+                for message in messages {
+                    match self.received(cx, message) {
+                        Progress::Going => {}
+                        end => return end,
+                    }
+                }
+                Progress::Going
+            }
+            RegistryInput::RealmSeen { .. } => Progress::Going,
+        }
+    }
+
+    fn realm_seen(&mut self, cx: &mut Context, root: RootKey) -> Progress {
+        let shown = RealmId::of(&root);
+        let fingerprint = shown.fingerprint();
+        let pinned = cx.settings.pinned.filter(|pinned| *pinned != root);
+        match &cx.settings.fingerprint {
+            _ if pinned.is_some() => return self.realm_changed(cx, &shown),
+            Some(expected) if *expected != fingerprint => return self.realm_changed(cx, &shown),
+            Some(_) => self.pin(cx, root),
+            None if cx.settings.trust_new_realm => self.pin(cx, root),
+            None if cx.settings.can_ask => {
+                self.stage = Stage::Trust { root };
+                cx.tell(Event::TrustAsked { registry: cx.settings.registry.clone(), fingerprint });
+            }
+            None => {
+                let registry = &cx.settings.registry;
+                let text = format!(
+                    "{registry} is not known yet. If its fingerprint is {fingerprint}, use {registry}#{fingerprint} or --trust-new-realm."
+                );
+                return self.failed(cx, Refusal::new(Code::RealmUnknown, &text));
+            }
+        }
+        Progress::Going
+    }
+
+    fn realm_changed(&mut self, cx: &mut Context, shown: &RealmId) -> Progress {
+        let registry = &cx.settings.registry;
+        let text = format!(
+            "{registry} shows another root key ({}) than it should. Nothing was sent to it; ask its operator.",
+            shown.fingerprint()
+        );
+        self.failed(cx, Refusal::new(Code::RealmChanged, &text))
+    }
+
+    fn pin(&mut self, cx: &mut Context, root: RootKey) {
+        cx.settings.pinned = Some(root);
+        self.open_vault(cx, root);
+    }
+
+    fn open_vault(&mut self, cx: &mut Context, root: RootKey) {
+        self.stage = Stage::Vault { root };
+        self.vault_job(cx, &root, |realm, user, password| VaultJob::Open { realm, user, password });
+    }
+
+    fn derive(&self, cx: &mut Context, root: &RootKey) {
+        self.vault_job(cx, root, |realm, user, password| VaultJob::Derive { realm, user, password });
+    }
+
+    fn vault_job(
+        &self,
+        cx: &mut Context,
+        root: &RootKey,
+        job: impl FnOnce(RealmId, UserName, Secret<String>) -> VaultJob,
+    ) {
+        let job = job(RealmId::of(root), self.user.clone(), self.password.clone());
+        cx.out.push_back(Output::Vault(job));
+    }
+
+    fn vault(&mut self, cx: &mut Context, reply: VaultReply) -> Progress {
+        match (std::mem::replace(&mut self.stage, Stage::Over), reply) {
+            (Stage::Vault { .. }, VaultReply::Opened { confirmed: true, .. } | VaultReply::WrongPassword)
+                if self.register =>
+            {
+                let text = format!("The account {} exists already in this profile. /login {0} instead.", self.user);
+                self.failed(cx, Refusal::new(Code::NameTaken, &text))
+            }
+            (Stage::Vault { .. }, VaultReply::WrongPassword) => self.failed(cx, wrong_password()),
+            (Stage::Vault { root }, VaultReply::Opened { keys, confirmed }) => {
+                let known = Known { root, keys, confirmed };
+                if confirmed {
+                    self.connect(cx, known, None);
+                } else {
+                    self.derive(cx, &root);
+                    self.stage = Stage::Auth { known };
+                }
+                Progress::Going
+            }
+            (Stage::Auth { known }, VaultReply::Derived { auth }) => {
+                self.connect(cx, known, Some(auth));
+                Progress::Going
+            }
+            (Stage::AuthAgain { known }, VaultReply::Derived { auth }) => {
+                self.ask(cx, known, Some(auth));
+                Progress::Going
+            }
+            (Stage::Confirmed { known, certificate }, VaultReply::Confirmed) => self.open_log(cx, known, certificate),
+            (Stage::Discarded { refusal }, VaultReply::Discarded) => self.failed(cx, refusal),
+            (_, VaultReply::Failed { text }) => self.failed(cx, Refusal::new(Code::Storage, &text)),
+            (stage, _) => self.stay(stage),
+        }
+    }
+
+    fn connect(&mut self, cx: &mut Context, known: Known, auth: Option<Secret<AuthKey>>) {
+        let device = Box::new(known.keys.device_secret().clone());
+        cx.out.push_back(Output::Registry(RegistryOutput::Connect { device, pinned: known.root }));
+        self.deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
+        self.stage = Stage::Link { known, auth };
+    }
+
+    fn linked(&mut self, cx: &mut Context) -> Progress {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Link { known, auth } => {
+                self.ask(cx, known, auth);
+                Progress::Going
+            }
+            other => self.stay(other),
+        }
+    }
+
+    /// Signs up or in by password where there is one derived, by device key otherwise.
+    fn ask(&mut self, cx: &mut Context, known: Known, auth: Option<Secret<AuthKey>>) {
+        let resumed = auth.is_none();
+        let request = match auth {
+            None => Request::Resume { user: self.user.clone() },
+            Some(auth) => {
+                let statement = known.keys.statement(RealmId::of(&known.root), self.user.clone());
+                let auth = *auth.expose();
+                if self.register { Request::SignUp { auth, statement } } else { Request::SignIn { auth, statement } }
+            }
+        };
+        let id = cx.request_id();
+        cx.out.push_back(Output::Registry(RegistryOutput::Send(ToRegistry { id, request })));
+        self.deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
+        self.stage = Stage::Reply { known, request: id, resumed };
+    }
+
+    fn received(&mut self, cx: &mut Context, message: FromRegistry) -> Progress {
+        match (std::mem::replace(&mut self.stage, Stage::Over), message) {
+            (Stage::Reply { known, request, .. }, FromRegistry::Reply { id, reply }) if id == request => {
+                let Reply::SignedIn { certificate, .. } = *reply else {
+                    return self
+                        .failed(cx, Refusal::new(Code::Internal, "The registry gave an answer to another question."));
+                };
+                let certificate = Box::new(certificate);
+                if known.confirmed {
+                    return self.open_log(cx, known, certificate);
+                }
+                let realm = RealmId::of(&known.root);
+                cx.out.push_back(Output::Vault(VaultJob::Confirm { realm, user: self.user.clone() }));
+                self.stage = Stage::Confirmed { known, certificate };
+                Progress::Going
+            }
+            (Stage::Reply { known, request, resumed }, FromRegistry::Refused { id, refusal }) if id == request => {
+                self.refused(cx, known, resumed, refusal)
+            }
+            (stage, _) => self.stay(stage),
+        }
+    }
+
+    fn refused(&mut self, cx: &mut Context, known: Known, resumed: bool, refusal: Refusal) -> Progress {
+        if resumed && refusal.code == Code::Credentials {
+            self.derive(cx, &known.root);
+            self.stage = Stage::AuthAgain { known };
+            return Progress::Going;
+        }
+        if known.confirmed {
+            return self.failed(cx, refusal);
+        }
+        let realm = RealmId::of(&known.root);
+        cx.out.push_back(Output::Vault(VaultJob::Discard { realm, user: self.user.clone() }));
+        self.stage = Stage::Discarded { refusal };
+        Progress::Going
+    }
+
+    fn open_log(&mut self, cx: &mut Context, known: Known, certificate: Box<Signed<Certificate>>) -> Progress {
+        let realm = RealmId::of(&known.root);
+        let registry = cx.settings.registry.clone();
+        cx.out.push_back(Output::Disk(DiskJob::PinRealm { registry, root: known.root }));
+        let fresh_chain = cx.chain_id();
+        cx.out.push_back(Output::Disk(DiskJob::Open { realm, user: self.user.clone(), fresh_chain }));
+        self.stage = Stage::Log { known, certificate };
+        Progress::Going
+    }
+
+    fn signed_in(
+        &mut self,
+        cx: &mut Context,
+        known: Known,
+        certificate: Signed<Certificate>,
+        log: crate::ports::LoadedLog,
+    ) -> Progress {
+        let Known { root, keys, .. } = known;
+        let statement = keys.statement(RealmId::of(&root), self.user.clone());
+        let credentials = Credentials { statement, certificate };
+        let me = certificate::verify(&credentials, &root, cx.now.wall);
+        let Some(me) = me.ok().filter(|me| me.identity == keys.identity() && me.device == keys.device()) else {
+            let text = "The registry's certificate for this account does not hold. Is this machine's clock right?";
+            return self.failed(cx, Refusal::new(Code::Internal, text));
+        };
+        if self.register {
+            let mark = cx.mark();
+            cx.answer(mark, Event::Registered { user: self.user.clone() });
+        }
+        let registry = cx.settings.registry.clone();
+        cx.tell(Event::RegistryLink { state: LinkState::Online, registry });
+        cx.finish(Event::SignedIn { user: self.user.clone() });
+        let beginning = Beginning { root, user: self.user.clone(), keys: *keys, credentials, expires: me.expires };
+        Progress::Done(Box::new(Account::begin(cx, beginning, log)))
+    }
+
+    fn unreachable(&mut self, cx: &mut Context, reason: &str) -> Progress {
+        let registry = &cx.settings.registry;
+        let text =
+            format!("Can't reach the registry at {registry}: {reason}. Is it running, and is the address right?");
+        self.failed(cx, Refusal::new(Code::Unreachable, &text))
+    }
+
+    fn failed(&mut self, cx: &mut Context, refusal: Refusal) -> Progress {
+        self.stage = Stage::Over;
+        cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
+        let exit = exit_of(refusal.code);
+        cx.fail(refusal);
+        Progress::Failed { exit: self.startup.then_some(exit) }
+    }
+
+    fn stay(&mut self, stage: Stage) -> Progress {
+        self.stage = stage;
+        Progress::Going
+    }
+}
+
+/// The exit code of a program whose first sign-in was refused for this reason.
+fn exit_of(code: Code) -> Exit {
+    match code {
+        Code::Unreachable | Code::RealmChanged | Code::RealmUnknown => Exit::Unreachable,
+        Code::NotPermitted => Exit::NotPermitted,
+        Code::Storage => Exit::Disk,
+        Code::Internal => Exit::Failed,
+        _ => Exit::SignInRefused,
+    }
+}
+
+pub(super) fn wrong_password() -> Refusal {
+    Refusal::new(Code::Credentials, "Wrong name or password. Check both; /register NAME makes a new account.")
+}
+
+/// One step of signing in: a connection with all its handshakes, or one answer of a busy registry.
+const STEP_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,0 +1,320 @@
+//! Keeping both ends of a conversation equal: who holds what (`Have`), what goes out on which link, and what my user
+//! is told about it. Per link, conversation and chain there is one cursor, and it only goes up.
+
+use std::time::Duration;
+
+use common::ids::{ChainId, ConversationId, IdentityKey};
+use common::limits::{EVENTS_BYTES_MAX, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX};
+use common::message::event::WireEvent;
+use common::message::peer::{Events, Have, Holding, PeerMessage};
+use common::message::room::History;
+use common::names::UserName;
+use common::time::UnixMillis;
+use common::wire::bounded::List;
+
+use super::account::Account;
+use super::context::Context;
+use super::conversation::{Conversation, Kind, Recent};
+use super::outgoing::Read;
+use crate::api::{Delivery, DeliveryState, Event};
+use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
+
+/// Events of one of my chains, being read from the disk for one link.
+#[derive(Debug)]
+pub(super) struct Reading {
+    link: LinkId,
+    conversation: ConversationId,
+    chain: ChainId,
+    /// What was committed when the reading began.
+    committed: u64,
+}
+
+impl Account {
+    /// The far end says what it holds: that acknowledges, and asks for the rest.
+    pub(super) fn have_heard(&mut self, cx: &mut Context, link: LinkId, have: &Have) {
+        let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { return };
+        let id = have.conversation;
+        let known = match self.conversations.get(&id).map(|conversation| &conversation.kind) {
+            Some(Kind::Direct { .. }) => self.is_direct_with(link, id),
+            Some(Kind::Room(room)) => room.members.contains_key(&identity),
+            None => false,
+        };
+        if !known {
+            return self.remember_direct(link, id);
+        }
+        let mine: Vec<_> = have.holdings.iter().filter(|holding| holding.author == self.me).copied().collect();
+        let Some(live) = self.links.get_mut(link) else { return };
+        let told = live.conversations.entry(id).or_default();
+        let first = !std::mem::replace(&mut told.have_heard, true);
+        for holding in &mine {
+            let cursor = told.cursors.entry(holding.chain).or_default();
+            cursor.acked = cursor.acked.max(holding.number);
+            if first {
+                cursor.sent = cursor.sent.max(holding.number);
+                cursor.begun = holding.number > 0;
+            }
+        }
+        for holding in mine {
+            self.acknowledged(cx, id, &identity, holding);
+        }
+        self.links.pushes.insert((link, id));
+        self.send_newer_entries(cx, link, id, have.head);
+        self.join_acknowledged(cx, id, &identity);
+    }
+
+    /// A `Have` for the direct conversation may come before anything was said there.
+    fn remember_direct(&mut self, link: LinkId, id: ConversationId) {
+        if self.is_direct_with(link, id)
+            && let Some(live) = self.links.get_mut(link)
+        {
+            live.conversations.entry(id).or_default().have_heard = true;
+        }
+    }
+
+    pub(super) fn is_direct_with(&self, link: LinkId, id: ConversationId) -> bool {
+        self.links.get(link).is_some_and(|link| self.direct_id(&link.person.user) == id)
+    }
+
+    fn acknowledged(&mut self, cx: &mut Context, id: ConversationId, identity: &IdentityKey, holding: Holding) {
+        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        let target = conversation.target();
+        let Some(log) = conversation.own.get_mut(&holding.chain) else { return };
+        let number = holding.number.min(log.committed);
+        let before = log.acked.insert(*identity, number).unwrap_or(0);
+        if number <= before {
+            log.acked.insert(*identity, before);
+            return;
+        }
+        let mut told = Vec::new();
+        for (at, event) in log.pending.range(before + 1..=number) {
+            if event.recipients.contains(identity) {
+                let of = u32::try_from(event.recipients.len()).unwrap_or(u32::MAX);
+                told.push((*at, event.id, log.done(*at), of));
+            }
+        }
+        let Some(to) = self.people.name_of(identity).cloned() else { return };
+        for (at, event, done, of) in told {
+            if done == of {
+                log.pending.remove(&at);
+            }
+            let state = DeliveryState::Delivered;
+            let delivery = Delivery { conversation: target.clone(), id: event, state, to: to.clone(), done, of };
+            cx.tell(Event::Delivery(delivery));
+        }
+        let write = Write::Acked { conversation: id, chain: holding.chain, recipient: *identity, number };
+        self.write_lazily(cx, write);
+    }
+
+    /// A new text of mine: it goes out where a link is; elsewhere one is made, or it is told to be waiting.
+    pub(super) fn deliver(&mut self, cx: &mut Context, id: ConversationId, chain: ChainId, number: u64) {
+        let Some(conversation) = self.conversations.get(&id) else { return };
+        let Some(event) = conversation.own.get(&chain).and_then(|log| log.pending.get(&number)) else { return };
+        let recipients: Vec<UserName> =
+            event.recipients.iter().filter_map(|identity| self.name_in(conversation, identity)).collect();
+        for user in recipients {
+            if self.people.entry(&user).link.is_none() {
+                self.dial_now(cx, &user);
+            }
+        }
+    }
+
+    fn name_in(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<UserName> {
+        let member = conversation.room().and_then(|room| room.members.get(identity));
+        self.people.name_of(identity).cloned().or_else(|| member.map(|member| member.user.clone()))
+    }
+
+    /// No link can take what waits for `user`: tells so, once per text.
+    pub(super) fn tell_queued(&mut self, cx: &mut Context, user: &UserName) {
+        let identities: Vec<IdentityKey> = self
+            .identity_of(user)
+            .into_iter()
+            .chain(self.conversations.values().filter_map(Conversation::room).flat_map(|room| {
+                room.members.iter().filter(|(_, member)| member.user == *user).map(|(identity, _)| *identity)
+            }))
+            .collect();
+        for conversation in self.conversations.values_mut() {
+            let target = conversation.target();
+            for log in conversation.own.values_mut() {
+                for identity in &identities {
+                    let acked = log.acked.get(identity).copied().unwrap_or(0);
+                    let told = log.told_queued.entry(*identity).or_insert(0);
+                    let from = acked.max(*told) + 1;
+                    *told = (*told).max(log.number);
+                    for (number, event) in log.pending.range(from..) {
+                        if event.recipients.contains(identity) {
+                            let of = u32::try_from(event.recipients.len()).unwrap_or(u32::MAX);
+                            let (done, to) = (log.done(*number), user.clone());
+                            let state = DeliveryState::Queued;
+                            let delivery = Delivery { conversation: target.clone(), id: event.id, state, to, done, of };
+                            cx.tell(Event::Delivery(delivery));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Acknowledgements that have come due, one `Have` per link and conversation.
+    pub(super) fn send_haves(&mut self, cx: &mut Context) {
+        for (link, id) in std::mem::take(&mut self.links.haves) {
+            let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { continue };
+            let conversation = self.conversations.get(&id);
+            let holdings = conversation.into_iter().flat_map(|conversation| {
+                let theirs = conversation.theirs.iter().filter(|((author, _), _)| *author == identity);
+                theirs.map(|((author, chain), held)| Holding { author: *author, chain: *chain, number: held.stored })
+            });
+            let holdings: List<_, HOLDINGS_MAX> = List::cut(holdings.collect());
+            let head = conversation.map_or(0, Conversation::head);
+            let message = PeerMessage::Have(Have { conversation: id, head, holdings });
+            cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
+        }
+    }
+
+    /// Events up to `number` are on the disk here: whoever linked as their author is told at the next flush.
+    pub(super) fn stored(&mut self, id: ConversationId, author: IdentityKey, chain: ChainId, number: u64) {
+        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        if let Some(held) = conversation.theirs.get_mut(&(author, chain)) {
+            held.stored = held.stored.max(number);
+        }
+        let links = self.links.iter().filter(|(_, link)| link.person.identity == author);
+        let links: Vec<_> = links.map(|(link, _)| (link, id)).collect();
+        self.links.haves.extend(links);
+    }
+
+    /// Sends what is committed and not sent yet, on every link that was marked for it.
+    pub(super) fn send_pushes(&mut self, cx: &mut Context) {
+        for (link, id) in std::mem::take(&mut self.links.pushes) {
+            let Some(conversation) = self.conversations.get(&id) else { continue };
+            let chains: Vec<_> = conversation.own.keys().copied().collect();
+            for chain in chains {
+                self.push(cx, link, id, chain);
+            }
+        }
+    }
+
+    fn push(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId) {
+        let Some(conversation) = self.conversations.get(&id) else { return };
+        let Some(live) = self.links.get(link) else { return };
+        let entitled = match &conversation.kind {
+            Kind::Direct { with } => *with == live.person.user,
+            Kind::Room(room) => room.is_member(&live.person.identity),
+        };
+        if !entitled || !live.conversations.get(&id).is_some_and(|told| told.have_heard) {
+            return;
+        }
+        let since = joined_since(conversation, &live.person.identity);
+        let log = &conversation.own[&chain];
+        let committed = log.committed;
+        let Some(live) = self.links.get_mut(link) else { return };
+        live.used_at = cx.now.monotonic;
+        let cursor = live.conversations.entry(id).or_default().cursors.entry(chain).or_default();
+        cursor.begun |= since.is_none();
+        while !cursor.reading && cursor.sent < committed && cursor.sent - cursor.acked.min(cursor.sent) < WINDOW_EVENTS
+        {
+            let recent: Vec<&Recent> =
+                if cursor.begun { fitting(log.recent_from(cursor.sent + 1)) } else { Vec::new() };
+            let (Some(first), Some(last)) = (recent.first(), recent.last()) else {
+                cursor.reading = true;
+                let ticket = cx.number();
+                let not_before = if cursor.begun { None } else { since };
+                cx.out.push_back(Output::Disk(DiskJob::ReadChain {
+                    ticket,
+                    conversation: id,
+                    author: self.me,
+                    chain,
+                    from: cursor.sent + 1,
+                    bytes_max: READ_BYTES_MAX,
+                    not_before,
+                }));
+                let reading = Reading { link, conversation: id, chain, committed };
+                self.disk.reads.insert(ticket, Read::Chain(reading));
+                return;
+            };
+            cursor.sent = last.number;
+            let late = is_late(cx, first.at);
+            let events = recent.iter().map(|recent| recent.wire.clone()).collect();
+            send_events(cx, link, id, late, events);
+        }
+    }
+
+    /// What was read goes out, unless the link went meanwhile.
+    pub(super) fn chain_read(&mut self, cx: &mut Context, reading: &Reading, events: Vec<StoredEvent>) {
+        let Some(cursor) = self.cursor(reading) else { return };
+        cursor.reading = false;
+        let first = events.first().map_or(reading.committed + 1, |event| event.number);
+        if first > cursor.sent + 1 {
+            let number = first - 1;
+            cursor.sent = number;
+            let message = PeerMessage::Skip { conversation: reading.conversation, chain: reading.chain, number };
+            cx.out.push_back(Output::Link(LinkOutput::Send { link: reading.link, message }));
+        }
+        cursor.begun = true;
+        if let Some(last) = events.last() {
+            cursor.sent = last.number;
+        }
+        let mut rest = events.as_slice();
+        while let Some(first) = rest.first() {
+            let late = is_late(cx, first.at);
+            let count = count_fitting(rest.iter().map(|event| &event.wire));
+            let (batch, left) = rest.split_at(count);
+            let events = batch.iter().map(|event| event.wire.clone()).collect();
+            send_events(cx, reading.link, reading.conversation, late, events);
+            rest = left;
+        }
+        self.links.pushes.insert((reading.link, reading.conversation));
+    }
+
+    /// The disk could not read: the link is tried again with the next push.
+    pub(super) fn read_failed(&mut self, reading: &Reading) {
+        if let Some(cursor) = self.cursor(reading) {
+            cursor.reading = false;
+        }
+    }
+
+    fn cursor(&mut self, reading: &Reading) -> Option<&mut super::links::Cursor> {
+        let live = self.links.get_mut(reading.link)?;
+        live.conversations.get_mut(&reading.conversation)?.cursors.get_mut(&reading.chain)
+    }
+}
+
+/// From when on somebody is served a room whose history begins with one's join; `None` is everything.
+fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<UnixMillis> {
+    let room = conversation.room().filter(|room| room.genesis.history == History::Joined)?;
+    room.members.get(identity).map(|member| member.join_at.minus(JOIN_CLOCK_SLACK))
+}
+
+fn is_late(cx: &Context, at: UnixMillis) -> bool {
+    cx.now.wall > at.plus(LATE_AFTER)
+}
+
+fn fitting<'a>(recent: impl Iterator<Item = &'a Recent>) -> Vec<&'a Recent> {
+    let mut recent: Vec<_> = recent.take(EVENTS_PER_MESSAGE_MAX).collect();
+    recent.truncate(count_fitting(recent.iter().map(|recent| &recent.wire)));
+    recent
+}
+
+/// How many of these events go into one message: at least one.
+fn count_fitting<'a>(events: impl Iterator<Item = &'a WireEvent>) -> usize {
+    let mut bytes = 0;
+    let fits = |event: &&WireEvent| {
+        bytes += event.bytes.len() + EVENT_OVERHEAD_BYTES;
+        bytes <= EVENTS_BYTES_MAX
+    };
+    events.take(EVENTS_PER_MESSAGE_MAX).take_while(fits).count().max(1)
+}
+
+fn send_events(cx: &mut Context, link: LinkId, conversation: ConversationId, late: bool, events: Vec<WireEvent>) {
+    let events = List::new(events).expect("batches are cut to EVENTS_PER_MESSAGE_MAX");
+    let message = PeerMessage::Events(Events { conversation, late, events });
+    cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
+}
+
+/// Events sent and not acknowledged, per chain and link: two commits of a busy recipient.
+const WINDOW_EVENTS: u64 = 1024;
+const READ_BYTES_MAX: usize = 4 * EVENTS_BYTES_MAX;
+/// Signature and field names around an event's bytes.
+const EVENT_OVERHEAD_BYTES: usize = 96;
+/// A message this much older than its first sending is marked as late.
+const LATE_AFTER: Duration = Duration::from_secs(10);
+/// A joiner's clock and mine may differ.
+const JOIN_CLOCK_SLACK: Duration = Duration::from_secs(60);
