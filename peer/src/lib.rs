@@ -2,5 +2,7 @@
 //! through `net` and `disk`. The binary is a thin `main` around this library.
 
 pub mod api;
+pub mod config;
+pub mod frontend;
 pub mod node;
 pub mod ports;

@@ -1,0 +1,495 @@
+//! The commands, one row each: a new command is a new row, and parser, completion and help know it.
+
+use super::Group::{Account, People, Program, Rooms, Talk};
+use super::{Arguments, Line, Row, Slot};
+use crate::api::{Command, MessageKind, Refusal, Target, To};
+
+/// Every command, in the order in which help shows them.
+pub(crate) static TABLE: &[Row] = &[
+    Row {
+        name: "register",
+        aliases: &[],
+        arguments: "NAME",
+        group: Account,
+        slots: &[Slot::Text],
+        summary: "make an account and sign in",
+        details: "The password is asked for twice, without echo. Without a terminal it is the first line of \
+                  --password-file. It cannot be recovered: it opens your keys, and nobody else has it.",
+        examples: &["/register alice"],
+        see_also: &["login", "passwd"],
+        build: |arguments| arguments.person().map(Line::Register),
+    },
+    Row {
+        name: "login",
+        aliases: &[],
+        arguments: "NAME",
+        group: Account,
+        slots: &[Slot::Text],
+        summary: "sign in",
+        details: "The password is asked for without echo. Without a terminal it is the first line of --password-file.",
+        examples: &["/login alice"],
+        see_also: &["register", "logout"],
+        build: |arguments| arguments.person().map(Line::LogIn),
+    },
+    Row {
+        name: "logout",
+        aliases: &[],
+        arguments: "",
+        group: Account,
+        slots: &[],
+        summary: "sign out and stay in the program",
+        details: "",
+        examples: &[],
+        see_also: &["login", "quit"],
+        build: |_| ask(Command::LogOut),
+    },
+    Row {
+        name: "passwd",
+        aliases: &[],
+        arguments: "",
+        group: Account,
+        slots: &[],
+        summary: "change your password",
+        details: "Asks for the old and twice for the new one. Without a terminal, --password-file holds the old \
+                  one in its first line and the new one in its second.",
+        examples: &[],
+        see_also: &["login"],
+        build: |_| Ok(Line::ChangePassword),
+    },
+    Row {
+        name: "whoami",
+        aliases: &[],
+        arguments: "",
+        group: Account,
+        slots: &[],
+        summary: "show your name, your registry and where you listen",
+        details: "",
+        examples: &[],
+        see_also: &["fingerprint", "whois"],
+        build: |_| ask(Command::WhoAmI),
+    },
+    Row {
+        name: "fingerprint",
+        aliases: &[],
+        arguments: "",
+        group: Account,
+        slots: &[],
+        summary: "show your key and the registry's, for comparing",
+        details: "Read them to each other on the phone, or over the shoulder: whoever sees the same digits talks to \
+                  the right person through the right registry.",
+        examples: &[],
+        see_also: &["whois", "whoami"],
+        build: |_| ask(Command::Fingerprint),
+    },
+    Row {
+        name: "msg",
+        aliases: &["m"],
+        arguments: "NAME TEXT",
+        group: Talk,
+        slots: &[Slot::Conversation, Slot::Text],
+        summary: "send one message to somebody",
+        details: "NAME may be a #room, '*' for the current conversation, ',' for who last wrote to you, '.' for \
+                  whom you last wrote to. '@bob hello' is short for '/msg bob hello'.",
+        examples: &["/msg bob are you there?", "@bob are you there?", "#dev it is deployed"],
+        see_also: &["query", "reply"],
+        build: message,
+    },
+    Row {
+        name: "query",
+        aliases: &["q"],
+        arguments: "NAME [TEXT]",
+        group: Talk,
+        slots: &[Slot::Conversation, Slot::Text],
+        summary: "talk with somebody: plain lines go there from now on",
+        details: "",
+        examples: &["/query bob", "/query bob have you seen the build?"],
+        see_also: &["msg", "switch"],
+        build: |arguments| {
+            let target = arguments.conversation()?;
+            ask(Command::Query { target, text: arguments.text_if_any() })
+        },
+    },
+    Row {
+        name: "reply",
+        aliases: &["r"],
+        arguments: "TEXT",
+        group: Talk,
+        slots: &[Slot::Text],
+        summary: "answer whoever last wrote to you privately",
+        details: "",
+        examples: &["/reply on my way"],
+        see_also: &["msg"],
+        build: |arguments| say(To::LastHeard, arguments.text()?, MessageKind::Text),
+    },
+    Row {
+        name: "me",
+        aliases: &[],
+        arguments: "TEXT",
+        group: Talk,
+        slots: &[Slot::Text],
+        summary: "say what you do: * alice TEXT",
+        details: "",
+        examples: &["/me stretches"],
+        see_also: &["say"],
+        build: |arguments| say(To::Current, arguments.text()?, MessageKind::Action),
+    },
+    Row {
+        name: "say",
+        aliases: &[],
+        arguments: "TEXT",
+        group: Talk,
+        slots: &[Slot::Text],
+        summary: "send TEXT as it is, also if it begins with / @ or #",
+        details: "'//text' does the same for a text that begins with a slash.",
+        examples: &["/say /etc/hosts is the file", "//etc/hosts is the file"],
+        see_also: &["msg"],
+        build: |arguments| say(To::Current, arguments.text()?, MessageKind::Text),
+    },
+    Row {
+        name: "switch",
+        aliases: &[],
+        arguments: "NAME|#ROOM",
+        group: Talk,
+        slots: &[Slot::Conversation],
+        summary: "make another conversation the current one",
+        details: "",
+        examples: &["/switch #dev", "/switch bob"],
+        see_also: &["query"],
+        build: |arguments| ask(Command::Query { target: arguments.conversation()?, text: None }),
+    },
+    Row {
+        name: "history",
+        aliases: &["tail"],
+        arguments: "[NAME|#ROOM] [COUNT]",
+        group: Talk,
+        slots: &[Slot::Conversation, Slot::Text],
+        summary: "show what was said, the newest COUNT messages (20)",
+        details: "",
+        examples: &["/history", "/history 100", "/history #dev 50"],
+        see_also: &["switch"],
+        build: history,
+    },
+    Row {
+        name: "who",
+        aliases: &["w"],
+        arguments: "[PATTERN]",
+        group: People,
+        slots: &[Slot::Person],
+        summary: "who is online, or those with PATTERN in the name",
+        details: "",
+        examples: &["/who", "/who al"],
+        see_also: &["whois", "names"],
+        build: |arguments| ask(Command::Who { pattern: arguments.word()? }),
+    },
+    Row {
+        name: "whois",
+        aliases: &["wi"],
+        arguments: "NAME",
+        group: People,
+        slots: &[Slot::Person],
+        summary: "one person: key, route, last seen",
+        details: "",
+        examples: &["/whois bob"],
+        see_also: &["who", "fingerprint"],
+        build: |arguments| ask(Command::WhoIs { user: arguments.person()? }),
+    },
+    Row {
+        name: "away",
+        aliases: &[],
+        arguments: "[TEXT]",
+        group: People,
+        slots: &[Slot::Text],
+        summary: "say that you are away",
+        details: "",
+        examples: &["/away lunch"],
+        see_also: &["back"],
+        build: |arguments| ask(Command::Away { text: arguments.text_if_any().unwrap_or_default() }),
+    },
+    Row {
+        name: "back",
+        aliases: &[],
+        arguments: "",
+        group: People,
+        slots: &[],
+        summary: "say that you are back",
+        details: "",
+        examples: &[],
+        see_also: &["away"],
+        build: |_| ask(Command::Back),
+    },
+    Row {
+        name: "rooms",
+        aliases: &["list", "channels"],
+        arguments: "[PATTERN]",
+        group: Rooms,
+        slots: &[Slot::Room],
+        summary: "list the rooms you may see",
+        details: "",
+        examples: &["/rooms", "/rooms dev"],
+        see_also: &["join", "create"],
+        build: |arguments| ask(Command::Rooms { pattern: arguments.word()? }),
+    },
+    Row {
+        name: "join",
+        aliases: &["j"],
+        arguments: "#ROOM",
+        group: Rooms,
+        slots: &[Slot::Room],
+        summary: "enter a room",
+        details: "",
+        examples: &["/join #dev"],
+        see_also: &["part", "rooms", "accept"],
+        build: |arguments| ask(Command::Join { room: arguments.room()? }),
+    },
+    Row {
+        name: "part",
+        aliases: &["leave"],
+        arguments: "[#ROOM]",
+        group: Rooms,
+        slots: &[Slot::Room],
+        summary: "leave a room, the current one if none is named",
+        details: "",
+        examples: &["/part", "/part #dev"],
+        see_also: &["join"],
+        build: |arguments| ask(Command::Part { room: arguments.room_if_any()? }),
+    },
+    Row {
+        name: "create",
+        aliases: &[],
+        arguments: "#ROOM [--private] [--topic TEXT]",
+        group: Rooms,
+        slots: &[Slot::Text, Slot::Option("--private"), Slot::Option("--topic")],
+        summary: "make a room and enter it",
+        details: "A private room is seen by its members only, and entered with an invitation of its owner. \
+                  --topic takes the rest of the line.",
+        examples: &["/create #dev", "/create #plans --private --topic What we do next"],
+        see_also: &["invite", "topic"],
+        build: create,
+    },
+    Row {
+        name: "names",
+        aliases: &["n"],
+        arguments: "[#ROOM]",
+        group: Rooms,
+        slots: &[Slot::Room],
+        summary: "who is in a room",
+        details: "",
+        examples: &["/names", "/names #dev"],
+        see_also: &["who"],
+        build: |arguments| ask(Command::Names { room: arguments.room_if_any()? }),
+    },
+    Row {
+        name: "topic",
+        aliases: &["t"],
+        arguments: "[TEXT|-delete]",
+        group: Rooms,
+        slots: &[Slot::Text],
+        summary: "show the topic of the current room, or set it",
+        details: "-delete clears it; '--' before a text that begins with a dash.",
+        examples: &["/topic", "/topic Release on Friday", "/topic -delete"],
+        see_also: &["create"],
+        build: topic,
+    },
+    Row {
+        name: "invite",
+        aliases: &[],
+        arguments: "NAME [#ROOM]",
+        group: Rooms,
+        slots: &[Slot::Person, Slot::Room],
+        summary: "let somebody into a private room of yours",
+        details: "",
+        examples: &["/invite bob", "/invite bob #plans"],
+        see_also: &["invites", "accept"],
+        build: |arguments| {
+            let user = arguments.person()?;
+            ask(Command::Invite { user, room: arguments.room_if_any()? })
+        },
+    },
+    Row {
+        name: "invites",
+        aliases: &[],
+        arguments: "",
+        group: Rooms,
+        slots: &[],
+        summary: "the invitations you have",
+        details: "",
+        examples: &[],
+        see_also: &["accept", "decline"],
+        build: |_| ask(Command::Invites),
+    },
+    Row {
+        name: "accept",
+        aliases: &[],
+        arguments: "#ROOM",
+        group: Rooms,
+        slots: &[Slot::Room],
+        summary: "accept an invitation and enter the room",
+        details: "",
+        examples: &["/accept #plans"],
+        see_also: &["invites", "decline"],
+        build: |arguments| ask(Command::Accept { room: arguments.room()? }),
+    },
+    Row {
+        name: "decline",
+        aliases: &[],
+        arguments: "#ROOM",
+        group: Rooms,
+        slots: &[Slot::Room],
+        summary: "decline an invitation",
+        details: "",
+        examples: &["/decline #plans"],
+        see_also: &["invites", "accept"],
+        build: |arguments| ask(Command::Decline { room: arguments.room()? }),
+    },
+    Row {
+        name: "help",
+        aliases: &["h", "?"],
+        arguments: "[COMMAND]",
+        group: Program,
+        slots: &[Slot::Command],
+        summary: "this help, or all about one command or 'keys'",
+        details: "",
+        examples: &["/help", "/help create", "/help keys"],
+        see_also: &[],
+        build: |arguments| arguments.word().map(Line::Help),
+    },
+    Row {
+        name: "set",
+        aliases: &[],
+        arguments: "[KEY [VALUE]]",
+        group: Program,
+        slots: &[Slot::Setting, Slot::Text],
+        summary: "show the settings, or change one until you quit",
+        details: "The same keys in the configuration file, or --set KEY=VALUE, hold from the start.",
+        examples: &["/set", "/set bell all"],
+        see_also: &[],
+        build: |arguments| {
+            let key = arguments.word()?;
+            Ok(Line::Set { key, value: arguments.text_if_any() })
+        },
+    },
+    Row {
+        name: "clear",
+        aliases: &["c", "cl"],
+        arguments: "",
+        group: Program,
+        slots: &[],
+        summary: "clear the screen; no message is deleted",
+        details: "",
+        examples: &[],
+        see_also: &["history"],
+        build: |_| Ok(Line::Clear),
+    },
+    Row {
+        name: "quit",
+        aliases: &["exit", "bye"],
+        arguments: "[TEXT]",
+        group: Program,
+        slots: &[Slot::Text],
+        summary: "leave the program; what waits is kept and sent next time",
+        details: "TEXT is for those used to giving a reason; it is not passed on.",
+        examples: &["/quit"],
+        see_also: &["logout"],
+        build: |arguments| {
+            arguments.text_if_any();
+            Ok(Line::Quit)
+        },
+    },
+];
+
+fn ask(command: Command) -> Result<Line, Refusal> {
+    Ok(Line::Ask(command))
+}
+
+fn say(to: To, text: String, kind: MessageKind) -> Result<Line, Refusal> {
+    ask(Command::Say { to, text, kind })
+}
+
+fn message(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
+    let to = if arguments.option("*") {
+        To::Current
+    } else if arguments.option(",") {
+        To::LastHeard
+    } else if arguments.option(".") {
+        To::LastSpoken
+    } else {
+        To::Named(arguments.conversation()?)
+    };
+    say(to, arguments.text()?, MessageKind::Text)
+}
+
+fn history(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
+    let (mut target, mut count): (Option<Target>, Option<String>) = (None, None);
+    if let Some(word) = arguments.word()? {
+        if word.chars().all(|c| c.is_ascii_digit()) {
+            count = Some(word);
+        } else {
+            let target_alone = &mut Arguments::new(super::row("history").expect("history is in the table"), &word);
+            target = Some(target_alone.conversation()?);
+            count = arguments.word()?;
+        }
+    }
+    let count = match count {
+        None => HISTORY_DEFAULT,
+        Some(digits) => digits.parse().ok().filter(|count| *count > 0).ok_or_else(|| arguments.usage())?,
+    };
+    ask(Command::History { target, count: count.min(HISTORY_MAX) })
+}
+
+fn create(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
+    let mut private = arguments.option("--private");
+    let room = arguments.room()?;
+    private |= arguments.option("--private");
+    let topic = if arguments.option("--topic") { Some(arguments.text()?) } else { None };
+    ask(Command::Create { room, private, topic })
+}
+
+fn topic(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
+    if arguments.option("-delete") {
+        return ask(Command::Topic { room: None, text: Some(String::new()) });
+    }
+    arguments.option("--");
+    ask(Command::Topic { room: None, text: arguments.text_if_any() })
+}
+
+/// Messages shown by `/history` without a count.
+const HISTORY_DEFAULT: u32 = 20;
+
+/// More than this nobody reads at once, and every one passes a queue.
+const HISTORY_MAX: u32 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_aliases_are_unique_and_rows_are_complete() {
+        let mut seen = std::collections::HashSet::new();
+        for row in TABLE {
+            for name in std::iter::once(&row.name).chain(row.aliases) {
+                assert!(seen.insert(*name), "/{name} stands in the table twice");
+                assert_eq!(name.to_ascii_lowercase(), **name);
+            }
+            for other in row.see_also {
+                assert!(TABLE.iter().any(|row| row.name == *other), "/{} points to /{other}", row.name);
+            }
+            assert!(!row.summary.ends_with('.') && row.summary.len() < 62, "/{}: {}", row.name, row.summary);
+        }
+    }
+
+    #[test]
+    fn the_table_is_what_scripts_rely_on() {
+        let rows: Vec<String> = TABLE
+            .iter()
+            .map(|row| format!("{} | {} | {:?} | {:?}", row.usage(), row.aliases.join(" "), row.group, row.slots))
+            .collect();
+        insta::assert_snapshot!(rows.join("\n"));
+    }
+
+    #[test]
+    fn examples_are_accepted() {
+        for example in TABLE.iter().flat_map(|row| row.examples) {
+            assert!(super::super::parse(example).is_ok(), "{example}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The face for programs: lines in, JSON objects out, on pipes. `main` reads, `printer` writes; an answer carries the
+//! mark of its line. It asks nobody anything.
+
+mod input;
+mod output;
+
+use std::io::{self, Write};
+
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+
+use super::commands::{self, Line};
+use super::password::{NoPassword, Passwords};
+use super::signals::Signals;
+use super::stdin::{self, Typed};
+use super::{ENGINE_LOST, PATIENCE_AT_END_MS, PATIENCE_AT_QUIT_MS, Wires, quit};
+use crate::api::{Asked, Code, Command, Event, Exit, Refusal, Told};
+
+/// Runs until the engine ended; the exit code.
+pub fn run(wires: Wires, passwords: &Passwords, signals: &Signals) -> io::Result<Exit> {
+    let lines = stdin::lines()?;
+    // Answers of the front-end itself. `main` waits when the printer is behind: its reader is slow.
+    let (answers, own_answers) = bounded(ANSWERS_QUEUE);
+    // Two notices at most: the output is gone, and the end.
+    let (notice, notices) = bounded(2);
+    let events = wires.events;
+    let printer = common::thread::spawn("printer", move || print(&events, own_answers, &notice, &mut io::stdout()))?;
+    let reader = Reader { commands: wires.commands, answers, passwords, signals };
+    reader.read(&lines, &notices);
+    // Without its answers the printer would wait for more of them.
+    drop(reader);
+    Ok(signals.exit().unwrap_or(printer.join()))
+}
+
+/// Tells of a start that failed, in the same words as later errors.
+pub fn tell_failed_start(refusal: &Refusal, exit: Exit, out: &mut impl Write) -> io::Result<()> {
+    let bye = Event::Bye { reason: refusal.text.as_str().to_owned(), exit };
+    for event in [Event::Refused(refusal.clone()), bye] {
+        out.write_all(output::line(&Told { re: None, event }).unwrap_or_default().as_bytes())?;
+    }
+    out.flush()
+}
+
+struct Reader<'a> {
+    commands: Sender<Asked>,
+    answers: Sender<String>,
+    passwords: &'a Passwords,
+    signals: &'a Signals,
+}
+
+/// What the printer has to say to `main`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notice {
+    /// Nobody reads the output any more.
+    OutputGone,
+    /// The engine ended.
+    Ended,
+}
+
+impl Reader<'_> {
+    fn read(&self, lines: &Receiver<Typed>, notices: &Receiver<Notice>) {
+        let mut lines = lines.clone();
+        loop {
+            select! {
+                recv(lines) -> typed => match typed {
+                    Ok(Typed::Line(line)) => self.line(&line),
+                    Ok(Typed::NotText) => self.refuse(None, &Refusal::new(Code::Usage, "A line was not UTF-8.")),
+                    Ok(Typed::TooLong) => self.refuse(None, &Refusal::new(Code::TooLarge, "A line was too long.")),
+                    Ok(Typed::End) | Err(_) => {
+                        quit(&self.commands, None, PATIENCE_AT_END_MS);
+                        lines = never();
+                    }
+                },
+                recv(notices) -> notice => match notice {
+                    Ok(Notice::OutputGone) => quit(&self.commands, None, 0),
+                    Ok(Notice::Ended) | Err(_) => return,
+                },
+            }
+        }
+    }
+
+    fn line(&self, line: &str) {
+        let (re, line) = match input::read(line) {
+            Ok(input) => (input.re, input.line),
+            Err((re, refusal)) => return self.refuse(re, &refusal),
+        };
+        match commands::parse(&line) {
+            Err(refusal) => self.refuse(re, &refusal),
+            Ok(Line::Empty) => {}
+            Ok(Line::Ask(command)) => self.ask(re, command),
+            Ok(Line::Quit) => quit(&self.commands, re, PATIENCE_AT_QUIT_MS),
+            Ok(Line::Help(topic)) => self.help(re, topic.as_deref()),
+            Ok(Line::Set { .. } | Line::Clear) => {
+                self.refuse(
+                    re,
+                    &Refusal::new(Code::Usage, "That command is for a terminal; with --json it has no use."),
+                );
+            }
+            Ok(account) => match self.with_password(account) {
+                Ok(command) => self.ask(re, command),
+                Err(NoPassword::Refused(refusal)) => self.refuse(re, &refusal),
+                // Nobody is asked here, so nobody cancels.
+                Err(NoPassword::Cancelled | NoPassword::Ending) => {}
+            },
+        }
+    }
+
+    fn with_password(&self, line: Line) -> Result<Command, NoPassword> {
+        let ending = self.signals.came();
+        Ok(match line {
+            Line::Register(user) => {
+                let password = self.passwords.new_account(user.as_str(), self.signals, ending)?;
+                Command::Register { user, password }
+            }
+            Line::LogIn(user) => {
+                let password = self.passwords.existing(user.as_str(), self.signals, ending)?;
+                Command::LogIn { user, password }
+            }
+            _ => {
+                let (old, new) = self.passwords.change(self.signals, ending)?;
+                Command::ChangePassword { old, new }
+            }
+        })
+    }
+
+    fn help(&self, re: Option<String>, topic: Option<&str>) {
+        let rows: Vec<&commands::Row> = match topic {
+            None => commands::TABLE.iter().collect(),
+            Some(topic) => match commands::row(topic.strip_prefix('/').unwrap_or(topic)) {
+                Some(row) => vec![row],
+                None => {
+                    let text = format!("There is no command '{topic}'. /help lists all.");
+                    return self.refuse(re, &Refusal::new(Code::UnknownCommand, &text));
+                }
+            },
+        };
+        self.answer(output::help(re.as_deref(), &rows));
+    }
+
+    fn ask(&self, re: Option<String>, command: Command) {
+        // It fails when the engine ended, and the printer says why.
+        let _ = self.commands.send(Asked { re, command });
+    }
+
+    fn refuse(&self, re: Option<String>, refusal: &Refusal) {
+        let told = Told { re, event: Event::Refused(refusal.clone()) };
+        self.answer(output::line(&told).unwrap_or_default());
+    }
+
+    fn answer(&self, line: String) {
+        // It fails when the printer ended, which it does last of all.
+        let _ = self.answers.send(line);
+    }
+}
+
+/// Writes what comes until the engine ended; the exit code. Nobody reading any more is a clean end.
+fn print(events: &Receiver<Told>, answers: Receiver<String>, notice: &Sender<Notice>, out: &mut impl Write) -> Exit {
+    let mut answers = answers;
+    let mut output_gone = false;
+    let exit = loop {
+        let (mut batch, mut ended) = (String::new(), None);
+        select! {
+            recv(events) -> told => take(&told, &mut batch, &mut ended),
+            recv(answers) -> answer => match answer {
+                Ok(answer) => batch.push_str(&answer),
+                Err(_) => answers = never(),
+            },
+        }
+        // What has queued meanwhile goes out with the same write.
+        while ended.is_none() && batch.len() < BATCH_BYTES {
+            match events.try_recv() {
+                Ok(told) => take(&Ok(told), &mut batch, &mut ended),
+                Err(_) => break,
+            }
+        }
+        if let Some((_, last_line)) = &mut ended {
+            batch.extend(answers.try_iter());
+            batch.push_str(last_line);
+        }
+        if !output_gone && out.write_all(batch.as_bytes()).and_then(|()| out.flush()).is_err() {
+            output_gone = true;
+            let _ = notice.try_send(Notice::OutputGone);
+        }
+        if let Some((exit, _)) = ended {
+            break exit;
+        }
+    };
+    let _ = notice.try_send(Notice::Ended);
+    if output_gone { Exit::Done } else { exit }
+}
+
+/// Adds one event to the batch; the end is kept apart, because `bye` is the last line.
+fn take(told: &Result<Told, crossbeam_channel::RecvError>, batch: &mut String, ended: &mut Option<(Exit, String)>) {
+    match told {
+        Ok(told) => {
+            let line = output::line(told).unwrap_or_default();
+            match told.event {
+                Event::Bye { exit, .. } => *ended = Some((exit, line)),
+                _ => batch.push_str(&line),
+            }
+        }
+        Err(_) => {
+            let refusal = Refusal::new(Code::Internal, ENGINE_LOST);
+            let mut lines = Vec::new();
+            tell_failed_start(&refusal, Exit::Failed, &mut lines).expect("memory can be written to");
+            *ended = Some((Exit::Failed, String::from_utf8(lines).expect("JSON is UTF-8")));
+        }
+    }
+}
+
+/// Answers of the front-end that wait for the printer.
+const ANSWERS_QUEUE: usize = 64;
+
+/// Written at once, so that a flood is not one write per line.
+const BATCH_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::sample;
+    use std::time::Duration;
+
+    fn told(event: Event) -> Told {
+        Told { re: None, event }
+    }
+
+    fn printed(events: Vec<Event>, answers: Vec<String>) -> (Exit, String) {
+        let (sender, events_out) = bounded(100);
+        events.into_iter().for_each(|event| sender.send(told(event)).unwrap());
+        drop(sender);
+        let (answer, answers_out) = bounded(100);
+        answers.into_iter().for_each(|line| answer.send(line).unwrap());
+        let (notice, _notices) = bounded(2);
+        let mut out = Vec::new();
+        let exit = print(&events_out, answers_out, &notice, &mut out);
+        (exit, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn bye_is_the_last_line_even_behind_answers() {
+        let bye = Event::Bye { reason: "quit".to_owned(), exit: Exit::SignInRefused };
+        let (exit, text) = printed(vec![Event::PasswordChanged, bye], vec!["{\"type\":\"help\"}\n".to_owned()]);
+        assert_eq!(exit, Exit::SignInRefused);
+        let types: Vec<&str> = text.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
+        assert_eq!(types.last(), Some(&"bye"));
+        assert_eq!(types.len(), 3);
+    }
+
+    #[test]
+    fn an_engine_that_vanished_is_told_and_fails() {
+        let (exit, text) = printed(vec![Event::PasswordChanged], Vec::new());
+        assert_eq!(exit, Exit::Failed);
+        assert!(text.contains(r#""code":"internal""#) && text.lines().last().unwrap().contains("bye"));
+    }
+
+    #[test]
+    fn a_closed_output_is_a_clean_end() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (events, events_out) = bounded(4);
+        let (notice, notices) = bounded(2);
+        let (_answer, answers) = bounded::<String>(1);
+        let printer = common::thread::spawn("printer", move || print(&events_out, answers, &notice, &mut Closed));
+        events.send(told(Event::PasswordChanged)).unwrap();
+        let deadline = Duration::from_secs(10);
+        assert_eq!(notices.recv_timeout(deadline), Ok(Notice::OutputGone), "waited for the printer's notice");
+        events.send(told(Event::Bye { reason: String::new(), exit: Exit::Failed })).unwrap();
+        assert_eq!(printer.unwrap().join(), Exit::Done);
+    }
+
+    #[test]
+    fn lines_are_asked_or_answered_with_their_mark() {
+        let (commands, asked) = bounded(10);
+        let (answers, answered) = bounded(10);
+        let signals = Signals::watch().unwrap();
+        let reader = Reader { commands, answers, passwords: &Passwords::Nowhere, signals: &signals };
+        for line in [
+            r#"{"id":"1","line":"@bob hi"}"#,
+            "",
+            "/logout",
+            r#"{"id":"2","line":"/kick bob"}"#,
+            "/login alice",
+            r#"{"id":"3","line":"/help join"}"#,
+            "/clear",
+            "{",
+            r#"{"id":"4","line":"/quit"}"#,
+        ] {
+            reader.line(line);
+        }
+        let asked: Vec<String> = asked.try_iter().map(|asked| format!("{:?} {:?}", asked.re, asked.command)).collect();
+        let answered: Vec<String> = answered.try_iter().collect();
+        insta::assert_snapshot!(format!("{}\n{}", asked.join("\n"), answered.concat()));
+        assert!(!sample::events().is_empty());
+    }
+}

@@ -1,0 +1,342 @@
+//! What a program reads: one object per event, its fields exactly those of the contract, its `type` first.
+//! A pure function of the event; whatever could steer a terminal is escaped, so that a log of it is safe to look at.
+
+use std::io;
+
+use common::names::UserName;
+use common::time::UnixMillis;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Value, json};
+
+use crate::api::{
+    Delivery, DeliveryState, Event, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown, PersonShown,
+    Refusal, RoomChange, RoomShown, Told,
+};
+use crate::frontend::sanitize::is_hidden;
+
+/// One line of output, with its newline; `None` for what programs are not told.
+pub(crate) fn line(told: &Told) -> Option<String> {
+    let mut object = object(&told.event)?;
+    if let Some(re) = &told.re {
+        object.0.push(("re", json!(re)));
+    }
+    Some(object.into_line())
+}
+
+/// The answer to `/help`: the table, for a program to read.
+pub(crate) fn help(re: Option<&str>, rows: &[&crate::frontend::commands::Row]) -> String {
+    let commands: Vec<Value> = rows
+        .iter()
+        .map(|row| json!({"name": row.name, "aliases": row.aliases, "usage": row.usage(), "summary": row.summary}))
+        .collect();
+    let mut object = Object::of("help", [("commands", json!(commands))]);
+    if let Some(re) = re {
+        object.0.push(("re", json!(re)));
+    }
+    object.into_line()
+}
+
+fn object(event: &Event) -> Option<Object> {
+    Some(match event {
+        Event::Ready { listen } => {
+            Object::of("ready", [("listen", json!(listen.to_string())), ("version", json!(VERSION))])
+        }
+        Event::Registered { user } => Object::of("registered", [("user", name(user))]),
+        Event::SignedIn { user } => Object::of("signed_in", [("user", name(user))]),
+        Event::SignedOut { user } => Object::of("signed_out", [("user", name(user))]),
+        Event::PasswordChanged => Object::of("password_changed", []),
+        Event::RegistryLink { state, registry } => {
+            Object::of("link", [("state", json!(link_state(*state))), ("registry", json!(registry))])
+        }
+        Event::TrustAsked { registry, fingerprint } => {
+            Object::of("trust_asked", [("registry", json!(registry)), ("fingerprint", json!(fingerprint))])
+        }
+        Event::Online { users } => Object::of("online", [("users", names(users))]),
+        Event::Presence { user, online } => Object::of("presence", [("user", name(user)), ("online", json!(online))]),
+        Event::Person(person) => whois(person),
+        Event::Myself { .. } | Event::Fingerprints { .. } => oneself(event),
+        Event::AwaySet { text } => Object::of("away", [("text", json!(text))]),
+        Event::AwaySeen { user, text } => Object::of("away", [("user", name(user)), ("text", json!(text))]),
+        Event::KeyChanged { user, old, new } => {
+            Object::of("key_changed", [("user", name(user)), ("old", json!(old)), ("new", json!(new))])
+        }
+        Event::Message(shown) => message(shown),
+        Event::Delivery(delivery) => delivered(delivery),
+        Event::History { conversation, items } => {
+            let items: Vec<Object> = items.iter().map(message).collect();
+            Object::of("history", [("conversation", json!(conversation.to_string())), ("items", json!(items))])
+        }
+        Event::Refused(refusal) => refused(refusal),
+        Event::Bye { reason, .. } => Object::of("bye", [("reason", json!(reason))]),
+        Event::Current { .. } | Event::Roster { .. } => return None,
+        of_rooms => rooms(of_rooms)?,
+    })
+}
+
+fn rooms(event: &Event) -> Option<Object> {
+    Some(match event {
+        Event::Rooms { rooms } => {
+            let rooms: Vec<Object> = rooms.iter().map(room).collect();
+            Object::of("rooms", [("rooms", json!(rooms))])
+        }
+        Event::Members { conversation, members } => {
+            let members: Vec<Object> = members.iter().map(member).collect();
+            Object::of("members", [("conversation", json!(conversation.as_str())), ("members", json!(members))])
+        }
+        Event::TopicShown { conversation, text } => Object::of(
+            "topic",
+            [
+                ("conversation", json!(conversation.as_str())),
+                ("user", Value::Null),
+                ("by", Value::Null),
+                ("text", json!(text)),
+            ],
+        ),
+        Event::Room { conversation, change, user, by, text } => Object::of(
+            room_change(*change),
+            [
+                ("conversation", json!(conversation.as_str())),
+                ("user", name(user)),
+                ("by", name(by)),
+                ("text", json!(text)),
+            ],
+        ),
+        Event::Invited(invitation) => {
+            Object(std::iter::once(("type", json!("invited"))).chain(invited(invitation)).collect())
+        }
+        Event::Invites { invites } => {
+            let invites: Vec<Object> = invites.iter().map(|invitation| Object(invited(invitation))).collect();
+            Object::of("invites", [("invites", json!(invites))])
+        }
+        Event::InviteSent { conversation, user } => {
+            Object::of("invite_sent", [("conversation", json!(conversation.as_str())), ("user", name(user))])
+        }
+        Event::Declined { conversation } => Object::of("declined", [("conversation", json!(conversation.as_str()))]),
+        _ => return None,
+    })
+}
+
+fn message(shown: &MessageShown) -> Object {
+    let kind = match shown.kind {
+        MessageKind::Text => "text",
+        MessageKind::Action => "action",
+    };
+    Object::of(
+        "message",
+        [
+            ("conversation", json!(shown.conversation.to_string())),
+            ("id", json!(shown.id.to_string())),
+            ("from", name(&shown.from)),
+            ("text", json!(shown.text)),
+            ("kind", json!(kind)),
+            ("at", time(shown.at)),
+            ("own", json!(shown.own)),
+            ("late", json!(shown.late)),
+        ],
+    )
+}
+
+fn delivered(delivery: &Delivery) -> Object {
+    let state = match delivery.state {
+        DeliveryState::Queued => "queued",
+        DeliveryState::Delivered => "delivered",
+    };
+    Object::of(
+        "delivery",
+        [
+            ("conversation", json!(delivery.conversation.to_string())),
+            ("id", json!(delivery.id.to_string())),
+            ("state", json!(state)),
+            ("to", name(&delivery.to)),
+            ("done", json!(delivery.done)),
+            ("of", json!(delivery.of)),
+        ],
+    )
+}
+
+fn oneself(event: &Event) -> Object {
+    match event {
+        Event::Myself { user, registry, listen, away } => Object::of(
+            "whoami",
+            [
+                ("user", user.as_ref().map_or(Value::Null, name)),
+                ("registry", json!(registry)),
+                ("listen", json!(listen.to_string())),
+                ("away", json!(away)),
+            ],
+        ),
+        Event::Fingerprints { user, identity, realm, registry } => Object::of(
+            "fingerprint",
+            [
+                ("user", name(user)),
+                ("identity", json!(identity)),
+                ("realm", json!(realm)),
+                ("registry", json!(registry)),
+            ],
+        ),
+        _ => Object::of("unknown", []),
+    }
+}
+
+fn whois(person: &PersonShown) -> Object {
+    Object::of(
+        "whois",
+        [
+            ("user", name(&person.user)),
+            ("online", json!(person.online)),
+            ("identity", json!(person.identity)),
+            ("verified", json!(person.verified)),
+            ("blocked", json!(person.blocked)),
+            ("route", json!(person.route.map(|route| route.to_string()))),
+            ("last_seen", person.last_seen.map_or(Value::Null, time)),
+            ("away", json!(person.away)),
+        ],
+    )
+}
+
+fn room(room: &RoomShown) -> Object {
+    Object(vec![
+        ("name", json!(room.name.as_str())),
+        ("private", json!(room.private)),
+        ("members", json!(room.members)),
+        ("owner", name(&room.owner)),
+        ("topic", json!(room.topic)),
+        ("joined", json!(room.joined)),
+    ])
+}
+
+fn member(member: &MemberShown) -> Object {
+    Object(vec![("user", name(&member.user)), ("online", json!(member.online)), ("owner", json!(member.owner))])
+}
+
+fn invited(invitation: &InvitationShown) -> Fields {
+    vec![
+        ("conversation", json!(invitation.conversation.as_str())),
+        ("by", name(&invitation.by)),
+        ("expires", time(invitation.expires)),
+    ]
+}
+
+fn refused(refusal: &Refusal) -> Object {
+    let mut object =
+        Object::of("error", [("code", json!(refusal.code.as_str())), ("text", json!(refusal.text.as_str()))]);
+    if let Some(seconds) = refusal.retry_after {
+        object.0.push(("retry_after", json!(seconds)));
+    }
+    object
+}
+
+fn room_change(change: RoomChange) -> &'static str {
+    match change {
+        RoomChange::Created => "created",
+        RoomChange::Joined => "joined",
+        RoomChange::Parted => "parted",
+        RoomChange::Topic => "topic",
+    }
+}
+
+fn link_state(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Online => "online",
+        LinkState::Offline => "offline",
+        LinkState::Retrying => "retrying",
+    }
+}
+
+fn name(user: &UserName) -> Value {
+    json!(user.as_str())
+}
+
+fn names(users: &[UserName]) -> Value {
+    let mut sorted: Vec<&str> = users.iter().map(UserName::as_str).collect();
+    sorted.sort_unstable();
+    json!(sorted)
+}
+
+/// RFC 3339, UTC, milliseconds. A time beyond the calendar, from a clock gone wild, is the last one there is.
+fn time(at: UnixMillis) -> Value {
+    let at = i64::try_from(at.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    json!(format!("{:.3}", at.unwrap_or(jiff::Timestamp::MAX)))
+}
+
+type Fields = Vec<(&'static str, Value)>;
+
+/// A JSON object that keeps the order of its fields.
+struct Object(Fields);
+
+impl Object {
+    fn of<const N: usize>(kind: &'static str, fields: [(&'static str, Value); N]) -> Self {
+        Self(std::iter::once(("type", json!(kind))).chain(fields).collect())
+    }
+
+    fn into_line(self) -> String {
+        let mut bytes = Vec::new();
+        let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Escaping);
+        self.serialize(&mut serializer).expect("an object with string keys can be written to memory");
+        bytes.push(b'\n');
+        String::from_utf8(bytes).expect("JSON is UTF-8")
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Writes hidden characters as `\uXXXX`: the same string to a program, and harmless on a terminal.
+struct Escaping;
+
+impl serde_json::ser::Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for piece in fragment.split_inclusive(is_hidden) {
+            let Some(hidden) = piece.chars().next_back().filter(|c| is_hidden(*c)) else {
+                writer.write_all(piece.as_bytes())?;
+                continue;
+            };
+            writer.write_all(&piece.as_bytes()[..piece.len() - hidden.len_utf8()])?;
+            for unit in hidden.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::sample;
+
+    #[test]
+    fn every_event_as_a_program_reads_it() {
+        let lines: Vec<String> =
+            sample::events().into_iter().filter_map(|event| line(&Told { re: None, event })).collect();
+        insta::assert_snapshot!(lines.concat().replace(VERSION, "VERSION"));
+    }
+
+    #[test]
+    fn answers_carry_the_mark_and_waiting_times() {
+        let refusal = Refusal::later(crate::api::Code::Throttled, "Too many.", 30);
+        let told = Told { re: Some("7".to_owned()), event: Event::Refused(refusal) };
+        let expected = r#"{"type":"error","code":"throttled","text":"Too many.","retry_after":30,"re":"7"}"#;
+        assert_eq!(line(&told).unwrap().trim_end(), expected);
+    }
+
+    #[test]
+    fn hidden_characters_are_escaped_and_survive() {
+        let text = "\u{1b}[2J \u{9b} \u{202e} \u{e0041} a\nb ✓";
+        let told = Told { re: Some(text.to_owned()), event: Event::PasswordChanged };
+        let line = line(&told).unwrap();
+        assert!(!line.trim_end().chars().any(is_hidden), "{line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["re"], text);
+    }
+}

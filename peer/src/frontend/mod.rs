@@ -1,0 +1,39 @@
+//! The faces of the program: `json` for programs, `repl` for people. Each turns lines into `api` commands and `api`
+//! events into what is read, and sees nothing else of the peer; `main` picks one and hands it its [`Wires`].
+
+pub mod commands;
+pub mod json;
+pub mod password;
+pub mod sanitize;
+pub mod settings;
+pub mod signals;
+pub mod stdin;
+pub mod terminal;
+
+#[cfg(test)]
+mod sample;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::api::{Asked, Command, Told};
+
+/// A front-end's two ends of the engine. Sending may block: the engine works commands off one after the other.
+/// Events must be taken promptly: the engine waits for nobody, and pauses what it can when they queue up.
+pub struct Wires {
+    pub commands: Sender<Asked>,
+    pub events: Receiver<Told>,
+}
+
+/// What stays in a front-end to be told besides an exit code, when the engine ended without a word.
+const ENGINE_LOST: &str = "The program has a fault and must end. What you sent is kept; please start it again.";
+
+/// Waiting for acknowledgements when the input is at its end: there is nobody to get impatient.
+const PATIENCE_AT_END_MS: u32 = 5000;
+
+/// Waiting for acknowledgements after `/quit`: somebody looks at the screen.
+const PATIENCE_AT_QUIT_MS: u32 = 1000;
+
+/// Asks the engine to end. If it already did, that is what was wanted.
+fn quit(commands: &Sender<Asked>, re: Option<String>, patience_ms: u32) {
+    let _ = commands.send(Asked { re, command: Command::Quit { patience_ms } });
+}

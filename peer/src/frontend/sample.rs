@@ -1,0 +1,175 @@
+//! One of every event, for the snapshots of all front-ends.
+
+use common::ids::EventId;
+use common::names::{RoomName, UserName};
+use common::time::UnixMillis;
+
+use crate::api::{
+    Code, Delivery, DeliveryState, Event, Exit, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown,
+    PersonShown, Refusal, RoomChange, RoomShown, Target,
+};
+
+pub(crate) fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
+pub(crate) fn room(name: &str) -> RoomName {
+    RoomName::parse(name).unwrap()
+}
+
+pub(crate) fn target(name: &str) -> Target {
+    Target::parse(name).unwrap()
+}
+
+/// 2026-05-12T14:03:07.042Z.
+pub(crate) const NOON: UnixMillis = UnixMillis(1_778_594_587_042);
+
+pub(crate) fn message(conversation: &str, from: &str, text: &str) -> MessageShown {
+    MessageShown {
+        conversation: target(conversation),
+        id: EventId([7; 32]),
+        from: user(from),
+        text: text.to_owned(),
+        kind: MessageKind::Text,
+        at: NOON,
+        own: from == "alice",
+        late: false,
+    }
+}
+
+pub(crate) fn delivery(conversation: &str, to: &str, state: DeliveryState, done: u32, of: u32) -> Delivery {
+    Delivery { conversation: target(conversation), id: EventId([7; 32]), state, to: user(to), done, of }
+}
+
+pub(crate) fn change(change: RoomChange, who: &str, by: &str, text: &str) -> Event {
+    Event::Room { conversation: room("#dev"), change, user: user(who), by: user(by), text: text.to_owned() }
+}
+
+pub(crate) fn invitation() -> InvitationShown {
+    InvitationShown { conversation: room("#plans"), by: user("bob"), expires: NOON }
+}
+
+/// Seen by alice.
+pub(crate) fn events() -> Vec<Event> {
+    let mut events = account();
+    events.extend(talk());
+    events.extend(rooms());
+    events.extend([
+        Event::Current { conversation: Some(target("#dev")) },
+        Event::Current { conversation: None },
+        Event::Roster { people: vec![user("bob")], rooms: vec![room("#dev")] },
+        Event::Refused(Refusal::new(Code::NoSuchRoom, "No room '#devv'. Did you mean #dev? /rooms lists all.")),
+        Event::Refused(Refusal::later(Code::Busy, "", 3)),
+        Event::Bye { reason: "quit".to_owned(), exit: Exit::Done },
+    ]);
+    events
+}
+
+fn account() -> Vec<Event> {
+    let alice = user("alice");
+    let listen = "127.0.0.1:41000".parse().unwrap();
+    let registry = "127.0.0.1:15600".to_owned();
+    let person = PersonShown {
+        user: user("bob"),
+        online: true,
+        identity: "2f7a 0c11".to_owned(),
+        verified: true,
+        blocked: false,
+        route: Some(listen),
+        last_seen: None,
+        away: Some("lunch".to_owned()),
+    };
+    let unknown = PersonShown {
+        online: false,
+        verified: false,
+        route: None,
+        last_seen: Some(NOON),
+        away: None,
+        blocked: true,
+        ..person.clone()
+    };
+    let mut events = vec![
+        Event::Ready { listen },
+        Event::TrustAsked { registry: registry.clone(), fingerprint: "00112233445566778899aabbccddeeff".to_owned() },
+        Event::Registered { user: alice.clone() },
+        Event::SignedIn { user: alice.clone() },
+        Event::SignedOut { user: alice.clone() },
+        Event::PasswordChanged,
+    ];
+    for state in [LinkState::Online, LinkState::Offline, LinkState::Retrying] {
+        events.push(Event::RegistryLink { state, registry: registry.clone() });
+    }
+    events.extend([
+        Event::Online { users: vec![user("bob"), alice.clone()] },
+        Event::Presence { user: user("bob"), online: true },
+        Event::Presence { user: user("bob"), online: false },
+        Event::Person(Box::new(person)),
+        Event::Person(Box::new(unknown)),
+        Event::Myself { user: Some(alice.clone()), registry: registry.clone(), listen, away: None },
+        Event::Myself { user: None, registry: registry.clone(), listen, away: Some("lunch".to_owned()) },
+        Event::Fingerprints { user: alice, identity: "2f7a 0c11".to_owned(), realm: "0011 2233".to_owned(), registry },
+        Event::AwaySet { text: Some("lunch".to_owned()) },
+        Event::AwaySet { text: None },
+        Event::AwaySeen { user: user("bob"), text: Some("lunch".to_owned()) },
+        Event::AwaySeen { user: user("bob"), text: None },
+        Event::KeyChanged { user: user("bob"), old: "2f7a".to_owned(), new: "91bc".to_owned() },
+    ]);
+    events
+}
+
+fn talk() -> Vec<Event> {
+    let action = MessageShown { kind: MessageKind::Action, ..message("#dev", "carol", "stretches") };
+    let late = MessageShown { late: true, ..message("@bob", "bob", "was offline") };
+    let history = vec![message("#dev", "bob", "first"), message("#dev", "alice", "second"), action.clone()];
+    vec![
+        Event::Message(message("#dev", "bob", "deploy is green")),
+        Event::Message(message("@bob", "bob", "can you look at 4711?")),
+        Event::Message(message("@bob", "bob", "two\nlines \u{1b}[31m")),
+        Event::Message(action),
+        Event::Message(late),
+        Event::Message(message("#dev", "alice", "on it")),
+        Event::Delivery(delivery("#dev", "bob", DeliveryState::Delivered, 1, 2)),
+        Event::Delivery(delivery("@bob", "bob", DeliveryState::Queued, 0, 1)),
+        Event::History { conversation: target("#dev"), items: history },
+        Event::History { conversation: target("@bob"), items: Vec::new() },
+    ]
+}
+
+fn rooms() -> Vec<Event> {
+    let dev = RoomShown {
+        name: room("#dev"),
+        private: false,
+        members: 3,
+        owner: user("bob"),
+        topic: "Release on Friday".to_owned(),
+        joined: true,
+    };
+    let plans = RoomShown {
+        name: room("#plans"),
+        private: true,
+        members: 1,
+        topic: String::new(),
+        joined: false,
+        ..dev.clone()
+    };
+    let members = vec![
+        MemberShown { user: user("bob"), online: true, owner: true },
+        MemberShown { user: user("carol"), online: false, owner: false },
+    ];
+    vec![
+        Event::Rooms { rooms: vec![dev, plans] },
+        Event::Rooms { rooms: Vec::new() },
+        Event::Members { conversation: room("#dev"), members },
+        Event::TopicShown { conversation: room("#dev"), text: "Release on Friday".to_owned() },
+        Event::TopicShown { conversation: room("#dev"), text: String::new() },
+        change(RoomChange::Created, "alice", "alice", ""),
+        change(RoomChange::Joined, "dave", "dave", ""),
+        change(RoomChange::Parted, "dave", "dave", ""),
+        change(RoomChange::Topic, "bob", "bob", "Release on Monday"),
+        Event::Invited(invitation()),
+        Event::Invites { invites: vec![invitation()] },
+        Event::Invites { invites: Vec::new() },
+        Event::InviteSent { conversation: room("#dev"), user: user("dave") },
+        Event::Declined { conversation: room("#plans") },
+    ]
+}

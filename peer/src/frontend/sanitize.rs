@@ -1,0 +1,299 @@
+//! Text from others, made harmless: [`Safe`] is the only thing the terminal's printer accepts, and this file the only
+//! one that can make it. Whatever steers a terminal, hides, or turns the writing direction becomes visible instead;
+//! a newline survives only inside a message, whose further rows the renderer marks, so that nobody can forge a line.
+
+use std::fmt;
+
+use unicode_width::UnicodeWidthChar;
+
+/// Text that cannot control a terminal. Colour is added here too, from a closed list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Safe(String);
+
+/// What a piece of text is painted as; 16-colour ANSI only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    Dim,
+    Bold,
+    Error,
+    Warning,
+    Command,
+    /// One of [`NAME_PAINTS`] colours.
+    Name(usize),
+}
+
+/// How many colours names can have: no red and no yellow, which mean something, no black and no white.
+pub const NAME_PAINTS: usize = NAME_COLORS.len();
+
+impl Safe {
+    /// Words of the program itself.
+    pub const fn empty() -> Self {
+        Self(String::new())
+    }
+
+    /// One line from anywhere: a newline in it becomes visible too.
+    pub fn line(text: &str) -> Self {
+        Self(sanitize(text, false))
+    }
+
+    /// One line of what can be displayed: names, numbers, addresses.
+    pub fn shown(value: impl fmt::Display) -> Self {
+        Self::line(&value.to_string())
+    }
+
+    /// A message: its newlines stay.
+    pub fn message(text: &str) -> Self {
+        Self(sanitize(text, true))
+    }
+
+    /// The bell character; nothing else makes a sound.
+    pub fn bell() -> Self {
+        Self("\x07".to_owned())
+    }
+
+    pub fn painted(self, paint: Paint) -> Self {
+        use colored::Colorize;
+        if self.0.is_empty() {
+            return self;
+        }
+        let text = self.0.as_str();
+        let painted = match paint {
+            Paint::Dim => text.dimmed(),
+            Paint::Bold => text.bold(),
+            Paint::Error => text.red(),
+            Paint::Warning => text.yellow(),
+            Paint::Command => text.cyan(),
+            Paint::Name(number) => text.color(NAME_COLORS[number % NAME_COLORS.len()]),
+        };
+        Self(painted.to_string())
+    }
+
+    pub fn push(&mut self, more: &Self) {
+        self.0.push_str(&more.0);
+    }
+
+    pub fn with(mut self, more: &Self) -> Self {
+        self.push(more);
+        self
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Cuts unpainted text into rows at its newlines, and where it would pass `columns` if there is a width; the first
+    /// row has `first` columns fewer, every other `rest` fewer. Prefers to cut at a space.
+    pub fn rows(&self, columns: Option<usize>, first: usize, rest: usize) -> Vec<Self> {
+        let mut rows = Vec::new();
+        for line in self.0.split('\n') {
+            let Some(columns) = columns else {
+                rows.push(Self(line.to_owned()));
+                continue;
+            };
+            let mut left = line;
+            loop {
+                let taken = if rows.is_empty() { first } else { rest };
+                let end = cut(left, columns.saturating_sub(taken).max(ROW_COLUMNS_MIN));
+                rows.push(Self(left[..end].trim_end().to_owned()));
+                left = left[end..].trim_start();
+                if left.is_empty() {
+                    break;
+                }
+            }
+        }
+        rows
+    }
+
+    /// The first `columns` columns of it, with `…` if there is more; on one line.
+    pub fn beginning(text: &str, columns: usize) -> Self {
+        let line = sanitize(text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim(), false);
+        if width(&line) <= columns && text.trim().lines().count() <= 1 {
+            return Self(line);
+        }
+        let mut kept = String::new();
+        for c in line.chars() {
+            if width(&kept) + columns_of(c) >= columns {
+                break;
+            }
+            kept.push(c);
+        }
+        Self(kept + "…")
+    }
+}
+
+/// Columns that unpainted text takes at most: joined emoji count each, because not every terminal joins them.
+pub fn width(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// Whether a character steers a terminal or hides in it: controls, bidirectional and other format characters, what
+/// has no width and no ink, tags, line and paragraph separators.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(u32::from(c),
+            0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F
+            | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
+            | 0xFFF0..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A
+            | 0xE0000..=0xE0FFF)
+}
+
+fn sanitize(text: &str, newlines: bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    // What the next combining mark would sit on, and how many sit there already.
+    let (mut base, mut marks) = (None, 0);
+    while let Some(c) = characters.next() {
+        let next = characters.peek().copied();
+        match c {
+            '\r' if newlines && next == Some('\n') => continue,
+            '\n' if newlines => safe.push('\n'),
+            '\t' => safe.push_str("    "),
+            ZERO_WIDTH_JOINER if base.is_some_and(joins) && next.is_some_and(joins) => {
+                safe.push(c);
+                continue;
+            }
+            EMOJI_STYLE if base.is_some_and(joins) && base != Some(EMOJI_STYLE) => safe.push(c),
+            _ if is_hidden(c) => safe.push_str(&visible(c)),
+            _ if c.width() == Some(0) => {
+                marks += 1;
+                match base {
+                    None => safe.push_str(&visible(c)),
+                    Some(_) if marks <= MARKS_MAX => safe.push(c),
+                    Some(_) if marks == MARKS_MAX + 1 => safe.push(char::REPLACEMENT_CHARACTER),
+                    Some(_) => {}
+                }
+                continue;
+            }
+            _ => safe.push(c),
+        }
+        marks = 0;
+        base = (c != '\n').then_some(c);
+    }
+    safe
+}
+
+/// What is shown instead of a hidden character.
+fn visible(c: char) -> String {
+    match u32::from(c) {
+        code @ 0..=0x1F => char::from_u32(0x2400 + code).map_or_else(String::new, String::from),
+        0x7F => "\u{2421}".to_owned(),
+        code => format!("<U+{code:04X}>"),
+    }
+}
+
+/// Emoji and pictographs, which a joiner may join and a style selector may follow.
+fn joins(c: char) -> bool {
+    matches!(u32::from(c), 0xA9 | 0xAE | 0x203C | 0x2049 | 0x2122 | 0x2139 | 0x2190..=0x21FF | 0x2300..=0x23FF
+        | 0x2460..=0x24FF | 0x25A0..=0x27BF | 0x2900..=0x297F | 0x2B00..=0x2BFF | 0x3030 | 0x303D | 0x3297 | 0x3299
+        | 0xFE0F | 0x1F000..=0x1FAFF)
+        || matches!(c, '#' | '*' | '0'..='9')
+}
+
+fn columns_of(c: char) -> usize {
+    if c == EMOJI_STYLE { 1 } else { c.width().unwrap_or(0) }
+}
+
+/// Where a row of at most `columns` ends: after a space if one lies in its second half.
+fn cut(text: &str, columns: usize) -> usize {
+    let (mut used, mut space) = (0, 0);
+    for (index, c) in text.char_indices() {
+        used += columns_of(c);
+        if used > columns {
+            return if space > index / 2 { space } else { index.max(c.len_utf8()) };
+        }
+        if c == ' ' {
+            space = index + 1;
+        }
+    }
+    text.len()
+}
+
+const ZERO_WIDTH_JOINER: char = '\u{200D}';
+const EMOJI_STYLE: char = '\u{FE0F}';
+
+/// Vietnamese and Hebrew stack two or three marks on a letter; a tower of them paints over other people's lines.
+const MARKS_MAX: usize = 4;
+
+/// However narrow the terminal, a row makes progress.
+const ROW_COLUMNS_MIN: usize = 8;
+
+const NAME_COLORS: [colored::Color; 8] = [
+    colored::Color::Green,
+    colored::Color::Blue,
+    colored::Color::Magenta,
+    colored::Color::Cyan,
+    colored::Color::BrightGreen,
+    colored::Color::BrightBlue,
+    colored::Color::BrightMagenta,
+    colored::Color::BrightCyan,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(Safe::message(text).as_str(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn what_hides_becomes_visible() {
+        check("plain ✓ é 漢字", "plain ✓ é 漢字");
+        check("\x1b[2Jgone", "␛[2Jgone");
+        check("a\rb", "a␍b");
+        check("a\r\nb", "a\nb");
+        check("a\tb", "a    b");
+        check("\u{9b}31m", "<U+009B>31m");
+        check("\u{202e}cba", "<U+202E>cba");
+        check("a\u{200b}b\u{feff}", "a<U+200B>b<U+FEFF>");
+        check("\u{e0041}", "<U+E0041>");
+        check("a\u{2028}b", "a<U+2028>b");
+        check("\u{7f}\0\x07", "␡␀␇");
+        assert_eq!(Safe::line("a\nb").as_str(), "a␊b");
+    }
+
+    #[test]
+    fn emoji_stay_whole_and_towers_of_marks_fall() {
+        check("👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}", "👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}");
+        check("a\u{200d}b", "a<U+200D>b");
+        check("\u{301}a", "<U+0301>a");
+        let tower = format!("a{}b", "\u{301}".repeat(50));
+        check(&tower, &format!("a{}\u{fffd}b", "\u{301}".repeat(4)));
+    }
+
+    #[test]
+    fn rows_fit_and_prefer_spaces() {
+        let rows = Safe::message("one two three four\nfive").rows(Some(20), 8, 10);
+        let rows: Vec<&str> = rows.iter().map(Safe::as_str).collect();
+        assert_eq!(rows, ["one two", "three four", "five"]);
+        assert_eq!(Safe::beginning("hello wonderful world", 10).as_str(), "hello won…");
+        assert_eq!(Safe::beginning("two\nlines", 10).as_str(), "two…");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_escapes(text in "(\\PC|\\p{Cc}|\\p{Cf}|\\p{Mn}|\\p{Zl}|\\p{Zp}|\n){0,40}") {
+            for (safe, newline) in [(Safe::message(&text), true), (Safe::line(&text), false)] {
+                let mut marks = 0;
+                for c in safe.as_str().chars() {
+                    let allowed = (newline && c == '\n') || c == ZERO_WIDTH_JOINER || c == EMOJI_STYLE;
+                    prop_assert!(allowed || !is_hidden(c), "{c:?} in {:?}", safe.as_str());
+                    marks = if c.width() == Some(0) && !is_hidden(c) { marks + 1 } else { 0 };
+                    prop_assert!(marks <= MARKS_MAX + 1);
+                }
+            }
+        }
+
+        #[test]
+        fn no_row_is_wider_than_the_terminal(text in "(\\PC|\n| ){0,120}", columns in 30_usize..100) {
+            for row in Safe::message(&text).rows(Some(columns), 12, 8) {
+                prop_assert!(width(row.as_str()) <= columns - 8);
+            }
+        }
+    }
+}

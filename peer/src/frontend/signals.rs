@@ -1,0 +1,144 @@
+//! The signals that end the program, as a thread that turns them into `Quit`. Started by `main` before anything that
+//! could need it; the REPL raises SIGINT on itself to leave its line editor, and says so here first.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals as Iterator};
+
+use super::quit;
+use crate::api::{Asked, Exit};
+
+/// The running watch; dropping it ends the thread.
+pub struct Signals {
+    shared: Arc<Shared>,
+    came: Receiver<()>,
+    // Closed in `drop`, before the thread is joined.
+    handle: Handle,
+    _thread: common::thread::Handle,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// The exit code of the first signal that came, or 0.
+    exit: AtomicU8,
+    commands: OnceLock<Sender<Asked>>,
+    /// SIGINT is the program's own and means nothing.
+    waking: AtomicBool,
+    /// The next SIGINT comes from a password prompt that was left, and means only that.
+    prompting: AtomicBool,
+}
+
+impl Signals {
+    pub fn watch() -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let mut signals = Iterator::new([SIGTERM, SIGHUP, SIGINT])?;
+        let handle = signals.handle();
+        // One notice is enough: it says that there was one.
+        let (notice, came) = bounded(1);
+        let seen = Arc::clone(&shared);
+        let thread = common::thread::spawn("signals", move || {
+            for signal in &mut signals {
+                if seen.take(signal) {
+                    let _ = notice.try_send(());
+                }
+            }
+        })?;
+        Ok(Self { shared, came, handle, _thread: thread })
+    }
+
+    /// From now on a signal asks the engine to quit at once.
+    pub fn quit_through(&self, commands: &Sender<Asked>) {
+        // Set once per program: there is one engine.
+        let _ = self.shared.commands.set(commands.clone());
+        if self.exit().is_some() {
+            quit(commands, None, 0);
+        }
+    }
+
+    /// The exit code, if a signal ended the program.
+    pub fn exit(&self) -> Option<Exit> {
+        match self.shared.exit.load(Ordering::SeqCst) {
+            0 => None,
+            INTERRUPTED => Some(Exit::Interrupted),
+            _ => Some(Exit::Terminated),
+        }
+    }
+
+    /// Becomes ready when a signal came.
+    pub fn came(&self) -> &Receiver<()> {
+        &self.came
+    }
+
+    /// What another thread needs to make `main` leave the line editor.
+    pub fn waker(&self) -> Waker {
+        Waker { shared: Arc::clone(&self.shared) }
+    }
+
+    /// A password prompt begins; Ctrl-C in it raises a SIGINT that is not for the program.
+    pub fn prompting(&self, begins: bool) {
+        self.shared.prompting.store(begins, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
+
+/// Raises SIGINT, which the line editor takes for Ctrl-C.
+pub struct Waker {
+    shared: Arc<Shared>,
+}
+
+impl Waker {
+    /// Once woken, SIGINT no longer interrupts: only for a program that is about to end.
+    pub fn wake(&self) {
+        self.shared.waking.store(true, Ordering::SeqCst);
+        // It can only fail for a signal that does not exist.
+        let _ = signal_hook::low_level::raise(SIGINT);
+    }
+}
+
+impl Shared {
+    /// Takes note of a signal; whether it ends the program.
+    fn take(&self, signal: i32) -> bool {
+        let own = self.waking.load(Ordering::SeqCst) || self.prompting.swap(false, Ordering::SeqCst);
+        if signal == SIGINT && own {
+            return false;
+        }
+        let exit = if signal == SIGINT { INTERRUPTED } else { TERMINATED };
+        let _ = self.exit.compare_exchange(0, exit, Ordering::SeqCst, Ordering::SeqCst);
+        if let Some(commands) = self.commands.get() {
+            quit(commands, None, 0);
+        }
+        true
+    }
+}
+
+const INTERRUPTED: u8 = Exit::Interrupted as u8;
+const TERMINATED: u8 = Exit::Terminated as u8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Command;
+
+    #[test]
+    fn a_signal_becomes_quit_and_its_exit_code() {
+        let shared = Shared::default();
+        let (commands, asked) = bounded(4);
+        shared.commands.set(commands).unwrap();
+        shared.prompting.store(true, Ordering::SeqCst);
+        assert!(!shared.take(SIGINT), "the one of a password prompt");
+        assert!(asked.is_empty());
+        assert!(shared.take(SIGTERM));
+        assert!(matches!(asked.try_recv().unwrap().command, Command::Quit { patience_ms: 0 }));
+        assert!(shared.take(SIGINT));
+        assert_eq!(shared.exit.load(Ordering::SeqCst), TERMINATED, "the first one counts");
+    }
+}
