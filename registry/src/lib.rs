@@ -3,7 +3,9 @@
 //! (who may sign in; who is online, and rooms), `store` (what survives). Imports go down only.
 
 pub mod accounts;
+pub mod config;
 pub mod directory;
 pub mod refusal;
+pub mod server;
 pub mod service;
 pub mod store;

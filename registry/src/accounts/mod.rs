@@ -8,3 +8,4 @@ mod throttle;
 pub(crate) use self::password::{COST_MAX, COST_MIN};
 pub use self::password::{PasswordDone, PasswordJob};
 pub use self::sign_in::{AccountLimits, Accounts, Finished, Origin};
+pub(crate) use self::throttle::Source;

@@ -1,0 +1,268 @@
+//! What an operator may set: one row per key, read by the file, by `--set` and by the error that suggests the nearest.
+//! Later ones win: defaults, file, `--set`. Knows nothing of sockets; `server` and `service` get their part of it.
+
+#![expect(clippy::disallowed_methods, reason = "the configuration file is read here")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::accounts::{AccountLimits, COST_MAX, COST_MIN};
+use crate::server::{DoorLimits, PasswordSettings, Settings, Timing};
+use crate::service::Limits;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `None`: the user's own data folder.
+    pub data_dir: Option<PathBuf>,
+    pub settings: Settings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            settings: Settings {
+                listen: None,
+                door: DoorLimits {
+                    sessions: SESSIONS_MAX,
+                    sessions_per_source: 1024,
+                    unauthenticated: 2048,
+                    unauthenticated_per_source: 16,
+                },
+                passwords: PasswordSettings { bcrypt_cost: 12, at_once: 0, queue: 64 },
+                timing: Timing::default(),
+                service: Limits {
+                    accounts: AccountLimits {
+                        is_sign_up_open: true,
+                        sign_ups_per_source_hour: 30,
+                        password_failures: 5,
+                        password_failures_hour: 30,
+                    },
+                    rooms_per_account: 100,
+                },
+            },
+        }
+    }
+}
+
+/// A setting that cannot be used: the caller's mistake, told with what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("There is no setting '{key}'. Did you mean '{nearest}'?")]
+    UnknownKey { key: String, nearest: &'static str },
+    #[error("'{value}' is no value for {key}: it takes {takes}. The nearest is '{nearest}'.")]
+    BadValue { key: &'static str, value: String, takes: String, nearest: String },
+    #[error("'{0}' is no setting. Write KEY=VALUE, such as limits.sessions=4096.")]
+    NotAPair(String),
+    #[error("Cannot read the configuration {path}: {source}. Check the name behind --config.")]
+    File { path: String, source: std::io::Error },
+    #[error("The configuration {path} is not TOML: {detail}. Correct it there.")]
+    Toml { path: String, detail: String },
+    #[error("The setting '{0}' of the configuration is neither text nor a number. Write KEY = VALUE.")]
+    NotAValue(String),
+}
+
+impl Config {
+    /// Defaults, then the file if there is one, then `sets`, each `KEY=VALUE`.
+    pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        if let Some(path) = file {
+            config.read(path)?;
+        }
+        for set in sets {
+            let (key, value) = set.split_once('=').ok_or_else(|| ConfigError::NotAPair(set.clone()))?;
+            config.set(key.trim(), value.trim())?;
+        }
+        Ok(config)
+    }
+
+    /// Sets one key from its text.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        let row = KEYS.iter().find(|row| row.name == key).ok_or_else(|| unknown(key))?;
+        (row.apply)(self, value).map_err(|Wrong { takes, nearest }| ConfigError::BadValue {
+            key: row.name,
+            value: value.to_owned(),
+            takes,
+            nearest,
+        })
+    }
+
+    fn read(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let shown = || path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::File { path: shown(), source })?;
+        let table = text.parse::<toml::Table>().map_err(|error| {
+            let detail = error.message().trim().replace('\n', " ");
+            ConfigError::Toml { path: shown(), detail }
+        })?;
+        self.read_table("", &table)
+    }
+
+    // `[limits] sessions = 4096` and `limits.sessions = 4096` are the same to TOML and here.
+    fn read_table(&mut self, prefix: &str, table: &toml::Table) -> Result<(), ConfigError> {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            match value {
+                toml::Value::Table(inner) => self.read_table(&key, inner)?,
+                toml::Value::String(text) => self.set(&key, text)?,
+                toml::Value::Integer(number) => self.set(&key, &number.to_string())?,
+                _ => return Err(ConfigError::NotAValue(key)),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Key {
+    name: &'static str,
+    apply: fn(&mut Config, &str) -> Result<(), Wrong>,
+}
+
+struct Wrong {
+    takes: String,
+    nearest: String,
+}
+
+macro_rules! number {
+    ($name:literal, $min:expr, $max:expr, $config:ident => $field:expr) => {
+        Key {
+            name: $name,
+            apply: |$config, text| {
+                $field = number(text, $min, $max)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "listen",
+        apply: |config, text| {
+            let wrong = |_| Wrong { takes: "ADDRESS:PORT".into(), nearest: "[::]:15600".into() };
+            config.settings.listen = Some(text.parse().map_err(wrong)?);
+            Ok(())
+        },
+    },
+    Key {
+        name: "data_dir",
+        apply: |config, text| {
+            config.data_dir = Some(PathBuf::from(text));
+            Ok(())
+        },
+    },
+    Key {
+        name: "sign_up",
+        apply: |config, text| {
+            config.settings.service.accounts.is_sign_up_open = choice(text, &["open", "closed"])? == "open";
+            Ok(())
+        },
+    },
+    number!("passwords.bcrypt_cost", COST_MIN, COST_MAX, config => config.settings.passwords.bcrypt_cost),
+    number!("passwords.at_once", 0, 256, config => config.settings.passwords.at_once),
+    number!("passwords.queue", 0, 4096, config => config.settings.passwords.queue),
+    number!("limits.sessions", 1, SESSIONS_MAX, config => config.settings.door.sessions),
+    number!("limits.sessions_per_source", 1, SESSIONS_MAX, config => config.settings.door.sessions_per_source),
+    number!("limits.unauthenticated", 1, SESSIONS_MAX, config => config.settings.door.unauthenticated),
+    number!(
+        "limits.unauthenticated_per_source", 1, SESSIONS_MAX,
+        config => config.settings.door.unauthenticated_per_source
+    ),
+    number!(
+        "limits.signups_per_source_hour", 0, 1_000_000,
+        config => config.settings.service.accounts.sign_ups_per_source_hour
+    ),
+    number!("limits.password_failures", 1, 1000, config => config.settings.service.accounts.password_failures),
+    number!(
+        "limits.password_failures_hour", 1, 100_000,
+        config => config.settings.service.accounts.password_failures_hour
+    ),
+    number!("limits.rooms_per_account", 0, 100_000, config => config.settings.service.rooms_per_account),
+];
+
+fn number(text: &str, min: u32, max: u32) -> Result<u32, Wrong> {
+    let wrong = |nearest: u32| Wrong { takes: format!("a number from {min} to {max}"), nearest: nearest.to_string() };
+    let value: i128 = text.parse().map_err(|_| wrong(min))?;
+    let nearest = u32::try_from(value.clamp(min.into(), max.into())).unwrap_or(max);
+    if i128::from(nearest) == value { Ok(nearest) } else { Err(wrong(nearest)) }
+}
+
+fn choice<'a>(text: &str, choices: &[&'a str]) -> Result<&'a str, Wrong> {
+    let found = choices.iter().find(|choice| **choice == text);
+    let nearest = || choices.iter().max_by(|one, other| closeness(text, one).total_cmp(&closeness(text, other)));
+    found.copied().ok_or_else(|| Wrong {
+        takes: choices.join(" or "),
+        nearest: nearest().map(|&nearest| nearest.to_owned()).unwrap_or_default(),
+    })
+}
+
+fn unknown(key: &str) -> ConfigError {
+    let names = KEYS.iter().map(|row| row.name);
+    let nearest = names.max_by(|one, other| closeness(key, one).total_cmp(&closeness(key, other)));
+    ConfigError::UnknownKey { key: key.to_owned(), nearest: nearest.unwrap_or_default() }
+}
+
+// With or without the part before the dot, whichever is closer.
+fn closeness(typed: &str, name: &str) -> f64 {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    strsim::jaro_winkler(typed, name).max(strsim::jaro_winkler(typed, short))
+}
+
+/// Past some 16,000 threads the kernel refuses more memory mappings and the process would abort.
+const SESSIONS_MAX: u32 = 15_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(sets: &[&str]) -> Result<Config, ConfigError> {
+        Config::load(None, &sets.iter().map(|&set| set.to_owned()).collect::<Vec<_>>())
+    }
+
+    fn complaint(set: &str) -> String {
+        with(&[set]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_key_of_the_contract_can_be_set() {
+        let config = with(&[
+            "limits.unauthenticated_per_source=64",
+            "limits.signups_per_source_hour=1000",
+            "limits.sessions=4096",
+            "limits.sessions_per_source = 64",
+            "passwords.bcrypt_cost=4",
+            "sign_up=closed",
+        ]);
+        let settings = config.unwrap().settings;
+        assert_eq!((settings.door.sessions, settings.door.sessions_per_source), (4096, 64));
+        assert_eq!(settings.passwords.bcrypt_cost, 4);
+        assert!(!settings.service.accounts.is_sign_up_open);
+    }
+
+    #[test]
+    fn mistakes_name_the_nearest_right_one() {
+        assert_eq!(
+            complaint("limits.sesions=3"),
+            "There is no setting 'limits.sesions'. Did you mean 'limits.sessions'?"
+        );
+        assert!(complaint("bcrypt_cost=3").contains("'passwords.bcrypt_cost'"));
+        assert!(complaint("passwords.bcrypt_cost=99").ends_with("a number from 4 to 16. The nearest is '16'."));
+        assert!(complaint("limits.sessions=many").contains("'many'"));
+        assert!(complaint("sign_up=opne").ends_with("open or closed. The nearest is 'open'."));
+        assert!(complaint("sessions").contains("KEY=VALUE"));
+    }
+
+    #[test]
+    fn the_file_knows_the_same_keys_and_gives_way_to_flags() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("registry.toml");
+        fs::write(&path, "sign_up = \"closed\"\nlimits.rooms_per_account = 3\n[passwords]\nbcrypt_cost = 5\n").unwrap();
+        let config = Config::load(Some(&path), &["passwords.bcrypt_cost=6".to_owned()]).unwrap();
+        assert_eq!(config.settings.passwords.bcrypt_cost, 6);
+        assert_eq!(config.settings.service.rooms_per_account, 3);
+        fs::write(&path, "limits = { sesions = 3 }").unwrap();
+        assert!(matches!(Config::load(Some(&path), &[]), Err(ConfigError::UnknownKey { .. })));
+        fs::write(&path, "limits = [").unwrap();
+        assert!(matches!(Config::load(Some(&path), &[]), Err(ConfigError::Toml { .. })));
+    }
+}

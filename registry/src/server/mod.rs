@@ -1,0 +1,222 @@
+//! The only sockets and threads: an acceptor, one small thread per client, two couriers for news. What is said on a
+//! connection is decided by `service`; here bytes become requests in time, or the connection ends.
+
+#![expect(clippy::disallowed_methods, reason = "sockets, their deadlines and random salts live on this floor")]
+
+mod acceptor;
+mod counts;
+mod courier;
+mod descriptors;
+mod door;
+mod hall;
+mod listener;
+mod outbound;
+mod permits;
+mod session;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::limits::{FIRST_FRAME_TIMEOUT, REGISTRY_DEAD_AFTER, SIGN_IN_TIMEOUT};
+use common::secure::handshake::RegistryProof;
+use common::secure::identity::DeviceSecret;
+use common::thread;
+use common::time::{Monotonic, Now, UnixMillis};
+use common::wire::codec;
+
+use self::acceptor::Sessions;
+use self::counts::Counts;
+use self::courier::Couriers;
+use self::door::Door;
+use self::hall::Hall;
+use self::permits::Permits;
+use crate::service::{Limits, Service};
+use crate::store::Store;
+use crate::store::folder::RealmKeys;
+
+pub use self::door::DoorLimits;
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `None`: port 15600 of every address.
+    pub listen: Option<SocketAddr>,
+    pub door: DoorLimits,
+    pub passwords: PasswordSettings,
+    pub timing: Timing,
+    pub service: Limits,
+}
+
+/// How many passwords are checked, and how dearly.
+#[derive(Debug, Clone)]
+pub struct PasswordSettings {
+    pub bcrypt_cost: u32,
+    /// Checks at once; 0 is one less than there are cores.
+    pub at_once: u32,
+    /// Checks waiting; the next one is told to come back.
+    pub queue: u32,
+}
+
+/// How long a connection may take for what. Not for operators: tests have less patience.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    pub first_frame: Duration,
+    pub sign_in: Duration,
+    pub dead_after: Duration,
+    /// An outbox that has not drained by then is cut.
+    pub drain: Duration,
+    /// Presence changes are collected this long per receiver.
+    pub coalesce: Duration,
+    /// After its last frame a client has this long to close.
+    pub linger: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            first_frame: FIRST_FRAME_TIMEOUT,
+            sign_in: SIGN_IN_TIMEOUT,
+            dead_after: REGISTRY_DEAD_AFTER,
+            drain: Duration::from_secs(2),
+            coalesce: Duration::from_millis(50),
+            linger: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A running registry.
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    acceptor: thread::Handle<Sessions>,
+    couriers: Vec<thread::Handle>,
+}
+
+/// Why a registry does not start, in a line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("Cannot listen on {address}: the port is in use. Stop what uses it, or choose another with --listen.")]
+    InUse { address: SocketAddr },
+    #[error("Cannot listen on {address}: {source}. Choose another address with --listen.")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("Cannot start a thread: {0}. Raise the limit of processes for this user.")]
+    Thread(io::Error),
+}
+
+/// What every thread of the server uses.
+struct Shared {
+    service: Service,
+    hall: Hall,
+    door: Arc<Door>,
+    permits: Permits,
+    couriers: Couriers,
+    counts: Counts,
+    link: DeviceSecret,
+    // The payload of the handshake's second message, the same for everybody.
+    proof: Vec<u8>,
+    bcrypt_cost: u32,
+    timing: Timing,
+    clock: Clock,
+    is_stopping: AtomicBool,
+}
+
+impl Server {
+    /// Listens and accepts from now on.
+    pub fn start(settings: &Settings, keys: &RealmKeys, store: Arc<dyn Store>) -> Result<Self, StartError> {
+        let listener = listener::bind(settings.listen)?;
+        let address = listener.local_addr().map_err(StartError::Thread)?;
+        let mut door = settings.door.clone();
+        door.sessions = door.sessions.min(descriptors::sessions_max());
+        let (couriers, inboxes) = Couriers::new();
+        let shared = Arc::new(Shared {
+            service: Service::new(store, keys.clone(), &settings.service),
+            hall: Hall::default(),
+            door: Arc::new(Door::new(door.clone())),
+            permits: Permits::new(settings.passwords.at_once, settings.passwords.queue),
+            couriers,
+            counts: Counts::default(),
+            link: keys.link.clone(),
+            proof: codec::encode(&RegistryProof::new(&keys.root, &keys.link, env!("CARGO_PKG_VERSION"))),
+            bcrypt_cost: settings.passwords.bcrypt_cost,
+            timing: settings.timing.clone(),
+            clock: Clock { start: Instant::now() },
+            is_stopping: AtomicBool::new(false),
+        });
+        tracing::info!(%address, sessions = door.sessions, "listening");
+        let couriers = inboxes.into_iter().enumerate().map(|(number, inbox)| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(&format!("courier-{number}"), move || courier::run(shared, number, inbox))
+        });
+        let couriers = couriers.collect::<io::Result<_>>().map_err(StartError::Thread)?;
+        let acceptor = spawn_acceptor(listener, &shared, door.sessions).map_err(StartError::Thread)?;
+        Ok(Self { shared, address, acceptor, couriers })
+    }
+
+    /// The address that was bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What people compare.
+    pub fn fingerprint(&self) -> String {
+        self.shared.service.realm().fingerprint()
+    }
+
+    /// Stops accepting, tells everybody, waits for the sessions for a while and ends.
+    pub fn stop(self) {
+        let shared = self.shared;
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        shared.is_stopping.store(true, Ordering::SeqCst);
+        wake(self.address);
+        let sessions = self.acceptor.join();
+        shared.permits.close();
+        shared.couriers.close_all();
+        shared.hall.cut_strangers();
+        sessions.join(deadline, &shared.counts);
+        shared.couriers.stop();
+        drop(self.couriers);
+        tracing::info!(counts = %shared.counts, "stopped");
+    }
+}
+
+fn spawn_acceptor(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    sessions_max: u32,
+) -> io::Result<thread::Handle<Sessions>> {
+    let shared = Arc::clone(shared);
+    thread::spawn("acceptor", move || acceptor::run(&listener, &shared, sessions_max))
+}
+
+// The acceptor sits in `accept`; a connection gets it out.
+fn wake(address: SocketAddr) {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    if let Err(error) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+        tracing::warn!(%error, "could not wake the acceptor");
+    }
+}
+
+/// The only clock of the registry.
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn now(&self) -> Now {
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Now { monotonic: Monotonic(millis(self.start.elapsed())), wall: UnixMillis(millis(wall)) }
+    }
+}
+
+/// All of stopping takes less than the five seconds that operators are promised.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);

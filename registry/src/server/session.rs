@@ -1,0 +1,269 @@
+//! One client from its first byte to its last: handshake, requests in order, replies in batches. Blocks in reading and
+//! in password work only. Whatever comes, it ends in time, and nobody else notices.
+
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::ids::DeviceKey;
+use common::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, PADDED_BYTES, SEAL_BYTES};
+use common::message::registry::{Code, FromRegistry, Refusal, Reply, ToRegistry};
+use common::secure::handshake::{Handshake, HandshakeError, PeerGreeting};
+use common::secure::seal::{NotSealed, Opener, Sealer};
+use common::wire::PREAMBLE;
+use common::wire::batch::{self, Batch, BatchError};
+use common::wire::codec::{self, DecodeError};
+use common::wire::frame::{FrameDecoder, write_frame};
+use common::wire::stream::{self, ReadError};
+
+use super::Shared;
+use super::door::Admission;
+use super::outbound::{Outbound, Sent};
+use super::permits::NoPermit;
+use crate::service::{Answer, PasswordJob, SessionId, Step};
+
+/// Why a connection ended; the client's doing, all of it.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the first bytes are not this protocol")]
+    NotOurs,
+    #[error("another version of the protocol")]
+    Version,
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    #[error("the greeting: {0}")]
+    Greeting(#[from] DecodeError),
+    #[error(transparent)]
+    NotSealed(#[from] NotSealed),
+    #[error("a batch: {0}")]
+    Batch(#[from] BatchError),
+    #[error("it does not take what it asked for")]
+    Slow,
+    #[error("another session took its place")]
+    Replaced,
+    #[error("the registry stops")]
+    Stopping,
+}
+
+/// Serves one connection to its end.
+pub(super) fn run(
+    shared: &Shared,
+    id: SessionId,
+    socket: TcpStream,
+    source: SocketAddr,
+    admission: Admission,
+    accepted: Instant,
+) {
+    let socket = Arc::new(socket);
+    shared.hall.enter(id, &socket);
+    let _guest = Guest { shared, id };
+    let Err(ended) = serve(shared, id, &socket, source, admission, accepted);
+    let counts = &shared.counts;
+    match &ended {
+        Ended::Read(ReadError::Closed | ReadError::Io(_)) | Ended::Replaced | Ended::Stopping => {}
+        Ended::Read(ReadError::Late) => counts.late.up(),
+        Ended::Slow => counts.slow.up(),
+        _ => counts.misbehaved.up(),
+    }
+    tracing::debug!(session = id.0, reason = %ended, "ended");
+}
+
+fn serve(
+    shared: &Shared,
+    id: SessionId,
+    socket: &Arc<TcpStream>,
+    source: SocketAddr,
+    admission: Admission,
+    accepted: Instant,
+) -> Result<std::convert::Infallible, Ended> {
+    // Without it a reply would wait for the acknowledgement of the one before; it is not worth an end if it fails.
+    let _ = socket.set_nodelay(true);
+    let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
+    let (device, sealer, opener) = shake_hands(shared, socket, &mut decoder, accepted)?;
+    let outbound = Arc::new(Outbound::new(Arc::clone(socket), sealer));
+    shared.service.open(id, device, source);
+    shared.hall.sit(id, &outbound);
+    // The stop may have looked for strangers and guests in between; then this one sees the flag.
+    if shared.is_stopping.load(std::sync::atomic::Ordering::SeqCst) {
+        return Err(Ended::Stopping);
+    }
+    decoder.set_frame_bytes_max(STRANGER_FRAME_BYTES_MAX);
+    let deadline = accepted + shared.timing.sign_in;
+    let mut session = Session { shared, id, outbound, admission: Some(admission), batch: Batch::default(), deadline };
+    session.read(socket, decoder, opener)
+}
+
+// Noise XX, after the preamble. Every byte has to be there by its deadline, counted from the accept.
+fn shake_hands(
+    shared: &Shared,
+    socket: &TcpStream,
+    decoder: &mut FrameDecoder,
+    accepted: Instant,
+) -> Result<(DeviceKey, Sealer, Opener), Ended> {
+    let first = accepted + shared.timing.first_frame;
+    let whole = accepted + shared.timing.sign_in;
+    let preamble = stream::read_preamble(socket, first)?;
+    if preamble != PREAMBLE {
+        return Err(refuse_preamble(socket, preamble, first));
+    }
+    let mut handshake = Handshake::registry_answerer(&shared.link);
+    handshake.read(&stream::read_frame(socket, decoder, first)?)?;
+    let mut answer = Vec::new();
+    write_frame(&handshake.write(&shared.proof)?, &mut answer);
+    stream::write_all(socket, &answer, whole)?;
+    let greeting = handshake.read(&stream::read_frame(socket, decoder, whole)?)?;
+    codec::decode::<PeerGreeting>(&greeting)?;
+    let device = handshake.remote().ok_or(HandshakeError)?;
+    let (sealer, opener) = handshake.finish()?;
+    Ok((device, sealer, opener))
+}
+
+// A client of another version is shown ours, so that it can say why. It has to read it before the connection is
+// reset, so its own bytes are read away first.
+fn refuse_preamble(mut socket: &TcpStream, preamble: [u8; 4], deadline: Instant) -> Ended {
+    if preamble[..3] != PREAMBLE[..3] {
+        return Ended::NotOurs;
+    }
+    let mut unread = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
+    if stream::write_all(socket, &PREAMBLE, deadline).is_ok() && socket.shutdown(Shutdown::Write).is_ok() {
+        while unread.pending().len() < HANDSHAKE_BYTES_MAX && stream::fill(&mut socket, &mut unread, deadline).is_ok() {
+        }
+    }
+    Ended::Version
+}
+
+struct Session<'a> {
+    shared: &'a Shared,
+    id: SessionId,
+    outbound: Arc<Outbound>,
+    // A stranger's place, until somebody signs in for the first time; then one of a guest.
+    admission: Option<Admission>,
+    // Replies to the requests of one frame.
+    batch: Batch,
+    deadline: Instant,
+}
+
+impl Session<'_> {
+    fn read(
+        &mut self,
+        mut socket: &TcpStream,
+        mut decoder: FrameDecoder,
+        mut opener: Opener,
+    ) -> Result<std::convert::Infallible, Ended> {
+        let mut is_stranger = true;
+        loop {
+            while let Some(frame) = decoder.next_frame().map_err(ReadError::from)? {
+                let is_large = frame.len() > KEPT_BYTES_MAX;
+                let requests: Vec<ToRegistry> = batch::read(opener.open(frame)?)?;
+                if is_large {
+                    opener.shrink();
+                }
+                let signed_in = self.answer(requests)?;
+                is_stranger &= !signed_in;
+                if !is_stranger {
+                    decoder.set_frame_bytes_max(FRAME_BYTES_MAX);
+                    self.deadline = Instant::now() + self.shared.timing.dead_after;
+                }
+            }
+            stream::fill(&mut socket, &mut decoder, self.deadline)?;
+        }
+    }
+
+    // Whether somebody signed in.
+    fn answer(&mut self, requests: Vec<ToRegistry>) -> Result<bool, Ended> {
+        let mut signed_in = false;
+        for ToRegistry { id, request } in requests {
+            let shared = self.shared;
+            let answer = match shared.service.handle(shared.clock.now(), self.id, request) {
+                Step::Answer(answer) => answer,
+                Step::Hash(job) => self.hash(job)?,
+            };
+            let Answer { reply, news, close } = answer;
+            if matches!(reply, Ok(Reply::SignedIn { .. })) {
+                signed_in = true;
+                self.admission.iter_mut().for_each(Admission::welcome);
+            }
+            self.reply(id, reply)?;
+            if close.contains(&self.id) {
+                self.flush()?;
+                return Err(Ended::Replaced);
+            }
+            // The others in `close` are told `Replaced`, and the courier that tells them ends them.
+            shared.couriers.post(news);
+        }
+        self.flush()?;
+        Ok(signed_in)
+    }
+
+    // Time in the queue and at work is not the client's; it does not count against its deadline.
+    fn hash(&mut self, job: PasswordJob) -> Result<Answer, Ended> {
+        self.flush()?;
+        let shared = self.shared;
+        let began = Instant::now();
+        let answer = match shared.permits.acquire() {
+            Ok(permit) => {
+                let mut salt = [0; 16];
+                getrandom::fill(&mut salt).expect("the operating system has random bytes");
+                let done = job.run(shared.bcrypt_cost, salt);
+                drop(permit);
+                shared.service.finish(shared.clock.now(), self.id, done)
+            }
+            Err(NoPermit::Busy { retry_after }) => {
+                shared.counts.busy.up();
+                shared.service.give_up(job, retry_after)
+            }
+            Err(NoPermit::Closed) => return Err(Ended::Stopping),
+        };
+        self.deadline += began.elapsed();
+        Ok(answer)
+    }
+
+    fn reply(&mut self, id: u32, reply: Result<Reply, Refusal>) -> Result<(), Ended> {
+        let message = match reply {
+            Ok(reply) => FromRegistry::Reply { id, reply: Box::new(reply) },
+            Err(refusal) => FromRegistry::Refused { id, refusal },
+        };
+        let encoded = codec::encode(&message);
+        if self.batch.push_encoded(&encoded) {
+            return Ok(());
+        }
+        self.flush()?;
+        if !self.batch.push_encoded(&encoded) {
+            tracing::error!(bytes = encoded.len(), "a reply does not fit a frame");
+            return self.reply(id, Err(Refusal::new(Code::Internal, REPLY_TOO_LARGE)));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Ended> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let sent = self.outbound.send_and_wait(&mut self.batch, self.shared.timing.drain);
+        self.batch = Batch::default();
+        if sent == Sent::Whole { Ok(()) } else { Err(Ended::Slow) }
+    }
+}
+
+/// A connection that is in the hall and perhaps in the service; out of both when dropped, also by a panic.
+struct Guest<'a> {
+    shared: &'a Shared,
+    id: SessionId,
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.shared.hall.leave(self.id);
+        let news = self.shared.service.close(self.shared.clock.now(), self.id);
+        self.shared.couriers.post(news);
+    }
+}
+
+/// Signing in and the requests that go with it; nobody unknown needs more.
+const STRANGER_FRAME_BYTES_MAX: usize = PADDED_BYTES[3] + SEAL_BYTES;
+/// Buffers larger than this are given back between frames.
+const KEPT_BYTES_MAX: usize = PADDED_BYTES[2] + SEAL_BYTES;
+
+const REPLY_TOO_LARGE: &str = "The answer is too long to send. That is a fault of the registry: tell its operator.";
