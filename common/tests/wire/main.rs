@@ -1,0 +1,212 @@
+//! The bytes and the shape of everything that is said on the wire. A difference here is a change of the protocol: it
+//! comes with its line in `PROTOCOL.md`.
+
+#![expect(clippy::unwrap_used, reason = "a sample that does not hold is a failed test")]
+
+mod sample;
+mod shape;
+
+use common::ids::EntryId;
+use common::message::event::{Content, Event};
+use common::message::peer::PeerMessage;
+use common::message::registry::{Code, FromRegistry, News, Refusal, Reply, Request, ToRegistry};
+use common::message::room::{Act, History};
+use common::names::UserName;
+use common::wire::bounded::{List, Text};
+use common::wire::codec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Names every variant once: a new one does not compile until it has its sample here.
+macro_rules! samples {
+    ($enum:ty: $($pattern:pat => $value:expr,)+) => {{
+        let _every_variant = |value: &$enum| match value { $($pattern => (),)+ };
+        let values: Vec<$enum> = vec![$($value,)+];
+        values.iter().map(described).collect::<Vec<_>>().join("\n")
+    }};
+}
+
+#[test]
+fn peer_messages() {
+    let shown = samples!(PeerMessage:
+        PeerMessage::Hello(_) => PeerMessage::Hello(Box::new(sample::hello())),
+        PeerMessage::RoomHello { .. } => PeerMessage::RoomHello {
+            room: sample::room(),
+            genesis: Box::new(sample::genesis()),
+            join: sample::join(),
+        },
+        PeerMessage::Have(_) => PeerMessage::Have(sample::have()),
+        PeerMessage::Events(_) => PeerMessage::Events(sample::events()),
+        PeerMessage::Skip { .. } => PeerMessage::Skip {
+            conversation: sample::room().into(),
+            chain: sample::chain(),
+            number: 300,
+        },
+        PeerMessage::RoomLog { .. } => PeerMessage::RoomLog {
+            room: sample::room(),
+            entries: List::cut(vec![sample::entry()]),
+        },
+        PeerMessage::Status { .. } => PeerMessage::Status { away: Some(Text::cut("lunch")) },
+        PeerMessage::Ping => PeerMessage::Ping,
+        PeerMessage::Pong => PeerMessage::Pong,
+        PeerMessage::Bye => PeerMessage::Bye,
+    );
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn requests() {
+    let shown = samples!(Request:
+        Request::SignUp { .. } => Request::SignUp { auth: sample::auth(), statement: sample::statement() },
+        Request::SignIn { .. } => Request::SignIn { auth: sample::auth(), statement: sample::statement() },
+        Request::Resume { .. } => Request::Resume { user: sample::alice() },
+        Request::SignOut => Request::SignOut,
+        Request::ChangePassword { .. } => Request::ChangePassword { old: sample::auth(), new: sample::auth() },
+        Request::Renew => Request::Renew,
+        Request::Announce { .. } => Request::Announce { addresses: List::cut(sample::addresses()) },
+        Request::Watch { .. } => Request::Watch { names: List::cut(vec![sample::alice()]) },
+        Request::Who { .. } => Request::Who { pattern: Some(Text::cut("al")), after: Some(sample::alice()) },
+        Request::Lookup { .. } => Request::Lookup { user: sample::alice() },
+        Request::Ping => Request::Ping,
+        Request::CreateRoom { .. } => Request::CreateRoom {
+            genesis: Box::new(sample::genesis()),
+            join: sample::join(),
+        },
+        Request::Rooms { .. } => Request::Rooms { pattern: None, after: Some(sample::dev()) },
+        Request::FindRoom { .. } => Request::FindRoom { name: sample::dev() },
+        Request::JoinRoom { .. } => Request::JoinRoom { join: sample::join() },
+        Request::PartRoom { .. } => Request::PartRoom { part: sample::part() },
+        Request::Members { .. } => Request::Members { room: sample::room(), after: None },
+        Request::Log { .. } => Request::Log { room: sample::room(), from: 1 },
+        Request::AddEntry { .. } => Request::AddEntry { entry: sample::entry() },
+        Request::Invite { .. } => Request::Invite { invite: sample::invite() },
+        Request::Invites => Request::Invites,
+        Request::Decline { .. } => Request::Decline { room: sample::room() },
+    );
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn replies() {
+    let shown = samples!(Reply:
+        Reply::Done => Reply::Done,
+        Reply::SignedIn { .. } => Reply::SignedIn {
+            certificate: sample::credentials().certificate,
+            seen: sample::addresses()[0],
+        },
+        Reply::Watching { .. } => Reply::Watching { online: List::cut(vec![sample::alice()]) },
+        Reply::Online { .. } => Reply::Online { users: List::cut(vec![sample::alice()]), more: true },
+        Reply::Person(_) => Reply::Person(Box::new(sample::person())),
+        Reply::Rooms { .. } => Reply::Rooms { rooms: List::cut(vec![sample::summary()]), more: false },
+        Reply::Room { .. } => Reply::Room {
+            genesis: Box::new(sample::genesis()),
+            invite: Some(sample::invite()),
+        },
+        Reply::Members { .. } => Reply::Members { members: List::cut(vec![sample::member()]), more: false },
+        Reply::Log { .. } => Reply::Log { entries: List::cut(vec![sample::entry()]), more: false },
+        Reply::Invites { .. } => Reply::Invites { invites: List::cut(vec![sample::invitation()]) },
+    );
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn news() {
+    let shown = samples!(News:
+        News::Presence { .. } => News::Presence { changes: List::cut(vec![sample::change()]) },
+        News::Member { .. } => News::Member { room: sample::room(), member: Box::new(sample::member()) },
+        News::Entry { .. } => News::Entry { entry: Box::new(sample::entry()) },
+        News::Invited(_) => News::Invited(Box::new(sample::invitation())),
+        News::Replaced => News::Replaced,
+        News::Closing => News::Closing,
+    );
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn envelopes_of_the_registry_link() {
+    let request = ToRegistry { id: 7, request: Request::Ping };
+    let answers = samples!(FromRegistry:
+        FromRegistry::Reply { .. } => FromRegistry::Reply { id: 7, reply: Box::new(Reply::Done) },
+        FromRegistry::Refused { .. } => FromRegistry::Refused { id: 7, refusal: sample::refusal() },
+        FromRegistry::News(_) => FromRegistry::News(Box::new(News::Closing)),
+    );
+    let shown = [described(&request), answers].join("\n");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn codes() {
+    let codes: Vec<String> = Code::ALL
+        .iter()
+        .map(|code| {
+            let refusal = Refusal::new(*code, "");
+            assert_eq!(codec::decode::<Refusal>(&codec::encode(&refusal)).unwrap().code, *code);
+            described(code)
+        })
+        .collect();
+    let shown = codes.join("\n");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn signed_objects() {
+    let credentials = sample::credentials();
+    let objects = [
+        described(&credentials.statement.claim().unwrap()),
+        described(&credentials.certificate.claim().unwrap()),
+        described(&sample::genesis().claim().unwrap()),
+        described(&sample::entry().claim().unwrap()),
+        described(&sample::invite().claim().unwrap()),
+        described(&sample::proof()),
+        described(&sample::greeting()),
+    ];
+    let acts = samples!(Act: Act::Topic { .. } => Act::Topic { text: Text::cut("lunch") },);
+    let histories = samples!(History:
+        History::All => History::All,
+        History::Joined => History::Joined,
+    );
+    let shown = [objects.join("\n"), acts, histories].join("\n");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn events() {
+    let contents = [
+        Content::Text("hi".to_owned()),
+        Content::Action("waves".to_owned()),
+        sample::join().claim().unwrap().content().unwrap(),
+        Content::Part("bye".to_owned()),
+    ];
+    let _every_kind = |content: &Content| match content {
+        Content::Text(_) | Content::Action(_) | Content::Join(_) | Content::Part(_) | Content::Unknown => (),
+    };
+    let events = contents.iter().map(|content| {
+        let event: Event = sample::event(content).claim().unwrap();
+        let body = match content {
+            Content::Join(join) => described(join.as_ref()),
+            _ => format!("  body {:?}", String::from_utf8(event.body.to_vec()).unwrap()),
+        };
+        [described(&event), body].join("\n")
+    });
+    let unsigned = common::message::event::WireEvent { signature: None, ..sample::join() };
+    let shown = events.chain([described(&unsigned)]).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn a_name_that_is_none_is_refused_while_it_is_decoded() {
+    let request = |user: &str| {
+        let claim = codec::encode(&("Resume", user));
+        codec::decode::<(String, UserName)>(&claim)
+    };
+    assert!(request("alice").is_ok());
+    assert!(request("al ice").is_err());
+    assert!(EntryId::from_slice(&[0; 31]).is_none());
+}
+
+/// The shape of a value on the wire, its size, and its bytes or their hash; and it survives the way there and back.
+fn described<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) -> String {
+    let bytes = codec::encode(value);
+    assert_eq!(codec::decode::<T>(&bytes).unwrap(), *value);
+    format!("{}\n  {}", shape::of(&bytes), shape::digest(&bytes))
+}
