@@ -3,6 +3,9 @@
 
 pub mod api;
 pub mod config;
+pub mod disk;
+pub mod engine;
 pub mod frontend;
+mod net;
 pub mod node;
 pub mod ports;

@@ -8,22 +8,31 @@ use std::time::{Duration, Instant};
 
 use super::frame::{BadFrameLength, FrameDecoder};
 
-/// What a deadline needs of a stream besides reading and writing.
+/// What a deadline needs of a stream besides reading and writing. Both halves are set apart: two threads use them.
 pub trait Timed {
-    /// The next read or write gives up after `timeout`; `None` waits for ever.
-    fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+    /// The next read gives up after `timeout`.
+    fn limit_read(&self, timeout: Duration) -> io::Result<()>;
+    /// The next write gives up after `timeout`.
+    fn limit_write(&self, timeout: Duration) -> io::Result<()>;
 }
 
 impl Timed for TcpStream {
-    fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.set_read_timeout(timeout)?;
-        self.set_write_timeout(timeout)
+    fn limit_read(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))
+    }
+
+    fn limit_write(&self, timeout: Duration) -> io::Result<()> {
+        self.set_write_timeout(Some(timeout))
     }
 }
 
 impl<T: Timed + ?Sized> Timed for &T {
-    fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        (**self).set_timeout(timeout)
+    fn limit_read(&self, timeout: Duration) -> io::Result<()> {
+        (**self).limit_read(timeout)
+    }
+
+    fn limit_write(&self, timeout: Duration) -> io::Result<()> {
+        (**self).limit_write(timeout)
     }
 }
 
@@ -59,7 +68,7 @@ pub fn read_preamble<S: Read + Timed>(mut stream: S, deadline: Instant) -> Resul
     let mut bytes = [0; 4];
     let mut held = 0;
     while held < bytes.len() {
-        stream.set_timeout(Some(remaining(deadline)?))?;
+        stream.limit_read(remaining(deadline)?)?;
         match stream.read(&mut bytes[held..]) {
             Ok(0) => return Err(ReadError::Closed),
             Ok(count) => held += count,
@@ -71,7 +80,7 @@ pub fn read_preamble<S: Read + Timed>(mut stream: S, deadline: Instant) -> Resul
 
 /// Reads once into `decoder`, however little comes, before `deadline`.
 pub fn fill<S: Read + Timed>(stream: &mut S, decoder: &mut FrameDecoder, deadline: Instant) -> Result<(), ReadError> {
-    stream.set_timeout(Some(remaining(deadline)?))?;
+    stream.limit_read(remaining(deadline)?)?;
     match decoder.fill(stream) {
         Ok(0) => Err(ReadError::Closed),
         Ok(_) => Ok(()),
@@ -82,7 +91,7 @@ pub fn fill<S: Read + Timed>(stream: &mut S, decoder: &mut FrameDecoder, deadlin
 /// Writes all of `bytes` before `deadline`.
 pub fn write_all<S: Write + Timed>(mut stream: S, mut bytes: &[u8], deadline: Instant) -> Result<(), ReadError> {
     while !bytes.is_empty() {
-        stream.set_timeout(Some(remaining(deadline)?))?;
+        stream.limit_write(remaining(deadline)?)?;
         match stream.write(bytes) {
             Ok(0) => return Err(ReadError::Closed),
             Ok(count) => bytes = &bytes[count..],

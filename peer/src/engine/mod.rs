@@ -1,0 +1,126 @@
+//! The thread around the node, and everything started with it: one call gives a front-end its two channels. Only this
+//! floor knows node, net and disk together.
+
+mod clock;
+mod perform;
+mod running;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use common::message::registry::{Code, Refusal};
+use common::secret::Secret;
+use common::thread::{self, Handle};
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::api::{Asked, Exit, Told};
+use crate::disk::{self, Profile, ProfileError};
+use crate::net;
+use crate::node::{Node, NodeConfig};
+use clock::Clock;
+use running::Running;
+
+pub use crate::node::Startup;
+
+/// How to run a peer.
+#[derive(Debug)]
+pub struct EngineConfig {
+    /// `HOST:PORT` of the registry.
+    pub registry: String,
+    /// From `HOST:PORT#FINGERPRINT`.
+    pub fingerprint: Option<String>,
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub trust_new_realm: bool,
+    /// A person may be asked; see [`crate::api::Event::TrustAsked`].
+    pub can_ask: bool,
+    /// Signs in at once; if that is refused, the program ends.
+    pub startup: Option<Startup>,
+}
+
+/// A running engine. `events` disconnects when it has ended.
+#[derive(Debug)]
+pub struct Engine {
+    pub commands: Sender<Asked>,
+    pub events: Receiver<Told>,
+    // The thread ends after `Quit`, or with a panic.
+    thread: Handle,
+}
+
+/// Why no engine could be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartError {
+    pub refusal: Refusal,
+    pub exit: Exit,
+}
+
+/// Takes the data folder, listens, and starts every thread of a peer.
+pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
+    let profile = Profile::open(&config.data_dir).map_err(|error| match error {
+        ProfileError::Held { .. } => failed(Code::Storage, &error.to_string(), Exit::Failed),
+        ProfileError::Unusable(_) => failed(Code::Storage, &error.to_string(), Exit::Disk),
+    })?;
+    let pinned = profile.pinned(&config.registry).map_err(|error| failed(Code::Storage, &error.text, Exit::Disk))?;
+    let listener = net::bind(config.listen).map_err(|error| cannot_listen(config.listen, &error))?;
+    let listen = listener.local_addr().map_err(|error| cannot_listen(config.listen, &error))?;
+    // Full: the front-end waits, and with it whoever types or pipes.
+    let (commands, asked) = crossbeam_channel::bounded(COMMANDS_MAX);
+    // Full: the engine takes nothing from front-end and net until there is room again.
+    let (telling, events) = crossbeam_channel::bounded(EVENTS_MAX);
+    let seed = random_seed().map_err(|error| failed(Code::Internal, &error.to_string(), Exit::Failed))?;
+    let clock = Clock::start();
+    let EngineConfig { registry, fingerprint, trust_new_realm, can_ask, startup, .. } = config;
+    let running = Running::start(profile, listener, registry.clone(), asked, telling, clock)
+        .map_err(|error| failed(Code::Internal, &format!("Can't start: {error}."), Exit::Failed))?;
+    let settings = NodeConfig { registry, fingerprint, pinned, trust_new_realm, can_ask, listen, startup, seed };
+    let thread = thread::spawn("engine", move || running.run(Node::new(clock.now(), settings)))
+        .map_err(|error| failed(Code::Internal, &format!("Can't start: {error}."), Exit::Failed))?;
+    Ok(Engine { commands, events, thread })
+}
+
+impl Engine {
+    /// Waits for the engine, after `Bye` or when `events` has disconnected. `Err`: it panicked.
+    pub fn join(self) -> Result<(), EnginePanicked> {
+        let Self { commands, events, thread } = self;
+        // Whoever is blocked on one of these goes on.
+        drop((commands, events));
+        thread.join_quietly().map_err(|_| EnginePanicked)
+    }
+}
+
+/// The engine ended by a bug of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EnginePanicked;
+
+/// The registry that was used last from this data folder, if one was.
+pub fn last_registry(data_dir: &Path) -> Option<String> {
+    disk::last_registry(data_dir)
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there already. Choose another port with --listen".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "that port needs more rights. Choose one above 1023 with --listen".to_owned()
+        }
+        _ => format!("{error}. Choose another address with --listen"),
+    };
+    failed(Code::Unreachable, &format!("Can't listen on {address}: {reason}."), Exit::Failed)
+}
+
+fn failed(code: Code, text: &str, exit: Exit) -> StartError {
+    StartError { refusal: Refusal::new(code, text), exit }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the engine is the shell that gives the node its randomness")]
+fn random_seed() -> Result<Secret<[u8; 32]>, getrandom::Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(Secret::new(seed))
+}
+
+const COMMANDS_MAX: usize = 64;
+const EVENTS_MAX: usize = 1024;

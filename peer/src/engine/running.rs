@@ -1,0 +1,204 @@
+//! The engine's loop: wait for whatever comes first, hand it to the node, perform what the node wants. It waits on
+//! nobody but its own inboxes, so no circle of waiting can form.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpListener;
+
+use common::thread::Handle;
+use crossbeam_channel::{Receiver, Select, Sender, TrySendError};
+
+use super::clock::Clock;
+use super::perform::Performer;
+use crate::api::{Asked, Told};
+use crate::disk::{self, Profile};
+use crate::net::{self, NetEvent};
+use crate::node::Node;
+use crate::ports::{DiskReply, Input, VaultReply};
+
+/// Everything the engine thread owns.
+pub(super) struct Running {
+    clock: Clock,
+    commands: Receiver<Asked>,
+    inbox: Receiver<NetEvent>,
+    control: Receiver<Control>,
+    replies: Receiver<DiskReply>,
+    events: Waiting<Told>,
+    performer: Performer,
+    // Joined last: the disk drains its jobs when `performer` has dropped their sender.
+    disk: Handle,
+}
+
+/// What ends by itself and must always get through.
+#[derive(Debug)]
+pub(super) enum Control {
+    Vault(VaultReply),
+}
+
+/// A queue to somebody slower, and what did not fit.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    queue: Sender<T>,
+    rest: VecDeque<T>,
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn new(queue: Sender<T>) -> Self {
+        Self { queue, rest: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, item: T) {
+        self.rest.push_back(item);
+        self.flush();
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Hands over what fits now. Nobody at the other end: there is nobody to tell.
+    fn flush(&mut self) {
+        while let Some(item) = self.rest.pop_front() {
+            match self.queue.try_send(item) {
+                Ok(()) => {}
+                Err(TrySendError::Full(item)) => return self.rest.push_front(item),
+                Err(TrySendError::Disconnected(_)) => self.rest.clear(),
+            }
+        }
+    }
+}
+
+impl Running {
+    pub(super) fn start(
+        profile: Profile,
+        listener: TcpListener,
+        registry: String,
+        commands: Receiver<Asked>,
+        events: Sender<Told>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        // Full: readers wait, TCP slows the far ends down.
+        let (net_events, inbox) = crossbeam_channel::bounded(INBOX_MAX);
+        let (control_events, control) = crossbeam_channel::bounded(CONTROL_MAX);
+        // Full: the engine takes nothing that could make more of them.
+        let (jobs, queued) = crossbeam_channel::bounded(JOBS_MAX);
+        let (answers, replies) = crossbeam_channel::bounded(REPLIES_MAX);
+        let disk = disk::worker::start(profile.clone(), queued, answers)?;
+        let registry = net::start_registry_link(registry, net_events.clone())?;
+        let listener = net::start_listener(listener, net_events.clone())?;
+        let performer = Performer::new(profile, Waiting::new(jobs), listener, registry, net_events, control_events);
+        Ok(Self { clock, commands, inbox, control, replies, events: Waiting::new(events), performer, disk })
+    }
+
+    pub(super) fn run(mut self, mut node: Node) {
+        loop {
+            while let Some(output) = node.poll_output() {
+                if let Some(told) = self.performer.perform(output) {
+                    self.events.push(told);
+                }
+            }
+            if self.performer.is_ended() {
+                break;
+            }
+            self.wait(&node);
+            self.take_in(&mut node);
+        }
+        self.end();
+    }
+
+    /// Sleeps until something can be taken in, handed over, or is due.
+    fn wait(&mut self, node: &Node) {
+        let mut select = Select::new();
+        select.recv(&self.replies);
+        select.recv(&self.control);
+        if !self.is_blocked() {
+            select.recv(&self.inbox);
+            if node.wants_commands() && !self.performer.front_end_gone {
+                select.recv(&self.commands);
+            }
+        }
+        if self.events.is_full() {
+            select.send(&self.events.queue);
+        }
+        if self.performer.jobs.is_full() {
+            select.send(&self.performer.jobs.queue);
+        }
+        // Whatever it is, `take_in` looks at all of them.
+        match node.next_timeout() {
+            Some(at) => {
+                let _ = select.ready_deadline(self.clock.instant(at));
+            }
+            None => {
+                select.ready();
+            }
+        }
+    }
+
+    fn take_in(&mut self, node: &mut Node) {
+        self.events.flush();
+        self.performer.jobs.flush();
+        let now = self.clock.now();
+        for reply in self.replies.try_iter().take(TAKEN_AT_ONCE) {
+            node.handle(now, Input::Disk(reply));
+        }
+        for control in self.control.try_iter() {
+            let Control::Vault(reply) = control;
+            self.performer.vault_done();
+            node.handle(now, Input::Vault(reply));
+        }
+        if !self.is_blocked() {
+            for event in self.inbox.try_iter().take(TAKEN_AT_ONCE) {
+                for input in self.performer.net_event(event) {
+                    node.handle(now, input);
+                }
+            }
+            for _ in 0..TAKEN_AT_ONCE {
+                if !node.wants_commands() || self.performer.front_end_gone {
+                    break;
+                }
+                match self.commands.try_recv() {
+                    Ok(asked) => node.handle(now, Input::Command(asked)),
+                    Err(crossbeam_channel::TryRecvError::Empty) => break,
+                    Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                        self.performer.front_end_gone = true;
+                        let command = crate::api::Command::Quit { patience_ms: 0 };
+                        node.handle(now, Input::Command(Asked { re: None, command }));
+                    }
+                }
+            }
+        }
+        if node.next_timeout().is_some_and(|at| at <= now.monotonic) {
+            node.handle(now, Input::Tick);
+        }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.events.is_full() || self.performer.jobs.is_full()
+    }
+
+    /// Ends every thread: first what they wait for goes, then they are joined.
+    fn end(self) {
+        let Self { commands, inbox, control, replies, events, performer, disk, .. } = self;
+        // The goodbye itself has to fit: the front-end reads until the end.
+        let Waiting { queue, rest } = events;
+        for told in rest {
+            if queue.send(told).is_err() {
+                break;
+            }
+        }
+        drop((commands, inbox, control, replies));
+        performer.end();
+        drop(disk);
+        // Only now does the front-end see the end: nothing of ours runs any more.
+        drop(queue);
+    }
+}
+
+/// Readers hand over everything of one read at once.
+const INBOX_MAX: usize = 256;
+const CONTROL_MAX: usize = 16;
+const JOBS_MAX: usize = 4096;
+/// Every job in flight has room for its reply.
+const REPLIES_MAX: usize = 2 * JOBS_MAX;
+/// Between two looks at what the node wants done, so that bursts become batches and nobody starves.
+const TAKEN_AT_ONCE: usize = 64;

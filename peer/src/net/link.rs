@@ -1,0 +1,253 @@
+//! A link's two threads: `link-N-read` opens and decodes, `link-N-write` encodes, seals and writes, many messages to a
+//! frame. Silence is broken by pings; a link that is silent in spite of them is dead.
+
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use common::limits::{LINK_DEAD_AFTER, LINK_PING_AFTER};
+use common::message::peer::PeerMessage;
+use common::secure::seal::{Opener, Sealer};
+use common::thread::{self, Handle};
+use common::wire::batch::{self, Batch};
+use common::wire::codec;
+use common::wire::frame::FrameDecoder;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+
+use super::{Established, NetEvent};
+use crate::ports::LinkId;
+
+/// The engine's end of a link. Dropping it closes the socket, which ends both threads, and waits for them.
+#[derive(Debug)]
+pub(crate) struct LinkHandle {
+    // `None` only while dropping: the writer ends when the outbox is gone.
+    outbox: Option<Sender<Outgoing>>,
+    queued_bytes: Arc<AtomicUsize>,
+    stream: Arc<TcpStream>,
+    /// Disconnected when the writer has ended.
+    written: Receiver<()>,
+    reader: Option<Handle>,
+    writer: Option<Handle>,
+}
+
+#[derive(Debug)]
+enum Outgoing {
+    Message(Vec<u8>),
+    /// Say goodbye and end.
+    Close,
+}
+
+/// Starts both threads of an authenticated link.
+pub(crate) fn start(link: LinkId, established: Established, inbox: Sender<NetEvent>) -> io::Result<LinkHandle> {
+    let Established { stream, sealer, opener, decoder, early, .. } = established;
+    // Set once: a read or write that makes no progress for this long ends the link.
+    stream.set_read_timeout(Some(LINK_DEAD_AFTER))?;
+    stream.set_write_timeout(Some(LINK_DEAD_AFTER))?;
+    // What does not fit means that the far end does not read: the link is cut and resumes from acknowledgements.
+    let (outbox, outgoing) = crossbeam_channel::bounded(OUTBOX_MESSAGES_MAX);
+    let queued_bytes = Arc::new(AtomicUsize::new(0));
+    let (writing, written) = crossbeam_channel::bounded(0);
+    let (socket, queued) = (Arc::clone(&stream), Arc::clone(&queued_bytes));
+    let writer = thread::spawn(&format!("link-{}-write", link.0), move || {
+        let _writing: Sender<()> = writing;
+        if let Err(error) = write(&socket, sealer, &outgoing, &queued) {
+            tracing::debug!(link = link.0, %error, "writing ended");
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    })?;
+    let socket = Arc::clone(&stream);
+    let answers = outbox.clone();
+    let body = move || {
+        let mut reader = Reader { link, stream: &socket, opener, decoder, inbox: &inbox, answers };
+        let (clean, reason) = reader.run(early);
+        drop(reader);
+        let _ = socket.shutdown(Shutdown::Both);
+        let _ = inbox.send(NetEvent::Down { link, clean, reason });
+    };
+    let reader = thread::spawn(&format!("link-{}-read", link.0), body)?;
+    let (reader, writer) = (Some(reader), Some(writer));
+    let outbox = Some(outbox);
+    Ok(LinkHandle { outbox, queued_bytes, stream, written, reader, writer })
+}
+
+impl LinkHandle {
+    /// Queues a message. `false`: the far end does not keep up, and the link has to go.
+    #[must_use]
+    pub(crate) fn send(&self, message: &PeerMessage) -> bool {
+        let bytes = codec::encode(message);
+        let length = bytes.len();
+        let queued = self.queued_bytes.fetch_add(length, Ordering::AcqRel);
+        if queued > OUTBOX_BYTES_MAX {
+            return false;
+        }
+        let Some(outbox) = &self.outbox else { return true };
+        match outbox.try_send(Outgoing::Message(bytes)) {
+            // A writer that has ended means a link that is going down: the reader says so.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => true,
+            Err(TrySendError::Full(_)) => false,
+        }
+    }
+
+    /// What is queued still goes out, then goodbye. The reader reports the end.
+    pub(crate) fn close(&self) {
+        if self.outbox.as_ref().is_none_or(|outbox| outbox.try_send(Outgoing::Close).is_err()) {
+            self.cut();
+        }
+    }
+
+    /// Ends at once.
+    pub(crate) fn cut(&self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Waits until everything queued was written after `close`, but not past `deadline`.
+    pub(crate) fn drained_by(&self, deadline: Instant) {
+        let _ = self.written.recv_deadline(deadline);
+    }
+}
+
+impl Drop for LinkHandle {
+    fn drop(&mut self) {
+        self.cut();
+        self.outbox = None;
+        drop(self.reader.take());
+        drop(self.writer.take());
+    }
+}
+
+struct Reader<'a> {
+    link: LinkId,
+    stream: &'a TcpStream,
+    opener: Opener,
+    decoder: FrameDecoder,
+    inbox: &'a Sender<NetEvent>,
+    answers: Sender<Outgoing>,
+}
+
+impl Reader<'_> {
+    /// Reads until the end: whether it was a goodbye, and why.
+    fn run(&mut self, early: Vec<PeerMessage>) -> (bool, String) {
+        let mut messages = Vec::new();
+        if let Some(end) = self.sort(early, &mut messages) {
+            return end;
+        }
+        loop {
+            // One read, one hand-over: a burst wakes the engine once.
+            loop {
+                match self.next_batch() {
+                    Ok(Some(batch)) => {
+                        if let Some(end) = self.sort(batch, &mut messages) {
+                            self.hand_over(&mut messages);
+                            return end;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(reason) => return (false, reason),
+                }
+            }
+            if !self.hand_over(&mut messages) {
+                return (true, "closing".to_owned());
+            }
+            match self.decoder.fill(&mut &*self.stream) {
+                Ok(0) => return (false, "the connection was cut".to_owned()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => return (false, "it has been silent for too long".to_owned()),
+                Err(error) => return (false, error.to_string()),
+            }
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Vec<PeerMessage>>, String> {
+        let Some(frame) = self.decoder.next_frame().map_err(|error| error.to_string())? else { return Ok(None) };
+        let plaintext = self.opener.open(frame).map_err(|error| error.to_string())?;
+        batch::read(plaintext).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// Takes out what the link itself deals with.
+    fn sort(&mut self, batch: Vec<PeerMessage>, messages: &mut Vec<PeerMessage>) -> Option<(bool, String)> {
+        for message in batch {
+            match message {
+                PeerMessage::Ping => {
+                    // A full outbox is a sign of life of its own.
+                    let _ = self.answers.try_send(Outgoing::Message(codec::encode(&PeerMessage::Pong)));
+                }
+                PeerMessage::Pong => {}
+                PeerMessage::Bye => return Some((true, "it said goodbye".to_owned())),
+                message => messages.push(message),
+            }
+        }
+        None
+    }
+
+    fn hand_over(&mut self, messages: &mut Vec<PeerMessage>) -> bool {
+        if messages.is_empty() {
+            return true;
+        }
+        let messages = std::mem::take(messages);
+        self.inbox.send(NetEvent::Received { link: self.link, messages }).is_ok()
+    }
+}
+
+fn write(
+    stream: &TcpStream,
+    mut sealer: Sealer,
+    outgoing: &Receiver<Outgoing>,
+    queued_bytes: &AtomicUsize,
+) -> io::Result<()> {
+    let mut batch = Batch::default();
+    let (mut plaintext, mut frames) = (Vec::new(), Vec::new());
+    let mut open = true;
+    while open {
+        let mut next = match outgoing.recv_timeout(LINK_PING_AFTER) {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => Some(Outgoing::Message(codec::encode(&PeerMessage::Ping))),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        frames.clear();
+        // Never waits in order to batch: what is there goes into as few frames as it fits.
+        while let Some(out) = next {
+            let bytes = match out {
+                Outgoing::Message(bytes) => {
+                    let _ = queued_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
+                        Some(queued.saturating_sub(bytes.len()))
+                    });
+                    bytes
+                }
+                Outgoing::Close => {
+                    open = false;
+                    codec::encode(&PeerMessage::Bye)
+                }
+            };
+            if !batch.push_encoded(&bytes) {
+                batch.take_padded(&mut plaintext);
+                sealer.seal(&plaintext, &mut frames);
+                let fits = batch.push_encoded(&bytes);
+                debug_assert!(fits, "the largest message fits an empty batch");
+            }
+            let more = open && frames.len() < WRITE_BYTES_MAX;
+            next = if more { outgoing.try_recv().ok() } else { None };
+        }
+        if !batch.is_empty() {
+            batch.take_padded(&mut plaintext);
+            sealer.seal(&plaintext, &mut frames);
+        }
+        (&mut &*stream).write_all(&frames)?;
+    }
+    // The far end reads what is left and then the end.
+    let _ = stream.shutdown(Shutdown::Write);
+    Ok(())
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Messages and bytes that may wait for a far end that does not read. Beyond, the link is cut; nothing is lost with
+/// it, for what was not acknowledged is sent again.
+const OUTBOX_MESSAGES_MAX: usize = 8192;
+const OUTBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// As much as is sealed before the socket hears of it.
+const WRITE_BYTES_MAX: usize = 256 * 1024;

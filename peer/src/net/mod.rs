@@ -1,0 +1,59 @@
+//! The only sockets of a peer: listening, dialling, links with a reader and a writer thread each, and the link to the
+//! registry. The engine starts them and hears from them through its inboxes; nothing here decides anything.
+
+mod answer;
+mod dialer;
+mod establish;
+mod interfaces;
+mod link;
+mod listener;
+mod registry_dial;
+mod registry_link;
+
+pub(crate) use dialer::dial;
+pub(crate) use establish::Established;
+pub(crate) use link::{LinkHandle, start as start_link};
+pub(crate) use listener::{Listener, bind, start as start_listener};
+pub(crate) use registry_link::{RegistryLink, start as start_registry_link};
+
+use crate::ports::{DialId, LinkId, RegistryInput};
+use common::message::peer::PeerMessage;
+
+/// What the net floor tells the engine. Sending blocks while the engine is busy, so TCP slows the far end down.
+#[derive(Debug)]
+pub(crate) enum NetEvent {
+    /// A link is authenticated; its threads are started by the engine, which gives it its number.
+    Established {
+        established: Box<Established>,
+        dial: Option<DialId>,
+    },
+    DialFailed {
+        dial: DialId,
+        reason: String,
+    },
+    Received {
+        link: LinkId,
+        messages: Vec<PeerMessage>,
+    },
+    Down {
+        link: LinkId,
+        clean: bool,
+        reason: String,
+    },
+    Registry(RegistryInput),
+}
+
+/// Random numbers for pauses; not for keys.
+pub(crate) fn jitter_millis(bound: u64) -> u64 {
+    let mut bytes = [0; 8];
+    // Without randomness pauses are merely less spread.
+    if fill_random(&mut bytes).is_err() {
+        return 0;
+    }
+    u64::from_be_bytes(bytes) % bound.max(1)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the net floor is a shell: it may ask for randomness")]
+fn fill_random(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
+    getrandom::fill(bytes)
+}
