@@ -1,0 +1,62 @@
+//! The tables `account` and `pins`: whose log it is, and the keys of others.
+
+use common::ids::{ChainId, IdentityKey, RealmId};
+use common::names::UserName;
+use rusqlite::{Connection, params};
+
+use super::fault::Fault;
+use super::rows;
+use crate::ports::Pin;
+
+/// Says whose a new log is.
+pub(super) fn create(connection: &Connection, realm: &RealmId, user: &UserName, chain: &ChainId) -> Result<(), Fault> {
+    connection.execute(
+        "INSERT INTO account (one, realm, user, chain) VALUES (1, ?1, ?2, ?3)",
+        params![realm.as_bytes(), user.as_str(), chain.as_bytes()],
+    )?;
+    Ok(())
+}
+
+/// The chain of the log, if it is this account's.
+pub(super) fn load(connection: &Connection, realm: &RealmId, user: &UserName) -> Result<ChainId, Fault> {
+    let row = connection.query_row("SELECT realm, user, chain FROM account", [], |row| {
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+    });
+    let (owner, name, chain) = match row {
+        Err(rusqlite::Error::QueryReturnedNoRows) => return Err(Fault::Damaged),
+        row => row?,
+    };
+    if RealmId(owner) != *realm || name != user.as_str() {
+        return Err(Fault::OtherAccount);
+    }
+    Ok(ChainId(chain))
+}
+
+/// The newest word on a name.
+pub(super) fn write_pin(connection: &Connection, pin: &Pin) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO pins (person, identity, credentials, blocked_by) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET identity = ?2, credentials = ?3, blocked_by = ?4",
+    )?;
+    let blocked_by = pin.blocked_by.as_ref().map(IdentityKey::as_bytes);
+    let credentials = rows::encoded(&pin.credentials);
+    statement.execute(params![pin.user.as_str(), pin.identity.as_bytes(), credentials, blocked_by])?;
+    Ok(())
+}
+
+pub(super) fn load_pins(connection: &Connection) -> Result<Vec<Pin>, Fault> {
+    let mut statement =
+        connection.prepare("SELECT person, identity, credentials, blocked_by FROM pins ORDER BY person")?;
+    let mut found = statement.query([])?;
+    let mut pins = Vec::new();
+    while let Some(row) = found.next()? {
+        let user: String = row.get(0)?;
+        pins.push(Pin {
+            user: UserName::parse(&user).map_err(|_| Fault::Damaged)?,
+            identity: IdentityKey(row.get(1)?),
+            credentials: rows::decoded(&row.get::<_, Vec<u8>>(2)?)?,
+            blocked_by: row.get::<_, Option<[u8; 32]>>(3)?.map(IdentityKey),
+        });
+    }
+    Ok(pins)
+}

@@ -1,0 +1,265 @@
+//! The tables `chains` and `events`: what was said. A chain's row says up to where it is held without holes; it only
+//! ever advances, and an event that is there never changes.
+
+use common::ids::{ChainId, ConversationId, EventId, IdentityKey, Signature};
+use common::message::event::{KIND_ACTION, KIND_TEXT, NO_EVENT, WireEvent};
+use common::time::UnixMillis;
+use common::wire::bounded::Blob;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::fault::Fault;
+use super::receipts::{self, Receipts};
+use super::rows::{self, column};
+use super::{ChainName, ChainRead};
+use crate::ports::{OwnChain, StoredEvent, TheirChain};
+
+/// A chain's row before a change.
+struct Chain {
+    row: i64,
+    conversation: i64,
+    number: i64,
+    own: bool,
+}
+
+/// The chains of one conversation.
+#[derive(Debug, Default)]
+pub(super) struct LoadedChains {
+    pub(super) own: Vec<OwnChain>,
+    pub(super) theirs: Vec<TheirChain>,
+    pub(super) lamport: u64,
+}
+
+/// Appends an event. My own come with their recipients and only right after the one before: a hole in my own chain
+/// could never be mended.
+pub(super) fn write(
+    connection: &Connection,
+    event: &StoredEvent,
+    recipients: Option<&[IdentityKey]>,
+) -> Result<(), Fault> {
+    let name = ChainName { conversation: event.conversation, author: event.author, chain: event.chain };
+    let chain = chain(connection, &name, recipients.is_some())?;
+    let number = column(event.number);
+    if number == 0 || chain.own != recipients.is_some() {
+        return Err(Fault::Refused("an event does not belong into its chain"));
+    }
+    if chain.own && number > chain.number.saturating_add(1) {
+        return Err(Fault::Refused("the line before it in this conversation is not on the disk"));
+    }
+    if !insert(connection, &chain, event)? {
+        return refuse_another(connection, &chain, event);
+    }
+    if let Some(recipients) = recipients {
+        receipts::write_recipients(connection, chain.row, number, recipients)?;
+    }
+    let (head, last) = if number == chain.number.saturating_add(1) {
+        held_from(connection, chain.row, number, Some(event.id))?
+    } else {
+        (chain.number, None)
+    };
+    advance(connection, &chain, head, last, column(event.lamport))
+}
+
+/// Takes others' chain for held up to `number`.
+pub(super) fn skip(connection: &Connection, name: &ChainName, number: u64) -> Result<(), Fault> {
+    let chain = chain(connection, name, false)?;
+    let number = column(number);
+    if chain.own {
+        return Err(Fault::Refused("none of my own events can be skipped"));
+    }
+    if number <= chain.number {
+        return Ok(());
+    }
+    let (head, last) = held_from(connection, chain.row, number, None)?;
+    advance(connection, &chain, head, last, 0)
+}
+
+/// Consecutive events of one chain.
+pub(super) fn read_chain(connection: &Connection, read: &ChainRead) -> Result<Vec<StoredEvent>, Fault> {
+    let Some(chain) = find(connection, &read.name)? else { return Ok(Vec::new()) };
+    let Some(first) = first_to_read(connection, chain.row, read)? else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT number, id, lamport, at, kind, late, signature, bytes FROM events
+         WHERE chain = ?1 AND number >= ?2 ORDER BY number",
+    )?;
+    let mut found = statement.query(params![chain.row, first])?;
+    let (mut events, mut bytes, mut expected) = (Vec::new(), 0, rows::number(first)?);
+    while let Some(row) = found.next()? {
+        let event = stored(row, &read.name)?;
+        bytes += event.wire.bytes.len() + event.wire.signature.as_ref().map_or(0, |_| Signature::LENGTH);
+        // What comes after a hole would not hold together with what comes before it.
+        if event.number != expected || (bytes > read.bytes_max && !events.is_empty()) {
+            break;
+        }
+        expected += 1;
+        events.push(event);
+    }
+    Ok(events)
+}
+
+/// The newest events that are shown, oldest first.
+pub(super) fn read_history(
+    connection: &Connection,
+    conversation: ConversationId,
+    count: u32,
+) -> Result<Vec<StoredEvent>, Fault> {
+    let Some(row) = rows::conversation_row(connection, &conversation)? else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(HISTORY)?;
+    let mut found = statement.query(params![row, count])?;
+    let mut events = Vec::new();
+    while let Some(row) = found.next()? {
+        let name = ChainName { conversation, author: IdentityKey(row.get(8)?), chain: ChainId(row.get(9)?) };
+        events.push(stored(row, &name)?);
+    }
+    events.reverse();
+    Ok(events)
+}
+
+/// Where every chain of a conversation stands. No event's bytes are read.
+pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedChains, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT row, author, chain, own, number, last, lamport FROM chains WHERE conversation = ?1 ORDER BY row",
+    )?;
+    let mut found = statement.query([conversation])?;
+    let mut chains = LoadedChains::default();
+    while let Some(row) = found.next()? {
+        let (author, chain) = (IdentityKey(row.get(1)?), ChainId(row.get(2)?));
+        let number = rows::number(row.get(4)?)?;
+        let last = row.get::<_, Option<[u8; 32]>>(5)?.map(EventId);
+        chains.lamport = chains.lamport.max(rows::number(row.get(6)?)?);
+        if row.get(3)? {
+            let Receipts { acked, pending } = receipts::load(connection, row.get(0)?, number)?;
+            chains.own.push(OwnChain { chain, number, last: last.ok_or(Fault::Damaged)?, acked, pending });
+        } else {
+            // Before the first event there is nothing to be skipped.
+            let last = if number == 0 { Some(NO_EVENT) } else { last };
+            chains.theirs.push(TheirChain { author, chain, number, last });
+        }
+    }
+    Ok(chains)
+}
+
+/// The chain's row; made, and mine or not as `own` says, if there is none.
+fn chain(connection: &Connection, name: &ChainName, own: bool) -> Result<Chain, Fault> {
+    if let Some(chain) = find(connection, name)? {
+        return Ok(chain);
+    }
+    let conversation = rows::conversation_row(connection, &name.conversation)?;
+    let conversation = conversation.ok_or(Fault::Refused("the log does not know this conversation"))?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO chains (conversation, author, chain, own, number, last, lamport)
+         VALUES (?1, ?2, ?3, ?4, 0, NULL, 0)",
+    )?;
+    let row = statement.insert(params![conversation, name.author.as_bytes(), name.chain.as_bytes(), own])?;
+    Ok(Chain { row, conversation, number: 0, own })
+}
+
+fn find(connection: &Connection, name: &ChainName) -> Result<Option<Chain>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT chains.row, conversation, number, own FROM chains JOIN conversations ON conversation = conversations.row
+         WHERE id = ?1 AND author = ?2 AND chain = ?3",
+    )?;
+    let parameters = [name.conversation.as_bytes().as_slice(), name.author.as_bytes(), name.chain.as_bytes()];
+    let chain = statement.query_row(parameters, |row| {
+        Ok(Chain { row: row.get(0)?, conversation: row.get(1)?, number: row.get(2)?, own: row.get(3)? })
+    });
+    Ok(chain.optional()?)
+}
+
+/// Whether the event's place was free.
+fn insert(connection: &Connection, chain: &Chain, event: &StoredEvent) -> Result<bool, Fault> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO events (conversation, chain, number, id, lamport, at, kind, late, signature, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (chain, number) DO NOTHING",
+    )?;
+    let inserted = statement.execute(params![
+        chain.conversation,
+        chain.row,
+        column(event.number),
+        event.id.as_bytes(),
+        column(event.lamport),
+        column(event.at.0),
+        event.kind,
+        event.late,
+        event.wire.signature.as_ref().map(Signature::as_bytes),
+        &*event.wire.bytes,
+    ])?;
+    Ok(inserted == 1)
+}
+
+fn refuse_another(connection: &Connection, chain: &Chain, event: &StoredEvent) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached("SELECT id FROM events WHERE chain = ?1 AND number = ?2")?;
+    let known = statement.query_row(params![chain.row, column(event.number)], |row| row.get(0))?;
+    if EventId(known) == event.id {
+        return Ok(());
+    }
+    Err(Fault::Refused("an author signed two different events of the same number"))
+}
+
+/// How far the chain is held, `number` being held and `last` the event there: events after it may have come before.
+fn held_from(
+    connection: &Connection,
+    chain: i64,
+    mut number: i64,
+    mut last: Option<EventId>,
+) -> Result<(i64, Option<EventId>), Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT number, id FROM events WHERE chain = ?1 AND number > ?2 ORDER BY number")?;
+    let mut found = statement.query(params![chain, number])?;
+    while let Some(row) = found.next()? {
+        if row.get::<_, i64>(0)? != number + 1 {
+            break;
+        }
+        number += 1;
+        last = Some(EventId(row.get(1)?));
+    }
+    Ok((number, last))
+}
+
+fn advance(
+    connection: &Connection,
+    chain: &Chain,
+    head: i64,
+    last: Option<EventId>,
+    lamport: i64,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE chains SET last = iif(?2 > number, ?3, last), number = max(number, ?2), lamport = max(lamport, ?4)
+         WHERE row = ?1",
+    )?;
+    statement.execute(params![chain.row, head, last.as_ref().map(EventId::as_bytes), lamport])?;
+    Ok(())
+}
+
+fn first_to_read(connection: &Connection, chain: i64, read: &ChainRead) -> Result<Option<i64>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number FROM events WHERE chain = ?1 AND number >= ?2 AND at >= ?3 ORDER BY number LIMIT 1",
+    )?;
+    let not_before = column(read.not_before.unwrap_or_default().0);
+    Ok(statement.query_row(params![chain, column(read.from), not_before], |row| row.get(0)).optional()?)
+}
+
+/// The event in a row that begins with number, id, lamport, at, kind, late, signature, bytes.
+fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fault> {
+    let bytes = Blob::new(row.get(7)?).map_err(|_| Fault::Damaged)?;
+    let signature = row.get::<_, Option<[u8; Signature::LENGTH]>>(6)?.map(Signature);
+    Ok(StoredEvent {
+        conversation: name.conversation,
+        author: name.author,
+        chain: name.chain,
+        number: rows::number(row.get(0)?)?,
+        id: EventId(row.get(1)?),
+        lamport: rows::number(row.get(2)?)?,
+        at: UnixMillis(rows::number(row.get(3)?)?),
+        kind: row.get(4)?,
+        late: row.get(5)?,
+        wire: WireEvent { bytes, signature },
+    })
+}
+
+/// The kinds stand as in the index `events_shown`, or it would not be used.
+pub(super) const HISTORY: &str = "
+    SELECT newest.number, id, newest.lamport, at, kind, late, signature, bytes, author, chains.chain
+    FROM (SELECT * FROM events WHERE conversation = ?1 AND kind IN (1, 2) ORDER BY row DESC LIMIT ?2) AS newest
+    JOIN chains ON chains.row = newest.chain ORDER BY newest.row DESC";
+
+const _: () = assert!(KIND_TEXT == 1 && KIND_ACTION == 2);

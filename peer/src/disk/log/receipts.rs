@@ -1,0 +1,116 @@
+//! The tables `recipients` and `acknowledged`: for whom my events are and who has them. Acknowledgements are
+//! cumulative, and the recipients rarely change from one event to the next; so nothing is written per event, and what
+//! is pending follows from both tables without looking at what is not.
+
+use std::collections::BTreeMap;
+
+use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::Fault;
+use super::rows::{self, column};
+use crate::ports::Pending;
+
+/// How far my chain has come to its recipients.
+#[derive(Debug)]
+pub(super) struct Receipts {
+    pub(super) acked: Vec<(IdentityKey, u64)>,
+    pub(super) pending: Vec<Pending>,
+}
+
+/// My event `number` is for `recipients`. Events come in the order of their numbers.
+pub(super) fn write_recipients(
+    connection: &Connection,
+    chain: i64,
+    number: i64,
+    recipients: &[IdentityKey],
+) -> Result<(), Fault> {
+    let mut recipients = recipients.to_vec();
+    recipients.sort_unstable();
+    recipients.dedup();
+    let identities: Vec<u8> = recipients.iter().flat_map(|identity| identity.0).collect();
+    let before: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT identities FROM recipients WHERE chain = ?1 ORDER BY since DESC LIMIT 1")?
+        .query_row([chain], |row| row.get(0))
+        .optional()?;
+    if before.as_ref() != Some(&identities) {
+        connection
+            .prepare_cached("INSERT INTO recipients (chain, since, identities) VALUES (?1, ?2, ?3)")?
+            .execute(params![chain, number, identities])?;
+    }
+    Ok(())
+}
+
+/// Nobody can hold more of my chain than there is; a claim about a chain that is not mine is nothing to keep.
+pub(super) fn write_acknowledged(
+    connection: &Connection,
+    conversation: &ConversationId,
+    chain: &ChainId,
+    recipient: &IdentityKey,
+    number: u64,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO acknowledged (chain, recipient, number)
+         SELECT chains.row, ?3, min(?4, chains.number) FROM chains JOIN conversations ON conversation = conversations.row
+         WHERE id = ?1 AND chain = ?2 AND own = 1
+         ON CONFLICT DO UPDATE SET number = max(number, excluded.number)",
+    )?;
+    statement.execute(params![conversation.as_bytes(), chain.as_bytes(), recipient.as_bytes(), column(number)])?;
+    Ok(())
+}
+
+/// Who has acknowledged how much of my chain, and the events that not every recipient has.
+pub(super) fn load(connection: &Connection, chain: i64, head: u64) -> Result<Receipts, Fault> {
+    let acknowledged = load_acknowledged(connection, chain)?;
+    let runs = load_runs(connection, chain)?;
+    let mut pending = Vec::new();
+    for (index, (since, recipients)) in runs.iter().enumerate() {
+        let end = runs.get(index + 1).map_or(head, |(next, _)| next - 1);
+        let held_by_all = recipients.iter().map(|identity| acknowledged.get(identity).copied().unwrap_or(0)).min();
+        // An event for nobody waits for nobody.
+        let Some(held_by_all) = held_by_all else { continue };
+        for (number, id) in load_ids(connection, chain, (*since).max(held_by_all + 1), end)? {
+            pending.push(Pending { number, id, recipients: recipients.clone() });
+        }
+    }
+    Ok(Receipts { acked: acknowledged.into_iter().collect(), pending })
+}
+
+fn load_acknowledged(connection: &Connection, chain: i64) -> Result<BTreeMap<IdentityKey, u64>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT recipient, number FROM acknowledged WHERE chain = ?1")?;
+    let mut found = statement.query([chain])?;
+    let mut acknowledged = BTreeMap::new();
+    while let Some(row) = found.next()? {
+        acknowledged.insert(IdentityKey(row.get(0)?), rows::number(row.get(1)?)?);
+    }
+    Ok(acknowledged)
+}
+
+/// From which number on my events are for whom, ascending.
+fn load_runs(connection: &Connection, chain: i64) -> Result<Vec<(u64, Vec<IdentityKey>)>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT since, identities FROM recipients WHERE chain = ?1 ORDER BY since")?;
+    let mut found = statement.query([chain])?;
+    let mut runs = Vec::new();
+    while let Some(row) = found.next()? {
+        let identities: Vec<u8> = row.get(1)?;
+        let (keys, rest) = identities.as_chunks::<{ IdentityKey::LENGTH }>();
+        if !rest.is_empty() {
+            return Err(Fault::Damaged);
+        }
+        runs.push((rows::number(row.get(0)?)?, keys.iter().copied().map(IdentityKey).collect()));
+    }
+    Ok(runs)
+}
+
+fn load_ids(connection: &Connection, chain: i64, first: u64, end: u64) -> Result<Vec<(u64, EventId)>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, id FROM events WHERE chain = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number",
+    )?;
+    let mut found = statement.query(params![chain, column(first), column(end)])?;
+    let mut ids = Vec::new();
+    while let Some(row) = found.next()? {
+        ids.push((rows::number(row.get(0)?)?, EventId(row.get(1)?)));
+    }
+    Ok(ids)
+}

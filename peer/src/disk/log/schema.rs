@@ -1,0 +1,127 @@
+//! The tables of a log, as numbered migrations. A log is at number `user_version`; each further one runs in a
+//! transaction of its own. Only `Log::open` calls it. A migration that has left the house is never edited.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::fault::Fault;
+
+/// Marks a SQLite file as a log of this program: "P2Cl".
+pub(super) const APPLICATION_ID: i32 = 0x5032_436c;
+
+/// The newest number this program knows.
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
+/// Brings the log to the newest number; one from a newer program is refused and not touched.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+    let present: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let present = usize::try_from(present).map_err(|_| Fault::Damaged)?;
+    if present > NEWEST {
+        return Err(Fault::Newer);
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(present) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(migration)?;
+        let number = i64::try_from(index + 1).expect("there are few migrations");
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+const MIGRATIONS: [&str; 1] = [FIRST];
+
+/// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
+const FIRST: &str = "
+-- One row: whose log this is.
+CREATE TABLE account (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    realm  BLOB NOT NULL,
+    user   TEXT NOT NULL,
+    chain  BLOB NOT NULL            -- the chain that new events of mine go into
+) STRICT;
+
+CREATE TABLE conversations (
+    row    INTEGER PRIMARY KEY,
+    id     BLOB NOT NULL UNIQUE,
+    person TEXT                     -- the other one of two; NULL in a room
+) STRICT;
+
+CREATE TABLE rooms (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations,
+    genesis      BLOB NOT NULL,
+    joined       INTEGER NOT NULL   -- 1: I am in it
+) STRICT;
+
+-- The logs of the owners of rooms.
+CREATE TABLE entries (
+    room  INTEGER NOT NULL REFERENCES rooms,
+    place INTEGER NOT NULL,         -- from 1
+    entry BLOB NOT NULL,
+    PRIMARY KEY (room, place)
+) STRICT, WITHOUT ROWID;
+
+-- The newest join of each member, and the part after it.
+CREATE TABLE members (
+    room     INTEGER NOT NULL REFERENCES rooms,
+    identity BLOB NOT NULL,
+    joined   BLOB NOT NULL,         -- encoded events
+    parted   BLOB,
+    PRIMARY KEY (room, identity)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chains (
+    row          INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations,
+    author       BLOB NOT NULL,
+    chain        BLOB NOT NULL,
+    own          INTEGER NOT NULL,  -- 1: I am the author
+    number       INTEGER NOT NULL,  -- held without holes up to here
+    last         BLOB,              -- id of the event there; NULL after a skip
+    lamport      INTEGER NOT NULL,  -- the highest in it
+    UNIQUE (conversation, author, chain)
+) STRICT;
+
+-- In order of arrival. The bytes come last: what is read without them is read without their pages.
+CREATE TABLE events (
+    row          INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations,
+    chain        INTEGER NOT NULL REFERENCES chains,
+    number       INTEGER NOT NULL,
+    id           BLOB NOT NULL,
+    lamport      INTEGER NOT NULL,
+    at           INTEGER NOT NULL,  -- the author's clock, milliseconds since 1970
+    kind         INTEGER NOT NULL,
+    late         INTEGER NOT NULL,  -- 1: it came long after it was written
+    signature    BLOB,              -- NULL: a later one of the chain vouches for it
+    bytes        BLOB NOT NULL,     -- exactly what was signed
+    UNIQUE (chain, number)
+) STRICT;
+
+-- What a history shows, by conversation in order of arrival: texts and actions.
+CREATE INDEX events_shown ON events (conversation) WHERE kind IN (1, 2);
+
+-- For whom my events are, from one number on until the next row of the chain.
+CREATE TABLE recipients (
+    chain      INTEGER NOT NULL REFERENCES chains,
+    since      INTEGER NOT NULL,
+    identities BLOB NOT NULL,       -- sorted, 32 bytes each
+    PRIMARY KEY (chain, since)
+) STRICT, WITHOUT ROWID;
+
+-- Up to which number of my chain each recipient has it on disk.
+CREATE TABLE acknowledged (
+    chain     INTEGER NOT NULL REFERENCES chains,
+    recipient BLOB NOT NULL,
+    number    INTEGER NOT NULL,
+    PRIMARY KEY (chain, recipient)
+) STRICT, WITHOUT ROWID;
+
+-- The identity key each name was first seen with.
+CREATE TABLE pins (
+    person      TEXT PRIMARY KEY,
+    identity    BLOB NOT NULL,
+    credentials BLOB NOT NULL,      -- encoded, the newest seen
+    blocked_by  BLOB                -- another key shown since; NULL: none
+) STRICT, WITHOUT ROWID;
+";

@@ -1,0 +1,70 @@
+//! A log that cannot be trusted is told of and left as it is; nothing empty ever takes its place.
+
+use super::*;
+
+#[test]
+fn a_log_that_is_not_good_is_refused_and_left_as_it_is() {
+    type Harm = fn(&Path);
+    let harms: [(&str, &str, Harm); 7] = [
+        ("empty", "is damaged", |path| fs::write(path, b"").unwrap()),
+        ("text", "is damaged", |path| fs::write(path, "dear diary, ".repeat(1000)).unwrap()),
+        ("half", "is damaged", |path| {
+            let whole = fs::read(path).unwrap();
+            fs::write(path, &whole[..whole.len() / 2]).unwrap();
+        }),
+        ("a bad page", "is damaged", |path| {
+            let mut content = fs::read(path).unwrap();
+            let middle = content.len() / 2 / 4096 * 4096;
+            content[middle..middle + 64].fill(0xee);
+            fs::write(path, content).unwrap();
+        }),
+        ("another program's", "not a log of this program", |path| sql(path, "PRAGMA application_id = 7")),
+        ("a newer one", "newer version", |path| sql(path, "PRAGMA user_version = 99")),
+        ("another account's", "another account", |path| sql(path, "UPDATE account SET user = 'mallory'")),
+    ];
+    for (what, said, harm) in harms {
+        let desk = Desk::with_bob();
+        desk.write(&(1..=200).map(|number| theirs(bobs(number))).collect::<Vec<_>>());
+        harm(&desk.path());
+        let before = fs::read(desk.path()).unwrap();
+        let error = desk.try_open().unwrap_err();
+        assert!(error.text.starts_with("Can't open /") && error.text.contains(said), "{what}: {error}");
+        assert_eq!(fs::read(desk.path()).unwrap(), before, "{what}");
+    }
+}
+
+#[test]
+fn the_journal_of_a_lost_log_is_kept() {
+    let harms: [fn(&Path); 2] = [|path| fs::write(path, b"").unwrap(), |path| fs::remove_file(path).unwrap()];
+    for harm in harms {
+        let (desk, after) = (Desk::with_bob(), Desk::new());
+        let (mut log, _) = desk.open();
+        log.commit([&[theirs(bobs(1))][..]].into_iter()).unwrap();
+        for file in ["messages.db", "messages.db-wal"] {
+            fs::copy(desk.folder.path().join(file), after.folder.path().join(file)).unwrap();
+        }
+        harm(&after.path());
+        let journal = with_suffix(&after.path(), "-wal");
+        let before = fs::read(&journal).unwrap();
+        after.try_open().unwrap_err();
+        assert_eq!(fs::read(&journal).unwrap(), before);
+        fs::copy(desk.path(), after.path()).unwrap();
+        assert_eq!(after.only_conversation().theirs[0].number, 1);
+    }
+}
+
+#[test]
+fn a_log_half_made_when_the_program_died_is_made_again() {
+    let desk = Desk::new();
+    fs::write(with_suffix(&desk.path(), ".part"), b"SQLite form").unwrap();
+    assert!(desk.load().conversations.is_empty());
+    let names = files::names_in(desk.folder.path()).unwrap();
+    assert_eq!(names, ["messages.db"]);
+    assert_eq!(Log::open(desk.folder.path(), &REALM, &name("alice"), &BOBS).unwrap().1.chain, MINE, "kept for ever");
+}
+
+fn sql(path: &Path, text: &str) {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(text).unwrap();
+    connection.close().unwrap();
+}
