@@ -95,7 +95,7 @@ fn run(serve: &Serve) -> anyhow::Result<()> {
 
     let folder = Folder::open(&data_dir(&serve.place, &config)?)?;
     let keys = folder.keys()?;
-    let store = Arc::new(SqliteStore::open(&folder.database(), &keys.realm())?);
+    let store = Arc::new(SqliteStore::open(&folder.database()?, &keys.realm())?);
     let server = Server::start(&config.settings, &keys, Arc::clone(&store) as Arc<dyn Store>)?;
     announce(&server, serve);
 
@@ -147,7 +147,8 @@ fn catch_signals() -> io::Result<Signals> {
 fn announce(server: &Server, serve: &Serve) {
     let (address, fingerprint) = (server.address(), server.fingerprint());
     if serve.json {
-        let ready = serde_json::json!({"type": "ready", "listen": address.to_string(), "realm": fingerprint});
+        // An address and hexadecimal digits have nothing to escape.
+        let ready = format!(r#"{{"type":"ready","listen":"{address}","realm":"{fingerprint}"}}"#);
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{ready}").and_then(|()| stdout.flush());
     }

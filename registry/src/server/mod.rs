@@ -91,7 +91,8 @@ impl Default for Timing {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
-    acceptor: thread::Handle<Sessions>,
+    // `None` once it was stopped.
+    acceptor: Option<thread::Handle<Sessions>>,
     couriers: Vec<thread::Handle>,
 }
 
@@ -152,7 +153,7 @@ impl Server {
         });
         let couriers = couriers.collect::<io::Result<_>>().map_err(StartError::Thread)?;
         let acceptor = spawn_acceptor(listener, &shared, door.sessions).map_err(StartError::Thread)?;
-        Ok(Self { shared, address, acceptor, couriers })
+        Ok(Self { shared, address, acceptor: Some(acceptor), couriers })
     }
 
     /// The address that was bound.
@@ -165,19 +166,26 @@ impl Server {
         self.shared.service.realm().fingerprint()
     }
 
-    /// Stops accepting, tells everybody, waits for the sessions for a while and ends.
+    /// Stops accepting, tells everybody, waits for the sessions for a while and ends. Dropping it does the same.
     pub fn stop(self) {
-        let shared = self.shared;
+        drop(self);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(acceptor) = self.acceptor.take() else { return };
+        let shared = &self.shared;
         let deadline = Instant::now() + STOP_TIMEOUT;
         shared.is_stopping.store(true, Ordering::SeqCst);
         wake(self.address);
-        let sessions = self.acceptor.join();
+        let sessions = acceptor.join();
         shared.permits.close();
         shared.couriers.close_all();
         shared.hall.cut_strangers();
         sessions.join(deadline, &shared.counts);
         shared.couriers.stop();
-        drop(self.couriers);
+        self.couriers.clear();
         tracing::info!(counts = %shared.counts, "stopped");
     }
 }

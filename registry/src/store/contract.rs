@@ -1,2 +1,269 @@
 //! What every back end means by the store's traits, as one suite that each of them runs.
 #![cfg(test)]
+
+use common::ids::{ChainId, EntryId, RealmId};
+use common::limits::MEMBERS_MAX;
+use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
+use common::message::room::{Act, Genesis, History, Invite, LogEntry, NO_ENTRY, check_genesis};
+use common::names::{RoomName, UserName};
+use common::secret::Secret;
+use common::secure::identity::{KEYS_BYTES, Keys};
+use common::secure::sign::Signed;
+use common::time::UnixMillis;
+use common::wire::bounded::Text;
+
+use super::memory::MemoryStore;
+use super::sqlite::SqliteStore;
+use super::{Account, Accounts, Creation, Joining, Member, Room, RoomCreation, Rooms, Store};
+
+const REALM: RealmId = RealmId([8; 32]);
+
+/// A person with an account in the making.
+struct Somebody {
+    name: UserName,
+    keys: Keys,
+}
+
+fn somebody(name: &str, seed: u8) -> Somebody {
+    Somebody { name: UserName::parse(name).unwrap(), keys: Keys::from_seed(&Secret::new([seed; KEYS_BYTES])) }
+}
+
+impl Somebody {
+    fn account(&self) -> Account {
+        let statement = self.keys.statement(REALM, self.name.clone());
+        let claim = statement.claim().unwrap();
+        Account { statement, claim, password: "$2b$04$first".into(), last_seen: None }
+    }
+
+    fn enrolled(self, store: &dyn Store) -> Self {
+        assert_eq!(store.create_account(&self.account(), UnixMillis(1)), Ok(Creation::Created));
+        self
+    }
+
+    fn room(&self, name: &str, private: bool) -> Room {
+        let genesis = Genesis {
+            realm: REALM,
+            name: RoomName::parse(name).unwrap(),
+            owner: self.keys.identity(),
+            owner_name: self.name.clone(),
+            private,
+            history: History::All,
+            nonce: ChainId([0; 16]),
+            at: UnixMillis(1),
+        };
+        let signed = Signed::sign(&genesis, self.keys.identity_signer());
+        let (id, genesis) = check_genesis(&signed).unwrap();
+        Room { id, signed, genesis, topic: Text::default() }
+    }
+
+    fn event(&self, room: &Room, lamport: u64, content: &Content) -> WireEvent {
+        let (kind, body) = content.encode().unwrap();
+        let (chain, number, at) = (ChainId([1; 16]), lamport, UnixMillis(lamport));
+        let (conversation, author, previous) = (room.id.into(), self.keys.identity(), NO_EVENT);
+        Event { conversation, author, chain, number, previous, head: 0, lamport, at, kind, body }
+            .sign(self.keys.event_signer())
+    }
+
+    fn member(&self, room: &Room, lamport: u64) -> Member {
+        let statement = self.keys.statement(REALM, self.name.clone());
+        let join = self.event(room, lamport, &Content::Join(Box::new(Join { statement, invite: None })));
+        Member { user: self.name.clone(), join, part: None }
+    }
+
+    fn part(&self, room: &Room, lamport: u64) -> WireEvent {
+        self.event(room, lamport, &Content::Part(String::new()))
+    }
+
+    fn invite(&self, room: &Room, guest: &Self, at: u64, expires: u64) -> Signed<Invite> {
+        let (invitee, at, expires) = (guest.keys.identity(), UnixMillis(at), UnixMillis(expires));
+        Signed::sign(&Invite { room: room.id, invitee, head: 0, at, expires }, self.keys.identity_signer())
+    }
+
+    fn topic(&self, room: &Room, index: u32, text: &str) -> (Signed<LogEntry>, Text<400>) {
+        let act = Act::Topic { text: Text::cut(text) };
+        let entry = LogEntry { room: room.id, index, previous: NO_ENTRY, at: UnixMillis(1), act };
+        (Signed::sign(&entry, self.keys.identity_signer()), Text::cut(text))
+    }
+}
+
+fn accounts_are_unique_in_name_and_keys(store: &dyn Store) {
+    let alice = somebody("alice", 1).enrolled(store);
+    let mut kept = store.account(&alice.name).unwrap().unwrap();
+    assert_eq!(kept, alice.account());
+    assert_eq!(store.create_account(&somebody("alice", 2).account(), UnixMillis(1)), Ok(Creation::NameTaken));
+    assert_eq!(store.create_account(&somebody("bob", 1).account(), UnixMillis(1)), Ok(Creation::KeyTaken));
+    assert_eq!(store.user_of_identity(&alice.keys.identity()), Ok(Some(alice.name.clone())));
+    assert_eq!(store.user_of_identity(&somebody("bob", 2).keys.identity()), Ok(None));
+    store.set_password(&alice.name, "$2b$04$second").unwrap();
+    store.set_last_seen(&alice.name, UnixMillis(77));
+    // Something that waits comes after what does not.
+    store.set_password(&alice.name, "$2b$04$third").unwrap();
+    kept = store.account(&alice.name).unwrap().unwrap();
+    assert_eq!((kept.password.as_str(), kept.last_seen), ("$2b$04$third", Some(UnixMillis(77))));
+}
+
+fn rooms_have_one_name_for_ever_and_owners_a_limit(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    let dev = alice.room("#dev", false);
+    assert_eq!(store.create_room(&dev, &alice.member(&dev, 1), 2), Ok(RoomCreation::Created));
+    assert_eq!(store.room(&dev.id), Ok(Some(dev.clone())));
+    assert_eq!(store.room_named(&dev.genesis.name), Ok(Some(dev.clone())));
+    let other = bob.room("#dev", false);
+    assert_eq!(store.create_room(&other, &bob.member(&other, 1), 2), Ok(RoomCreation::NameTaken));
+    let attic = alice.room("#attic", true);
+    assert_eq!(store.create_room(&attic, &alice.member(&attic, 1), 2), Ok(RoomCreation::Created));
+    let third = alice.room("#third", false);
+    assert_eq!(store.create_room(&third, &alice.member(&third, 1), 2), Ok(RoomCreation::TooMany));
+    let names = |caller: &Somebody, pattern: &str, after: Option<&RoomName>, limit| -> Vec<String> {
+        let rooms = store.rooms(&caller.name, pattern, after, limit).unwrap();
+        rooms.into_iter().map(|room| room.name.to_string()).collect()
+    };
+    assert_eq!(names(&alice, "", None, 9), ["#attic", "#dev"]);
+    assert_eq!(names(&bob, "", None, 9), ["#dev"], "a private room is its members' business");
+    assert_eq!(names(&alice, "", Some(&attic.genesis.name), 9), ["#dev"]);
+    assert_eq!(names(&alice, "", None, 1), ["#attic"]);
+    assert_eq!(names(&alice, "att", None, 9), ["#attic"]);
+    assert_eq!(names(&alice, "%", None, 9), [""; 0], "a pattern is plain text");
+}
+
+fn members_come_go_and_come_back_in_the_order_they_signed(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    let dev = alice.room("#dev", false);
+    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    let first = bob.member(&dev, 2);
+    assert_eq!(store.join(&dev.id, &first, None), Ok(Joining::Entered));
+    assert_eq!(store.join(&dev.id, &first, None), Ok(Joining::Already));
+    assert_eq!(store.join(&dev.id, &bob.member(&dev, 3), None), Ok(Joining::Renewed));
+    assert_eq!(store.join(&dev.id, &first, None), Ok(Joining::Already), "an older one changes nothing");
+    assert_eq!(store.companions(&alice.name), Ok(vec![bob.name.clone()]));
+    let summary = &store.rooms(&bob.name, "dev", None, 1).unwrap()[0];
+    assert_eq!((summary.members, summary.joined, &summary.owner), (2, true, &alice.name));
+
+    let part = bob.part(&dev, 5);
+    assert_eq!(store.part(&dev.id, &bob.name, &part), Ok(true));
+    assert_eq!(store.part(&dev.id, &bob.name, &part), Ok(false));
+    assert_eq!(store.present(&dev.id), Ok(vec![alice.name.clone()]));
+    assert_eq!(store.companions(&alice.name), Ok(vec![]));
+    let kept = store.members(&dev.id, Some(&alice.name), 9).unwrap();
+    assert_eq!(kept, [Member { part: Some(part), ..bob.member(&dev, 3) }]);
+    assert_eq!(store.join(&dev.id, &bob.member(&dev, 4), None), Ok(Joining::Stale));
+    assert_eq!(store.join(&dev.id, &bob.member(&dev, 6), None), Ok(Joining::Entered));
+    assert_eq!(store.member(&dev.id, &bob.name), Ok(Some(bob.member(&dev, 6))));
+}
+
+fn a_room_takes_no_more_than_its_limit(store: &dyn Store) {
+    let alice = somebody("alice", 1).enrolled(store);
+    let dev = alice.room("#dev", false);
+    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    let crowd: Vec<Somebody> = (2..=u8::try_from(MEMBERS_MAX).unwrap() + 1)
+        .map(|seed| somebody(&format!("member-{seed}"), seed).enrolled(store))
+        .collect();
+    let (last, fitting) = crowd.split_last().unwrap();
+    for person in fitting {
+        assert_eq!(store.join(&dev.id, &person.member(&dev, 2), None), Ok(Joining::Entered));
+    }
+    assert_eq!(store.join(&dev.id, &last.member(&dev, 2), None), Ok(Joining::Full));
+    assert_eq!(store.join(&dev.id, &fitting[0].member(&dev, 3), None), Ok(Joining::Renewed));
+    store.part(&dev.id, &fitting[0].name, &fitting[0].part(&dev, 4)).unwrap();
+    assert_eq!(store.join(&dev.id, &last.member(&dev, 2), None), Ok(Joining::Entered));
+    assert_eq!(store.members(&dev.id, None, 10).unwrap().len(), 10);
+}
+
+fn a_log_grows_by_one_entry_per_number(store: &dyn Store) {
+    let alice = somebody("alice", 1).enrolled(store);
+    let dev = alice.room("#dev", false);
+    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    assert_eq!(store.log_head(&dev.id), Ok((0, NO_ENTRY)));
+    let (lunch, text) = alice.topic(&dev, 1, "lunch");
+    assert_eq!(store.add_entry(&dev.id, 1, &lunch, Some(&text)), Ok(true));
+    let (other, other_text) = alice.topic(&dev, 1, "other");
+    assert_eq!(store.add_entry(&dev.id, 1, &other, Some(&other_text)), Ok(false));
+    assert_eq!(store.log_head(&dev.id), Ok((1, EntryId(lunch.id()))));
+    assert_eq!(store.room(&dev.id).unwrap().unwrap().topic.as_str(), "lunch");
+    assert_eq!(store.entries(&dev.id, 1, 9), Ok(vec![lunch]));
+    assert_eq!(store.entries(&dev.id, 2, 9), Ok(vec![]));
+}
+
+fn an_invitation_is_open_until_it_is_used_declined_or_expired(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    let attic = alice.room("#attic", true);
+    store.create_room(&attic, &alice.member(&attic, 1), 9).unwrap();
+    let open = |now| store.invites_of(&bob.name, UnixMillis(now), 9).unwrap();
+    let first = alice.invite(&attic, &bob, 1, 100);
+    assert_eq!(store.put_invite(&attic.id, &bob.name, &first, 1), Ok(true));
+    assert_eq!(open(100), [(attic.id, first.clone())]);
+    assert_eq!(open(101), []);
+    let carol = somebody("carol", 3).enrolled(store);
+    let crowded = alice.invite(&attic, &carol, 1, 100);
+    assert_eq!(store.put_invite(&attic.id, &carol.name, &crowded, 1), Ok(false));
+    assert_eq!(store.decline(&attic.id, &bob.name), Ok(true));
+    assert_eq!(store.decline(&attic.id, &bob.name), Ok(false));
+    assert!(!store.invite(&attic.id, &bob.name).unwrap().unwrap().is_open);
+    let second = alice.invite(&attic, &bob, 2, u64::MAX);
+    assert_eq!(store.put_invite(&attic.id, &bob.name, &second, 1), Ok(true), "in place of the one before");
+    assert_eq!(open(101), [(attic.id, second.clone())]);
+    assert_eq!(store.join(&attic.id, &bob.member(&attic, 1), Some(&second)), Ok(Joining::Entered));
+    assert_eq!(open(101), []);
+}
+
+macro_rules! suite {
+    ($($case:ident,)+) => {
+        mod memory_store {
+            $(#[test]
+            fn $case() {
+                super::$case(&super::MemoryStore::default());
+            })+
+        }
+
+        mod sqlite_store {
+            $(#[test]
+            fn $case() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$case(&super::SqliteStore::open(&folder.path().join("registry.db"), &super::REALM).unwrap());
+            })+
+        }
+    };
+}
+
+suite! {
+    accounts_are_unique_in_name_and_keys,
+    rooms_have_one_name_for_ever_and_owners_a_limit,
+    members_come_go_and_come_back_in_the_order_they_signed,
+    a_room_takes_no_more_than_its_limit,
+    a_log_grows_by_one_entry_per_number,
+    an_invitation_is_open_until_it_is_used_declined_or_expired,
+}
+
+#[test]
+fn sqlite_keeps_everything_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let alice = somebody("alice", 1);
+    let dev = alice.room("#dev", false);
+    {
+        let store = SqliteStore::open(&path, &REALM).unwrap();
+        store.create_account(&alice.account(), UnixMillis(1)).unwrap();
+        store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+        store.set_last_seen(&alice.name, UnixMillis(5));
+        store.flush().unwrap();
+    }
+    let store: &dyn Store = &SqliteStore::open(&path, &REALM).unwrap();
+    assert_eq!(store.account(&alice.name).unwrap().unwrap().last_seen, Some(UnixMillis(5)));
+    assert_eq!(store.present(&dev.id), Ok(vec![alice.name]));
+}
+
+#[test]
+fn many_writers_at_once_share_their_commits_and_each_gets_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(SqliteStore::open(&folder.path().join("registry.db"), &REALM).unwrap());
+    let writers: Vec<_> = (0..16u8)
+        .map(|number| {
+            let store = std::sync::Arc::clone(&store);
+            let person = somebody(&format!("same-{}", number % 8), number + 1);
+            let create = move || store.create_account(&person.account(), UnixMillis(1)).unwrap();
+            common::thread::spawn("writer", create).unwrap()
+        })
+        .collect();
+    let created = writers.into_iter().map(common::thread::Handle::join).filter(|c| *c == Creation::Created);
+    assert_eq!(created.count(), 8);
+}

@@ -63,9 +63,13 @@ impl Folder {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Where the database is or will be.
-    pub fn database(&self) -> PathBuf {
-        self.path.join(DATABASE_FILE)
+    /// Where the database is; an empty file, private like the rest, if there was none.
+    pub fn database(&self) -> Result<PathBuf, FolderError> {
+        let path = self.path.join(DATABASE_FILE);
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        opened.map_err(|source| FolderError::Unusable { path: shown(&path), source })?;
+        Ok(path)
     }
 
     /// The realm's keys, made now if this folder is new.
@@ -75,7 +79,7 @@ impl Folder {
         if let Some(keys) = read_keys(&path)? {
             return Ok(keys);
         }
-        if self.database().exists() {
+        if self.path.join(DATABASE_FILE).exists() {
             return Err(FolderError::KeysMissing { path: shown(&path) });
         }
         let mut seeds = [0; SEEDS_BYTES];
@@ -167,7 +171,8 @@ mod tests {
         assert_eq!(Folder::open(&path).unwrap().keys().unwrap().realm(), first);
         assert_eq!(realm_of(&path).unwrap(), first);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(&path.join(KEY_FILE))), (0o700, 0o600));
+        let database = Folder::open(&path).unwrap().database().unwrap();
+        assert_eq!((mode(&path), mode(&path.join(KEY_FILE)), mode(&database)), (0o700, 0o600, 0o600));
     }
 
     #[test]
@@ -185,7 +190,7 @@ mod tests {
         fs::write(root.path().join(KEY_FILE), b"half").unwrap();
         assert!(matches!(folder.keys(), Err(FolderError::KeysDamaged { .. })));
         fs::remove_file(root.path().join(KEY_FILE)).unwrap();
-        fs::write(folder.database(), b"").unwrap();
+        folder.database().unwrap();
         assert!(matches!(folder.keys(), Err(FolderError::KeysMissing { .. })));
     }
 }
