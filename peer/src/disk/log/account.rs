@@ -2,10 +2,10 @@
 
 use common::ids::{ChainId, IdentityKey, RealmId};
 use common::names::UserName;
+use common::wire::codec;
 use rusqlite::{Connection, params};
 
 use super::fault::Fault;
-use super::rows;
 use crate::ports::Pin;
 
 /// Says whose a new log is.
@@ -39,7 +39,7 @@ pub(super) fn write_pin(connection: &Connection, pin: &Pin) -> Result<(), Fault>
          ON CONFLICT DO UPDATE SET identity = ?2, credentials = ?3, blocked_by = ?4",
     )?;
     let blocked_by = pin.blocked_by.as_ref().map(IdentityKey::as_bytes);
-    let credentials = rows::encoded(&pin.credentials);
+    let credentials = codec::encode(&pin.credentials);
     statement.execute(params![pin.user.as_str(), pin.identity.as_bytes(), credentials, blocked_by])?;
     Ok(())
 }
@@ -54,7 +54,7 @@ pub(super) fn load_pins(connection: &Connection) -> Result<Vec<Pin>, Fault> {
         pins.push(Pin {
             user: UserName::parse(&user).map_err(|_| Fault::Damaged)?,
             identity: IdentityKey(row.get(1)?),
-            credentials: rows::decoded(&row.get::<_, Vec<u8>>(2)?)?,
+            credentials: codec::decode(&row.get::<_, Vec<u8>>(2)?)?,
             blocked_by: row.get::<_, Option<[u8; 32]>>(3)?.map(IdentityKey),
         });
     }

@@ -5,6 +5,7 @@ use common::message::event::WireEvent;
 use common::message::room::{Genesis, LogEntry};
 use common::names::UserName;
 use common::secure::sign::Signed;
+use common::wire::codec;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
@@ -82,7 +83,7 @@ pub(super) fn write_member(
             "INSERT INTO members (room, identity, joined, parted) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET joined = ?3, parted = ?4",
         )?
-        .execute(params![room, identity.as_bytes(), rows::encoded(join), part.map(rows::encoded)])?;
+        .execute(params![room, identity.as_bytes(), codec::encode(join), part.map(codec::encode)])?;
     Ok(())
 }
 
@@ -105,7 +106,7 @@ pub(super) fn load_room(connection: &Connection, row: i64) -> Result<Option<Load
         .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((genesis, joined)) = room else { return Ok(None) };
-    let genesis = Signed::from_bytes(&genesis).map_err(|_| Fault::Damaged)?;
+    let genesis = Signed::from_bytes(&genesis)?;
     let (entries, members) = (load_entries(connection, row)?, load_members(connection, row)?);
     Ok(Some(LoadedRoom { genesis, joined, entries, members }))
 }
@@ -115,7 +116,7 @@ fn load_entries(connection: &Connection, room: i64) -> Result<Vec<Signed<LogEntr
     let mut found = statement.query([room])?;
     let mut entries = Vec::new();
     while let Some(row) = found.next()? {
-        entries.push(Signed::from_bytes(&row.get::<_, Vec<u8>>(0)?).map_err(|_| Fault::Damaged)?);
+        entries.push(Signed::from_bytes(&row.get::<_, Vec<u8>>(0)?)?);
     }
     Ok(entries)
 }
@@ -127,8 +128,8 @@ fn load_members(connection: &Connection, room: i64) -> Result<Vec<(WireEvent, Op
     let mut members = Vec::new();
     while let Some(row) = found.next()? {
         let part: Option<Vec<u8>> = row.get(1)?;
-        let part = part.map(|part| rows::decoded(&part)).transpose()?;
-        members.push((rows::decoded(&row.get::<_, Vec<u8>>(0)?)?, part));
+        let part = part.map(|part| codec::decode(&part)).transpose()?;
+        members.push((codec::decode(&row.get::<_, Vec<u8>>(0)?)?, part));
     }
     Ok(members)
 }

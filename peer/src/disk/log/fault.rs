@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use common::wire::codec::DecodeError;
 use rusqlite::ErrorCode;
 
 use super::super::files::FileError;
@@ -47,6 +48,13 @@ impl From<rusqlite::Error> for Fault {
                 _ => Self::Sqlite(error),
             },
         }
+    }
+}
+
+/// Everything was whole when it was written.
+impl From<DecodeError> for Fault {
+    fn from(_: DecodeError) -> Self {
+        Self::Damaged
     }
 }
 

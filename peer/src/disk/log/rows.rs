@@ -1,11 +1,8 @@
-//! Between columns and the types of the node. Everything here was checked before it was written, so what does not
-//! decode is damage. The table files call it.
+//! Between columns and the numbers and ids of the node. The table files call it; it knows no table but the one of
+//! conversations, whose rows all others name.
 
 use common::ids::ConversationId;
-use common::wire::codec;
 use rusqlite::{Connection, OptionalExtension};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 
@@ -17,14 +14,6 @@ pub(super) fn column(number: u64) -> i64 {
 
 pub(super) fn number(column: i64) -> Result<u64, Fault> {
     u64::try_from(column).map_err(|_| Fault::Damaged)
-}
-
-pub(super) fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
-    codec::encode(value)
-}
-
-pub(super) fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
-    codec::decode(bytes).map_err(|_| Fault::Damaged)
 }
 
 /// The row of a conversation, if the log knows it.
