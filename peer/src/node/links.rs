@@ -1,6 +1,6 @@
 //! Links to people: when one is dialled, which of two stays, and what is said first on it. One link per pair.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -52,11 +52,34 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     pub(super) sent: u64,
-    pub(super) acked: u64,
+    /// Last number and size of each message sent and not acknowledged.
+    in_flight: VecDeque<(u64, usize)>,
+    in_flight_bytes: usize,
     /// Events are being read from the disk.
     pub(super) reading: bool,
     /// What lies before the other's join was passed over.
     pub(super) begun: bool,
+}
+
+impl Cursor {
+    /// Everything up to `number` arrived.
+    pub(super) fn acknowledge(&mut self, number: u64) {
+        while let Some((_, bytes)) = self.in_flight.pop_front_if(|(last, _)| *last <= number) {
+            self.in_flight_bytes -= bytes;
+        }
+    }
+
+    /// A message ending in event `last` goes out.
+    pub(super) fn send(&mut self, last: u64, bytes: usize) {
+        self.sent = last;
+        self.in_flight.push_back((last, bytes));
+        self.in_flight_bytes += bytes;
+    }
+
+    /// The far end should first acknowledge some of what it was sent.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight_bytes >= WINDOW_BYTES
+    }
 }
 
 impl Links {
@@ -366,6 +389,8 @@ fn due_still(dial: &Dial, now: Monotonic) -> bool {
 
 /// Links opened from both ends within this time of each other are taken for one wish.
 const CROSSING_LINKS_WITHIN: Duration = Duration::from_secs(5);
+/// Sent and not acknowledged, per chain and link: a few commits of a busy recipient, and far below the link's outbox.
+const WINDOW_BYTES: usize = 512 * 1024;
 /// After a cut, the other end may be restarting.
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
 const DIAL_PAUSE_MAX: Duration = Duration::from_secs(30);

@@ -48,7 +48,7 @@ impl Account {
         let first = !std::mem::replace(&mut told.have_heard, true);
         for holding in &mine {
             let cursor = told.cursors.entry(holding.chain).or_default();
-            cursor.acked = cursor.acked.max(holding.number);
+            cursor.acknowledge(holding.number);
             if first {
                 cursor.sent = cursor.sent.max(holding.number);
                 cursor.begun = holding.number > 0;
@@ -209,8 +209,7 @@ impl Account {
         live.used_at = cx.now.monotonic;
         let cursor = live.conversations.entry(id).or_default().cursors.entry(chain).or_default();
         cursor.begun |= since.is_none();
-        while !cursor.reading && cursor.sent < committed && cursor.sent - cursor.acked.min(cursor.sent) < WINDOW_EVENTS
-        {
+        while !cursor.reading && cursor.sent < committed && !cursor.is_full() {
             let recent: Vec<&Recent> =
                 if cursor.begun { fitting(log.recent_from(cursor.sent + 1)) } else { Vec::new() };
             let (Some(first), Some(last)) = (recent.first(), recent.last()) else {
@@ -230,7 +229,7 @@ impl Account {
                 self.disk.reads.insert(ticket, Read::Chain(reading));
                 return;
             };
-            cursor.sent = last.number;
+            cursor.send(last.number, recent.iter().map(|recent| recent.wire.bytes.len()).sum());
             let late = is_late(cx, first.at);
             let events = recent.iter().map(|recent| recent.wire.clone()).collect();
             send_events(cx, link, id, late, events);
@@ -250,7 +249,7 @@ impl Account {
         }
         cursor.begun = true;
         if let Some(last) = events.last() {
-            cursor.sent = last.number;
+            cursor.send(last.number, events.iter().map(|event| event.wire.bytes.len()).sum());
         }
         let mut rest = events.as_slice();
         while let Some(first) = rest.first() {
@@ -309,8 +308,6 @@ fn send_events(cx: &mut Context, link: LinkId, conversation: ConversationId, lat
     cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
 }
 
-/// Events sent and not acknowledged, per chain and link: two commits of a busy recipient.
-const WINDOW_EVENTS: u64 = 1024;
 const READ_BYTES_MAX: usize = 4 * EVENTS_BYTES_MAX;
 /// Signature and field names around an event's bytes.
 const EVENT_OVERHEAD_BYTES: usize = 96;
