@@ -1,2 +1,174 @@
-//! The `peer` program.
-fn main() {}
+//! The `peer` program: reads what it was told to do, starts the engine, shows a face until the engine ended, and puts
+//! the terminal back. Every way out passes through [`main`], so that destructors run.
+
+#![expect(clippy::disallowed_methods, reason = "the log file of the REPL is opened here")]
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use anyhow::Context;
+use clap::Parser;
+use peer::api::{Code, Exit, Refusal};
+use peer::config::{Environment, Face, Flags, Plan, REGISTRY_DEFAULT};
+use peer::engine::{self, EngineConfig, Startup};
+use peer::frontend::password::{NoPassword, Passwords};
+use peer::frontend::signals::Signals;
+use peer::frontend::terminal::Modes;
+use peer::frontend::{Wires, json, repl};
+
+fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => {
+            // Nobody to tell if even that cannot be written.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { WRONG_USAGE } else { 0 });
+        }
+    };
+    let is_json = flags.json;
+    // Dropped last: the terminal is put back after everything that could have changed it.
+    let _modes = Modes::remember();
+    let code = match catch_unwind(AssertUnwindSafe(|| run(flags))) {
+        Ok(Ok(code)) => code,
+        Ok(Err(stop)) => stop.tell(is_json),
+        Err(_) => Stop::Fault(anyhow::anyhow!("the program has a fault and must end")).tell(is_json),
+    };
+    ExitCode::from(code)
+}
+
+/// Why the program ends before a face is shown.
+enum Stop {
+    Refused {
+        refusal: Refusal,
+        code: u8,
+    },
+    /// Ended from outside while it asked for a password.
+    Ended(Exit),
+    Fault(anyhow::Error),
+}
+
+impl Stop {
+    /// Says why, as the face would; the exit code.
+    fn tell(&self, is_json: bool) -> u8 {
+        let (refusal, code) = match self {
+            Self::Refused { refusal, code } => (refusal.clone(), *code),
+            Self::Ended(exit) => return *exit as u8,
+            Self::Fault(error) => (Refusal::new(Code::Internal, &format!("{error:#}")), Exit::Failed as u8),
+        };
+        // Nobody to tell if it cannot be written.
+        let _ = if is_json {
+            json::tell_failed_start(&refusal, &mut io::stdout())
+        } else {
+            writeln!(io::stderr(), "peer: {}", refusal.text.as_str())
+        };
+        code
+    }
+
+    fn usage(refusal: Refusal) -> Self {
+        Self::Refused { refusal, code: WRONG_USAGE }
+    }
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+fn run(flags: Flags) -> Result<u8, Stop> {
+    let plan = Plan::new(flags, &Environment::of_process()).map_err(Stop::usage)?;
+    let signals = Signals::watch().context("cannot watch for signals")?;
+    colored::control::set_override(true);
+    let passwords = Passwords::from_flag(plan.password_file.as_deref(), plan.can_ask).map_err(Stop::usage)?;
+    let startup = startup(&plan, &passwords, &signals)?;
+    let history = plan.data_dir.join("history");
+    let setup = repl::Setup {
+        settings: plan.settings,
+        color: plan.color,
+        words: plan.words,
+        first_run: !history.exists(),
+        history,
+        signs_in: startup.is_some(),
+    };
+    let registry = plan.registry.clone().or_else(|| engine::last_registry(&plan.data_dir));
+    let engine = engine::start(EngineConfig {
+        registry: registry.unwrap_or_else(|| REGISTRY_DEFAULT.to_owned()),
+        fingerprint: plan.fingerprint.clone(),
+        listen: plan.listen,
+        data_dir: plan.data_dir.clone(),
+        trust_new_realm: plan.trust_new_realm,
+        can_ask: plan.can_ask,
+        startup,
+    })
+    .map_err(|error| Stop::Refused { refusal: error.refusal, code: error.exit as u8 })?;
+    log(&plan);
+    signals.quit_through(&engine.commands);
+    let wires = Wires { commands: engine.commands.clone(), events: engine.events.clone() };
+    let exit = match plan.face {
+        Face::Json => json::run(wires, &passwords, &signals),
+        Face::Plain => repl::run_plain(wires, setup, &passwords, &signals),
+        Face::Terminal => repl::run_terminal(wires, setup, &passwords, &signals),
+    };
+    // A face that failed must not leave the engine behind.
+    signals.stop_engine();
+    let engine = engine.join();
+    let exit = exit.context("cannot read or write")?;
+    // The face has said so already.
+    Ok(if engine.is_err() && exit == Exit::Done { Exit::Failed } else { exit } as u8)
+}
+
+/// Whom to sign in at start, with the password asked for or read now.
+fn startup(plan: &Plan, passwords: &Passwords, signals: &Signals) -> Result<Option<Startup>, Stop> {
+    let Some(user) = plan.user.clone() else { return Ok(None) };
+    if matches!(passwords, Passwords::Nowhere) {
+        let text = "--user needs a terminal to ask for the password, or --password-file FILE.";
+        return Err(Stop::usage(Refusal::new(Code::Usage, text)));
+    }
+    let password = if plan.register {
+        passwords.new_account(user.as_str(), signals, signals.came())
+    } else {
+        passwords.existing(user.as_str(), signals, signals.came())
+    };
+    match password {
+        Ok(password) => Ok(Some(Startup { user, password, register: plan.register })),
+        Err(NoPassword::Refused(refusal)) => Err(Stop::Refused { refusal, code: Exit::SignInRefused as u8 }),
+        Err(NoPassword::Cancelled) => Err(Stop::Ended(Exit::Interrupted)),
+        Err(NoPassword::Ending) => Err(Stop::Ended(signals.exit().unwrap_or(Exit::Interrupted))),
+    }
+}
+
+/// Logs to a file where a person looks at the terminal, else to standard error. A panic is logged like any error: the
+/// default message would be written across the prompt.
+fn log(plan: &Plan) {
+    let Some(level) = plan.log_level else { return silence_panics() };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
+    if plan.face == Face::Terminal {
+        match log_file(&plan.data_dir) {
+            Ok(file) => builder.with_writer(Mutex::new(file)).init(),
+            Err(_) => return silence_panics(),
+        }
+    } else {
+        builder.with_writer(io::stderr).init();
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name(), "{panic}");
+    }));
+}
+
+fn silence_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
+fn log_file(data_dir: &Path) -> io::Result<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(data_dir.join("peer.log"))
+}
+
+/// The exit code of flags and names that cannot be.
+const WRONG_USAGE: u8 = 2;

@@ -4,6 +4,7 @@
 pub mod commands;
 pub mod json;
 pub mod password;
+pub mod repl;
 pub mod sanitize;
 pub mod settings;
 pub mod signals;

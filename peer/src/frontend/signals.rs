@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals as Iterator};
 
 use super::quit;
-use crate::api::{Asked, Exit};
+use crate::api::{Asked, Command, Exit};
 
 /// The running watch; dropping it ends the thread.
 pub struct Signals {
@@ -56,6 +56,14 @@ impl Signals {
         let _ = self.shared.commands.set(commands.clone());
         if self.exit().is_some() {
             quit(commands, None, 0);
+        }
+    }
+
+    /// Asks the engine to quit if it still runs: whoever talked to it has ended.
+    pub fn stop_engine(&self) {
+        if let Some(commands) = self.shared.commands.get() {
+            // It is not waited for here: an engine that ended has no inbox, and a full one is read while it ends.
+            let _ = commands.try_send(Asked { re: None, command: Command::Quit { patience_ms: 0 } });
         }
     }
 
@@ -126,7 +134,6 @@ const TERMINATED: u8 = Exit::Terminated as u8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Command;
 
     #[test]
     fn a_signal_becomes_quit_and_its_exit_code() {

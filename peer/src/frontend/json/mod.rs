@@ -32,8 +32,8 @@ pub fn run(wires: Wires, passwords: &Passwords, signals: &Signals) -> io::Result
 }
 
 /// Tells of a start that failed, in the same words as later errors.
-pub fn tell_failed_start(refusal: &Refusal, exit: Exit, out: &mut impl Write) -> io::Result<()> {
-    let bye = Event::Bye { reason: refusal.text.as_str().to_owned(), exit };
+pub fn tell_failed_start(refusal: &Refusal, out: &mut impl Write) -> io::Result<()> {
+    let bye = Event::Bye { reason: refusal.text.as_str().to_owned(), exit: Exit::Failed };
     for event in [Event::Refused(refusal.clone()), bye] {
         out.write_all(output::line(&Told { re: None, event }).unwrap_or_default().as_bytes())?;
     }
@@ -201,7 +201,7 @@ fn take(told: &Result<Told, crossbeam_channel::RecvError>, batch: &mut String, e
         Err(_) => {
             let refusal = Refusal::new(Code::Internal, ENGINE_LOST);
             let mut lines = Vec::new();
-            tell_failed_start(&refusal, Exit::Failed, &mut lines).expect("memory can be written to");
+            tell_failed_start(&refusal, &mut lines).expect("memory can be written to");
             *ended = Some((Exit::Failed, String::from_utf8(lines).expect("JSON is UTF-8")));
         }
     }

@@ -1,0 +1,152 @@
+//! My own messages on the screen. A line is held for a moment, so that the usual case shows once, with its `✓`;
+//! what changes later is told in a line of its own. A mark never says more than is known.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use common::ids::EventId;
+use common::time::Monotonic;
+
+use super::render::Mark;
+use crate::api::{Delivery, DeliveryState, MessageShown, Target};
+use crate::frontend::sanitize::Safe;
+
+/// Held and shown messages of mine.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    held: VecDeque<Held>,
+    /// Shown with an incomplete mark, by id, with the beginning of their text; the oldest is forgotten first.
+    open: HashMap<EventId, (Target, Safe)>,
+    order: VecDeque<EventId>,
+    /// Became complete since the last [`Own::completed`].
+    completed: Vec<(Target, Safe)>,
+}
+
+#[derive(Debug)]
+struct Held {
+    shown: MessageShown,
+    until: Monotonic,
+    mark: Mark,
+    settled: bool,
+}
+
+impl Own {
+    /// Takes a message that was just accepted.
+    pub(super) fn hold(&mut self, shown: MessageShown, now: Monotonic) {
+        self.held.push_back(Held { shown, until: now.plus(HOLD), mark: Mark::Accepted, settled: false });
+    }
+
+    /// Notes how far a message got.
+    pub(super) fn deliver(&mut self, delivery: &Delivery) {
+        let complete = delivery.state == DeliveryState::Delivered && delivery.done >= delivery.of;
+        if let Some(held) = self.held.iter_mut().find(|held| held.shown.id == delivery.id) {
+            // What was delivered to one stays delivered to them, whatever is told of another.
+            if delivery.done > 0 {
+                held.mark = Mark::Delivered { done: delivery.done, of: delivery.of };
+            }
+            let alone = matches!(delivery.conversation, Target::Person(_));
+            held.settled |= complete || (alone && delivery.state == DeliveryState::Queued);
+            return;
+        }
+        if complete && let Some(shown) = self.open.remove(&delivery.id) {
+            self.completed.push(shown);
+        }
+    }
+
+    /// The messages to be shown now: settled or held long enough, in their order; all of them if something else is
+    /// about to be shown.
+    pub(super) fn release(&mut self, now: Monotonic, all: bool) -> Vec<(MessageShown, Mark)> {
+        let mut released = Vec::new();
+        while self.held.front().is_some_and(|held| all || held.settled || held.until <= now) {
+            let Some(held) = self.held.pop_front() else { break };
+            if !is_complete(held.mark) {
+                self.remember(&held.shown);
+            }
+            released.push((held.shown, held.mark));
+        }
+        released
+    }
+
+    /// When the next message is due.
+    pub(super) fn due(&self) -> Option<Monotonic> {
+        self.held.front().map(|held| held.until)
+    }
+
+    /// What became complete after it was shown: for each conversation the newest text, and how many there were.
+    pub(super) fn completed(&mut self) -> Vec<(Target, Safe, usize)> {
+        let mut grouped: Vec<(Target, Safe, usize)> = Vec::new();
+        for (target, text) in self.completed.drain(..) {
+            match grouped.iter_mut().find(|(known, ..)| *known == target) {
+                Some((_, newest, count)) => (*newest, *count) = (text, *count + 1),
+                None => grouped.push((target, text, 1)),
+            }
+        }
+        grouped
+    }
+
+    fn remember(&mut self, shown: &MessageShown) {
+        let beginning = Safe::beginning(&shown.text, BEGINNING_COLUMNS);
+        self.open.insert(shown.id, (shown.conversation.clone(), beginning));
+        self.order.push_back(shown.id);
+        while self.order.len() > OPEN_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.open.remove(&oldest);
+            }
+        }
+    }
+}
+
+fn is_complete(mark: Mark) -> bool {
+    matches!(mark, Mark::Delivered { done, of } if done >= of)
+}
+
+/// Longer than a delivery on one network takes, shorter than anybody waits for.
+const HOLD: Duration = Duration::from_millis(200);
+
+/// Enough of a text to know it again.
+const BEGINNING_COLUMNS: usize = 32;
+
+/// Messages whose later delivery is told; of older ones `/history` tells nothing either.
+const OPEN_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::sample;
+
+    fn at(millis: u64) -> Monotonic {
+        Monotonic(millis)
+    }
+
+    #[test]
+    fn the_usual_case_shows_once_and_delivered() {
+        let mut own = Own::default();
+        own.hold(sample::message("@bob", "alice", "hi"), at(0));
+        assert!(own.release(at(1), false).is_empty());
+        own.deliver(&sample::delivery("@bob", "bob", DeliveryState::Delivered, 1, 1));
+        assert_eq!(own.release(at(2), false)[0].1, Mark::Delivered { done: 1, of: 1 });
+        assert!(own.completed().is_empty());
+    }
+
+    #[test]
+    fn what_comes_later_is_told_later() {
+        let mut own = Own::default();
+        own.hold(sample::message("#dev", "alice", "hi"), at(0));
+        own.deliver(&sample::delivery("#dev", "bob", DeliveryState::Delivered, 1, 2));
+        own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Queued, 1, 2));
+        assert_eq!(own.due(), Some(at(200)));
+        assert_eq!(own.release(at(200), false)[0].1, Mark::Delivered { done: 1, of: 2 });
+        assert!(own.completed().is_empty());
+        own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Delivered, 2, 2));
+        assert_eq!(own.completed(), vec![(sample::target("#dev"), Safe::line("hi"), 1)]);
+        own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Delivered, 2, 2));
+        assert!(own.completed().is_empty(), "told once");
+    }
+
+    #[test]
+    fn nothing_overtakes_a_held_line() {
+        let mut own = Own::default();
+        own.hold(sample::message("@bob", "alice", "hi"), at(0));
+        assert_eq!(own.release(at(1), true)[0].1, Mark::Accepted);
+    }
+}

@@ -1,0 +1,101 @@
+//! The prompt as text: where plain lines go, what is unread, who one is. A pure function of [`Status`].
+
+use std::sync::Arc;
+
+use common::names::{RoomName, UserName};
+
+use crate::api::Target;
+use crate::frontend::sanitize::width;
+
+/// What the editor needs to know, sent whole by the printer whenever it changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) me: Option<UserName>,
+    pub(super) current: Option<Target>,
+    /// In conversations other than the current one.
+    pub(super) unread: u32,
+    pub(super) mentions: u32,
+    /// The next line answers whether a new registry is trusted: questions are numbered, 0 is none.
+    pub(super) question: u64,
+    pub(super) people: Arc<Vec<UserName>>,
+    pub(super) rooms: Arc<Vec<RoomName>>,
+}
+
+impl Status {
+    /// The prompt, at most a third of `columns` wide. The two without a user are equally wide, so that one can take the
+    /// other's place while somebody types.
+    pub(super) fn prompt(&self, columns: usize) -> String {
+        let Some(me) = &self.me else {
+            return if self.question > 0 { "[trust? yes/no]> " } else { "[not signed in]> " }.to_owned();
+        };
+        let place = self.current.as_ref().map_or_else(|| "no room".to_owned(), Target::to_string);
+        let counts = self.counts();
+        let candidates = [
+            format!("[{place}{counts}] {me}> "),
+            format!("[{place} {}] {me}> ", self.unread + self.mentions),
+            format!("[{place}]> "),
+        ];
+        let fits = |prompt: &&String| width(prompt) <= columns / 3;
+        candidates.iter().find(fits).cloned().unwrap_or_else(|| "> ".to_owned())
+    }
+
+    fn counts(&self) -> String {
+        match (self.unread, self.mentions) {
+            (0, _) => String::new(),
+            (unread, 0) => format!(" {unread} unread"),
+            (unread, 1) => format!(" {unread} unread, 1 mention"),
+            (unread, mentions) => format!(" {unread} unread, {mentions} mentions"),
+        }
+    }
+}
+
+/// Rows that `prompt` and `line` take on a terminal, counted as the editor counts them.
+pub(super) fn rows(prompt: &str, line: &str, columns: usize) -> usize {
+    use unicode_segmentation::UnicodeSegmentation;
+    use unicode_width::UnicodeWidthStr;
+    let (mut row, mut column) = (1, 0);
+    for grapheme in prompt.graphemes(true).chain(line.graphemes(true)) {
+        if grapheme == "\n" {
+            (row, column) = (row + 1, 0);
+            continue;
+        }
+        column += grapheme.width();
+        if column > columns {
+            (row, column) = (row + 1, grapheme.width());
+        }
+    }
+    if column == columns { row + 1 } else { row }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::sample::{target, user};
+
+    #[test]
+    fn prompts_say_where_one_is_and_keep_to_a_third() {
+        let mut status = Status::default();
+        assert_eq!(status.prompt(80), "[not signed in]> ");
+        status.question = 1;
+        assert_eq!(width(&status.prompt(80)), width("[not signed in]> "));
+        status.me = Some(user("alice"));
+        assert_eq!(status.prompt(80), "[no room] alice> ");
+        status.current = Some(target("#dev"));
+        assert_eq!(status.prompt(80), "[#dev] alice> ");
+        (status.unread, status.mentions) = (3, 1);
+        assert_eq!(status.prompt(120), "[#dev 3 unread, 1 mention] alice> ");
+        assert_eq!(status.prompt(80), "[#dev 4] alice> ");
+        assert_eq!(status.prompt(30), "[#dev]> ");
+        assert_eq!(status.prompt(10), "> ");
+    }
+
+    #[test]
+    fn rows_are_counted_as_the_terminal_shows_them() {
+        assert_eq!(rows("> ", "", 10), 1);
+        assert_eq!(rows("> ", "1234567", 10), 1);
+        assert_eq!(rows("> ", "12345678", 10), 2, "a full row moves the cursor to the next");
+        assert_eq!(rows("> ", "123456789", 10), 2);
+        assert_eq!(rows("> ", "a\nb\nc", 10), 3);
+        assert_eq!(rows("> ", "1234567漢", 10), 2);
+    }
+}

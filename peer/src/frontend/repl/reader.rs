@@ -1,0 +1,140 @@
+//! What `main` does with a line that was typed: a command for the engine, a question of the front-end itself, a
+//! password to be asked for first. The same with and without a line editor.
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::printer::Local;
+use crate::api::{Asked, Command, Refusal};
+use crate::frontend::commands::{self, Line};
+use crate::frontend::password::{NoPassword, Passwords};
+use crate::frontend::signals::Signals;
+use crate::frontend::{PATIENCE_AT_QUIT_MS, quit};
+
+pub(super) struct Reader<'a> {
+    pub(super) commands: Sender<Asked>,
+    pub(super) locals: Sender<Local>,
+    pub(super) passwords: &'a Passwords,
+    pub(super) signals: &'a Signals,
+    /// Disconnects when the engine ended.
+    pub(super) ended: Receiver<()>,
+    pub(super) said: u64,
+    /// The newest question of trust that was answered.
+    pub(super) answered: u64,
+}
+
+/// What follows from a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Read,
+    /// The terminal shall be cleared before the next prompt.
+    Clear,
+    /// `/quit`: nothing more is read.
+    Leave,
+}
+
+impl Reader<'_> {
+    /// Does what a line asks for.
+    pub(super) fn act(&mut self, line: Result<Line, Refusal>) -> Next {
+        match line {
+            Err(refusal) => self.local(Local::Refuse(refusal)),
+            Ok(Line::Empty) => {}
+            Ok(Line::Ask(command)) => self.ask(command),
+            Ok(Line::Quit) => {
+                quit(&self.commands, None, PATIENCE_AT_QUIT_MS);
+                return Next::Leave;
+            }
+            Ok(Line::Help(topic)) => self.help(topic.as_deref()),
+            Ok(Line::Set { key, value }) => self.local(Local::Set { key, value }),
+            Ok(Line::Clear) => {
+                let rows = vec!["The screen is clear; nothing is deleted. /history shows what was said.".to_owned()];
+                self.local(Local::Show { rows, is_help: true });
+                return Next::Clear;
+            }
+            Ok(account) => self.account(account),
+        }
+        Next::Read
+    }
+
+    /// Reads a line and does what it asks for. `question` is the number of the newest question of trust, or 0.
+    pub(super) fn line(&mut self, line: &str, question: u64) -> Next {
+        let parsed = commands::parse(line);
+        if question <= self.answered || matches!(parsed, Ok(Line::Quit)) {
+            return self.act(parsed);
+        }
+        let accept = match line.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => true,
+            "" | "n" | "no" => false,
+            _ => {
+                let text = "First the question above, please: yes, or Enter for no. /quit leaves.";
+                self.local(Local::Show { rows: vec![text.to_owned()], is_help: true });
+                return Next::Read;
+            }
+        };
+        self.answered = question;
+        self.local(Local::TrustAnswered);
+        self.send(None, Command::TrustRealm { accept });
+        Next::Read
+    }
+
+    pub(super) fn local(&self, local: Local) {
+        // It fails when the printer ended, which it does last of all.
+        let _ = self.locals.send(local);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected)
+    }
+
+    fn ask(&mut self, command: Command) {
+        let text = match &command {
+            Command::Say { text, .. } | Command::Query { text: Some(text), .. } => text.clone(),
+            _ => return self.send(None, command),
+        };
+        // A refusal of it shall be able to say what was not sent.
+        self.said += 1;
+        let re = format!("said-{}", self.said);
+        self.local(Local::Said { re: re.clone(), text });
+        self.send(Some(re), command);
+    }
+
+    fn account(&mut self, line: Line) {
+        let command = match line {
+            Line::Register(user) => self
+                .passwords
+                .new_account(user.as_str(), self.signals, &self.ended)
+                .map(|password| Command::Register { user, password }),
+            Line::LogIn(user) => self
+                .passwords
+                .existing(user.as_str(), self.signals, &self.ended)
+                .map(|password| Command::LogIn { user, password }),
+            _ => {
+                self.passwords.change(self.signals, &self.ended).map(|(old, new)| Command::ChangePassword { old, new })
+            }
+        };
+        match command {
+            Ok(command) => self.send(None, command),
+            Err(NoPassword::Refused(refusal)) => self.local(Local::Refuse(refusal)),
+            Err(NoPassword::Cancelled) => {
+                self.local(Local::Show { rows: vec!["Nothing was done.".to_owned()], is_help: false });
+            }
+            Err(NoPassword::Ending) => {}
+        }
+    }
+
+    fn help(&self, topic: Option<&str>) {
+        match topic.map_or_else(|| Ok(commands::overview()), commands::command_help) {
+            Ok(rows) => self.local(Local::Show { rows, is_help: true }),
+            Err(refusal) => self.local(Local::Refuse(refusal)),
+        }
+    }
+
+    fn send(&self, re: Option<String>, command: Command) {
+        // It fails when the engine ended, and the printer says why.
+        let _ = self.commands.send(Asked { re, command });
+    }
+}
+
+/// Whether the line is a message of mine, which the screen shows in its own form.
+pub(super) fn is_own_message(line: &Result<Line, Refusal>) -> bool {
+    matches!(line, Ok(Line::Ask(Command::Say { .. } | Command::Query { text: Some(_), .. })))
+}
