@@ -153,7 +153,8 @@ pub fn verify_run(
             event.number.checked_sub(1) == Some(before.number)
                 && (event.chain, event.author, event.conversation) == (before.chain, before.author, before.conversation)
         });
-        if !follows || previous.is_some_and(|id| id != event.previous) || event.number == 0 {
+        let countable = (1..=COUNT_MAX).contains(&event.number) && event.lamport <= COUNT_MAX;
+        if !follows || previous.is_some_and(|id| id != event.previous) || !countable {
             return Err(EventError::Chain(event.number));
         }
         let id = wire.id();
@@ -168,6 +169,9 @@ pub fn verify_run(
 
 /// The event before the first one.
 pub const NO_EVENT: EventId = EventId([0; 32]);
+
+/// The highest number and Lamport number anybody may use: one more still fits 64 bits, and a signed database column.
+pub const COUNT_MAX: u64 = i64::MAX as u64;
 
 /// What an event's signature and id are made over.
 pub const EVENT_CONTEXT: &str = "p2p-chat event v1";
@@ -215,6 +219,16 @@ mod tests {
         events[1].signature = None;
         assert_eq!(verify_run(&events, Some(NO_EVENT), &keys.event()).unwrap().len(), 3);
         assert_eq!(verify_run(&events[..2], Some(NO_EVENT), &keys.event()), Err(EventError::Unsigned));
+    }
+
+    #[test]
+    fn numbers_that_could_overflow_are_refused() {
+        let (keys, events) = chain(1);
+        for (number, lamport) in [(0, 1), (COUNT_MAX + 1, 1), (u64::MAX, 1), (1, COUNT_MAX + 1)] {
+            let event = Event { number, lamport, ..events[0].claim().unwrap() };
+            let run = [event.sign(keys.event_signer())];
+            assert_eq!(verify_run(&run, None, &keys.event()), Err(EventError::Chain(number)));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
-use common::message::event::{Content, Event as ChainEvent, WireEvent};
+use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, WireEvent};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
@@ -126,7 +126,7 @@ impl Account {
         let (kind, body) = content.encode().ok()?;
         let entry = self.conversations.get_mut(&conversation)?;
         let head = entry.head();
-        entry.lamport += 1;
+        entry.lamport = (entry.lamport + 1).min(COUNT_MAX);
         let lamport = entry.lamport;
         let log = entry.own.entry(self.chain).or_insert_with(OwnLog::new);
         let event = ChainEvent {

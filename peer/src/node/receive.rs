@@ -2,7 +2,7 @@
 //! is cut; what merely does not concern us is passed over.
 
 use common::ids::{ChainId, ConversationId};
-use common::message::event::{self, Content, Event as ChainEvent, NO_EVENT};
+use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, NO_EVENT};
 use common::message::peer::{Events, PeerMessage};
 use common::names::UserName;
 
@@ -30,6 +30,9 @@ impl Account {
             PeerMessage::RoomHello { room, genesis, join } => self.room_hello(cx, link, room, &genesis, join)?,
             PeerMessage::RoomLog { room, entries } => self.entries_received(cx, room, entries.into_vec()),
             PeerMessage::Skip { conversation, chain, number } => {
+                if number > COUNT_MAX {
+                    return Err("a skip beyond all numbers");
+                }
                 self.skip_received(cx, link, conversation, chain, number);
             }
             PeerMessage::Status { away } => {
