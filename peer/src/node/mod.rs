@@ -311,7 +311,7 @@ impl Node {
         let reason = match exit {
             Exit::Done => "quit",
             Exit::SignInRefused => "sign-in refused",
-            Exit::Unreachable => "registry unreachable",
+            Exit::Unreachable => "registry not reached",
             Exit::NotPermitted => "not permitted",
             Exit::Disk => "the disk failed",
             _ => "failed",
