@@ -19,7 +19,7 @@ use super::loading;
 use super::outgoing::Disk;
 use super::people::{self, People};
 use super::registry::RegistryCalls;
-use crate::api::{Event, LinkState, Target};
+use crate::api::{Event, Target};
 use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
 
 #[derive(Debug)]
@@ -174,9 +174,6 @@ impl Account {
         }
         cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
         cx.out.push_back(Output::Disk(DiskJob::Close));
-        let registry = cx.settings.registry.clone();
-        cx.tell(Event::RegistryLink { state: LinkState::Offline, registry });
-        cx.leaving = Some(self.user.clone());
     }
 
     /// Whether something was accepted or asked that is not on the disk yet.

@@ -27,7 +27,7 @@ use common::names::UserName;
 use common::secret::Secret;
 use common::time::{Monotonic, Now};
 
-use crate::api::{Asked, Command, Event, Exit};
+use crate::api::{Asked, Command, Event, Exit, LinkState};
 use crate::ports::{DiskReply, Input, Output, RegistryInput};
 
 use account::Account;
@@ -254,6 +254,9 @@ impl Node {
     fn close_session(&mut self) {
         if let Session::SignedIn(account) = &mut self.session {
             account.close(&mut self.cx);
+            self.cx.leaving = Some(account.user.clone());
+            let registry = self.cx.settings.registry.clone();
+            self.cx.tell(Event::RegistryLink { state: LinkState::Offline, registry });
             self.session = Session::Closing;
         }
     }
