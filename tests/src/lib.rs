@@ -1,1 +1,9 @@
-//! placeholder
+//! What the tests of the whole are made of: the two programs as processes, people who speak the wire protocol by
+//! script, and a seeded world of many nodes. The scenarios stand in `tests/tests`, one story a file.
+
+#![expect(clippy::disallowed_methods, reason = "tests run processes, sockets and clocks")]
+
+pub mod programs;
+pub mod wire;
+
+pub use programs::{DEADLINE, Ended, Event, JsonPeer, Launch, Registry, TermPeer, Transcript};

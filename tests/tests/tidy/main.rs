@@ -70,7 +70,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rpassword", &["peer/src/frontend"]),
     ("rusqlite", &["peer/src/disk", "registry/src/store"]),
     ("rustyline", &["peer/src/frontend/repl"]),
-    ("serde", &["common", "peer/src/config.rs", "peer/src/frontend/json", "registry/src"]),
+    ("serde", &["common", "peer/src/config.rs", "peer/src/frontend/json", "registry/src", "tests/src/wire"]),
     ("serde_bytes", &["common/src/wire"]),
     ("serde_json", &["peer/src/frontend/json", "registry/src/main.rs", "tests"]),
     ("sha2", &["common/src/ids.rs", "common/src/secure", "common/tests", "tests/tests/tidy"]),

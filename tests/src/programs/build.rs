@@ -1,0 +1,49 @@
+//! Where the two programs are: built once per test run beside the test itself, with the same profile, because cargo
+//! does not build another member's binaries for a test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The path of a program of this workspace, up to date with its sources.
+pub fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let path = FOLDER.get_or_init(build).join(name);
+    assert!(path.exists(), "cargo built no {}", path.display());
+    path
+}
+
+/// Other test processes may do the same at the same time: cargo's own lock of the target folder makes them wait.
+fn build() -> PathBuf {
+    let folder = profile_folder();
+    let target = folder.parent().expect("a profile's folder lies in the target folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace");
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--locked", "--quiet", "--package=registry", "--package=peer", "--bins"]);
+    cargo.arg("--profile").arg(profile).arg("--target-dir").arg(target).current_dir(root);
+    // What cargo told this test of itself would make build scripts run again.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|start| name.starts_with(start))) {
+            cargo.env_remove(&name);
+        }
+    }
+    let built = cargo.output().expect("cargo runs");
+    assert!(built.status.success(), "the programs do not build:\n{}", String::from_utf8_lossy(&built.stderr));
+    folder
+}
+
+/// A test lies in `target/PROFILE/deps`, a program in `target/PROFILE`.
+fn profile_folder() -> PathBuf {
+    let mut folder = std::env::current_exe().expect("this program has a path");
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    folder
+}
+
+const OF_THIS_PACKAGE: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_"];

@@ -1,0 +1,118 @@
+//! How to start a peer: flags, folder and password, the same for one on pipes and one on a terminal.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::build::program;
+use super::registry::Registry;
+use super::transcript::Transcript;
+
+/// What a peer is started with. Cloned, it is the same profile again.
+#[derive(Clone)]
+pub struct Launch {
+    pub name: String,
+    /// `HOST:PORT[#FINGERPRINT]`
+    pub registry: String,
+    /// Goes into a file for `--password-file`; without one the peer has no password to read.
+    pub password: Option<String>,
+    /// Signs in at start, under `name`.
+    pub user: bool,
+    /// Signs up first.
+    pub register: bool,
+    pub listen: String,
+    pub extra: Vec<String>,
+    pub transcript: Transcript,
+    folder: Arc<TempDir>,
+}
+
+impl Launch {
+    /// Somebody new who signs up with a good password and trusts the registry at first sight.
+    pub fn new(registry: &Registry, name: &str) -> Self {
+        let mut launch = Self::alone(registry.address(), name);
+        launch.transcript = registry.transcript().clone();
+        launch
+    }
+
+    /// The same with an address of which nothing is known.
+    pub fn alone(registry: &str, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            registry: registry.to_owned(),
+            password: Some(password_of(name)),
+            user: true,
+            register: true,
+            listen: "127.0.0.1:0".to_owned(),
+            extra: vec!["--trust-new-realm".to_owned()],
+            transcript: Transcript::default(),
+            folder: Arc::new(TempDir::new().expect("a temporary folder")),
+        }
+    }
+
+    /// The same person in the same folder, who has an account by now.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { register: false, ..self.clone() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The folder around the data folder, for files of the test.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Flags common to both faces.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec![(&self.registry).into(), "--listen".into(), (&self.listen).into()];
+        arguments.extend(["--data-dir".into(), self.data_dir().into()]);
+        if self.user {
+            arguments.extend(["--user".into(), (&self.name).into()]);
+        }
+        if self.register {
+            arguments.push("--register".into());
+        }
+        if let Some(password) = &self.password {
+            let file = self.folder().join("password");
+            std::fs::write(&file, format!("{password}\n")).expect("a file for the password");
+            arguments.extend(["--password-file".into(), file.into()]);
+        }
+        arguments.extend(self.extra.iter().map(Into::into));
+        arguments
+    }
+
+    /// What the program finds around it: nothing of whoever runs the tests.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let home = |name: &'static str| (name, self.folder().as_os_str().to_owned());
+        vec![home("HOME"), home("XDG_CONFIG_HOME"), home("XDG_DATA_HOME"), home("XDG_STATE_HOME"), ("TZ", "UTC".into())]
+    }
+
+    /// `peer --json …`
+    pub fn json_command(&self) -> Command {
+        let mut command = Command::new(program("peer"));
+        command.arg("--json").args(self.arguments()).envs(self.environment());
+        for name in UNWANTED {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+/// The password of everybody with this name, in every test.
+pub fn password_of(name: &str) -> String {
+    format!("correct horse of {name}")
+}
+
+/// Variables that change what a peer does.
+pub(super) const UNWANTED: [&str; 6] = ["NO_COLOR", "CLICOLOR_FORCE", "P2P_CHAT_DATA_DIR", "P2P_CHAT_LOG", "EDITOR", "PAGER"];

@@ -1,0 +1,20 @@
+//! The two programs as processes, started, driven and watched from a test. Nothing here sleeps: reader threads feed
+//! channels, and every wait has a deadline and fails with the transcript of everybody.
+
+mod build;
+mod event;
+mod json_peer;
+mod launch;
+mod process;
+mod registry;
+mod terminal_peer;
+mod transcript;
+
+pub use build::program;
+pub use event::Event;
+pub use json_peer::JsonPeer;
+pub use launch::{Launch, password_of};
+pub use process::{DEADLINE, Ended, Process};
+pub use registry::{Registry, command as registry_command};
+pub use terminal_peer::TermPeer;
+pub use transcript::Transcript;

@@ -1,0 +1,104 @@
+//! A running registry: on a free port of loopback, in a folder of its own, with limits that leave tests alone.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::build::program;
+use super::event::Event;
+use super::process::{DEADLINE, Ended, Process};
+use super::transcript::Transcript;
+
+pub struct Registry {
+    process: Process,
+    folder: Arc<TempDir>,
+    extra: Vec<String>,
+    address: String,
+    fingerprint: String,
+}
+
+impl Registry {
+    /// Starts one in a new folder, with `extra` arguments.
+    #[track_caller]
+    pub fn start(extra: &[&str]) -> Self {
+        let folder = Arc::new(TempDir::new().expect("a temporary folder"));
+        let extra = extra.iter().map(|&word| word.to_owned()).collect();
+        Self::run(folder, "127.0.0.1:0", extra, &Transcript::default())
+    }
+
+    #[track_caller]
+    fn run(folder: Arc<TempDir>, listen: &str, extra: Vec<String>, transcript: &Transcript) -> Self {
+        let mut command = command(&folder.path().join("registry"));
+        command.args(["--listen", listen]).args(&extra);
+        let process = Process::start("registry", command, transcript);
+        let line = process.line(Instant::now() + DEADLINE).ok();
+        let ready = line.as_deref().and_then(Event::parse).filter(|event| event.is("ready"));
+        let Some(ready) = ready else { transcript.fail(&format!("waited for the registry to be ready, got {line:?}")) };
+        let (address, fingerprint) = (ready.text("listen").to_owned(), ready.text("realm").to_owned());
+        Self { process, folder, extra, address, fingerprint }
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("registry")
+    }
+
+    pub fn transcript(&self) -> &Transcript {
+        &self.process.transcript
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Kills it with -9; its folder stays.
+    pub fn kill(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Starts it again on the same port and folder.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        if self.process.is_running() {
+            self.kill();
+        }
+        let transcript = self.process.transcript.clone();
+        *self = Self::run(Arc::clone(&self.folder), &self.address, self.extra.clone(), &transcript);
+    }
+
+    /// Stops it in the polite way; its exit code.
+    pub fn stop(&mut self) -> Ended {
+        self.process.signal(libc::SIGTERM);
+        self.process.end()
+    }
+}
+
+/// `registry` with the settings of every test, on `data_dir`.
+pub fn command(data_dir: &Path) -> Command {
+    let mut command = Command::new(program("registry"));
+    command.arg("--json").arg("--data-dir").arg(data_dir);
+    for setting in SETTINGS {
+        command.args(["--set", setting]);
+    }
+    command
+}
+
+/// Everybody in a test comes from one address, and bcrypt's cost is not what is tested.
+const SETTINGS: [&str; 5] = [
+    "passwords.bcrypt_cost=4",
+    "limits.signups_per_source_hour=100000",
+    "limits.sessions_per_source=1000",
+    "limits.unauthenticated_per_source=1000",
+    "limits.password_failures_hour=1000",
+];

@@ -1,0 +1,18 @@
+//! People who speak the wire protocol by script, whole or broken, and ears on the wire. What they know of the protocol
+//! is what `common` and its PROTOCOL.md say; they share no code with the programs they talk to.
+
+mod capture;
+mod peer_link;
+mod person;
+mod proxy;
+mod raw;
+mod registry_link;
+mod sealed;
+
+pub use capture::Capture;
+pub use peer_link::PeerLink;
+pub use person::Person;
+pub use proxy::Proxy;
+pub use raw::Raw;
+pub use registry_link::RegistryLink;
+pub use sealed::Sealed;

@@ -1,0 +1,94 @@
+//! A wire with an ear: passes every byte of every connection on to one address and keeps a copy.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use common::thread::{Handle, spawn};
+
+/// Listens until dropped.
+pub struct Proxy {
+    address: String,
+    heard: Arc<Mutex<Heard>>,
+    // Ends when it is told to and somebody connects once more.
+    acceptor: Option<Handle>,
+}
+
+#[derive(Default)]
+struct Heard {
+    bytes: Vec<u8>,
+    open: Vec<TcpStream>,
+    is_over: bool,
+}
+
+impl Proxy {
+    /// A proxy in front of `target`.
+    pub fn start(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound socket has an address").to_string();
+        let heard = Arc::<Mutex<Heard>>::default();
+        let (shared, target) = (Arc::clone(&heard), target.to_owned());
+        let accept = move || {
+            // The copiers end when their sockets do.
+            let mut copiers: Vec<Handle> = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                if lock(&shared).is_over {
+                    break;
+                }
+                if let Ok(far) = TcpStream::connect(&target) {
+                    copiers.extend(join(&stream, &far, &shared));
+                }
+            }
+        };
+        Self { address, heard, acceptor: Some(spawn("proxy", accept).expect("a thread")) }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Every byte so far, of all connections and both directions.
+    pub fn heard(&self) -> Vec<u8> {
+        lock(&self.heard).bytes.clone()
+    }
+
+    /// Cuts every connection there is.
+    pub fn cut(&self) {
+        for stream in lock(&self.heard).open.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        lock(&self.heard).is_over = true;
+        self.cut();
+        let _ = TcpStream::connect(&self.address);
+        self.acceptor = None;
+    }
+}
+
+fn join(near: &TcpStream, far: &TcpStream, heard: &Arc<Mutex<Heard>>) -> [Handle; 2] {
+    let copy = |stream: &TcpStream| stream.try_clone().expect("a socket can be shared");
+    lock(heard).open.extend([copy(near), copy(far)]);
+    let copier = |mut from: TcpStream, mut to: TcpStream| {
+        let heard = Arc::clone(heard);
+        let body = move || {
+            let mut buffer = [0; 16 * 1024];
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                lock(&heard).bytes.extend_from_slice(&buffer[..count]);
+                if to.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
+            }
+            let _ = to.shutdown(Shutdown::Both);
+        };
+        spawn("proxy copier", body).expect("a thread")
+    };
+    [copier(copy(near), copy(far)), copier(copy(far), copy(near))]
+}
+
+fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,87 @@
+//! A scripted person's connection to a registry.
+
+use std::net::TcpStream;
+use std::time::Instant;
+
+use common::ids::{RealmId, RootKey};
+use common::limits::HANDSHAKE_BYTES_MAX;
+use common::message::registry::{FromRegistry, News, PersonRecord, Refusal, Reply, Request, ToRegistry};
+use common::names::UserName;
+use common::secure::certificate::Credentials;
+use common::secure::handshake::{Handshake, PeerGreeting, RegistryProof};
+use common::wire::bounded::Text;
+use common::wire::frame::{FrameDecoder, write_frame};
+use common::wire::stream::{read_frame, write_all};
+use common::wire::{PREAMBLE, codec};
+
+use super::person::Person;
+use super::sealed::Sealed;
+use crate::programs::DEADLINE;
+
+pub struct RegistryLink {
+    pub sealed: Sealed<FromRegistry>,
+    pub root: RootKey,
+    /// After signing up: what this person shows to others.
+    pub credentials: Option<Credentials>,
+    pub news: Vec<News>,
+    number: u32,
+}
+
+impl RegistryLink {
+    /// Connects and shakes hands, no more.
+    pub fn connect(registry: &str, person: &Person) -> Self {
+        let stream = TcpStream::connect(registry).expect("the registry listens");
+        let deadline = Instant::now() + DEADLINE;
+        let mut handshake = Handshake::registry_dialer(person.keys.device_secret());
+        let mut opening = PREAMBLE.to_vec();
+        write_frame(&handshake.write(&[]).expect("the first message"), &mut opening);
+        write_all(&stream, &opening, deadline).expect("the registry reads");
+        let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
+        let second = read_frame(&stream, &mut decoder, deadline).expect("the registry answers");
+        let proof = handshake.read(&second).expect("the second message");
+        let proof: RegistryProof = codec::decode(&proof).expect("the registry's proof");
+        let greeting = PeerGreeting { version: Text::cut("a test") };
+        let mut third = Vec::new();
+        write_frame(&handshake.write(&codec::encode(&greeting)).expect("the third message"), &mut third);
+        write_all(&stream, &third, deadline).expect("the registry reads");
+        let sealed = Sealed::new(stream, handshake, decoder);
+        Self { sealed, root: proof.root, credentials: None, news: Vec::new(), number: 0 }
+    }
+
+    /// A new account, signed in.
+    pub fn sign_up(registry: &str, person: &Person) -> Self {
+        let mut link = Self::connect(registry, person);
+        let statement = person.statement(link.realm());
+        let reply = link.ask(Request::SignUp { auth: person.auth, statement: statement.clone() });
+        let Ok(Reply::SignedIn { certificate, .. }) = reply else { panic!("{} signs up: {reply:?}", person.name) };
+        link.credentials = Some(Credentials { statement, certificate });
+        link
+    }
+
+    pub fn realm(&self) -> RealmId {
+        RealmId::of(&self.root)
+    }
+
+    /// Asks and waits for the answer; news on the way are kept.
+    pub fn ask(&mut self, request: Request) -> Result<Reply, Refusal> {
+        self.number += 1;
+        self.sealed.send(&ToRegistry { id: self.number, request });
+        loop {
+            match self.sealed.next(DEADLINE).expect("the registry answers in time") {
+                Some(FromRegistry::Reply { id, reply }) if id == self.number => return Ok(*reply),
+                Some(FromRegistry::Refused { id, refusal }) if id == self.number => return Err(refusal),
+                Some(FromRegistry::News(news)) => self.news.push(*news),
+                other => panic!("an answer to request {} was awaited, not {other:?}", self.number),
+            }
+        }
+    }
+
+    /// What the registry tells of somebody.
+    pub fn lookup(&mut self, name: &str) -> PersonRecord {
+        let user = UserName::parse(name).expect("a good name");
+        match self.ask(Request::Lookup { user }) {
+            Ok(Reply::Person(record)) => *record,
+            other => panic!("{name} was looked up: {other:?}"),
+        }
+    }
+}
