@@ -158,11 +158,14 @@ impl Courier<'_> {
             return;
         }
         let timing = &self.shared.timing;
-        let patience = match outbound.send(&mut batch, is_ending) {
-            Sent::Whole | Sent::Never if !is_ending => return,
-            _ if is_ending => timing.linger,
-            _ => timing.drain,
-        };
+        let sent = outbound.send(&mut batch, is_ending);
+        if sent == Sent::Cut {
+            self.shared.counts.slow.up();
+        }
+        if sent != Sent::Partly && !is_ending {
+            return;
+        }
+        let patience = if is_ending { timing.linger } else { timing.drain };
         self.watched.push(Watched { outbound, until: Instant::now() + patience, is_ending });
     }
 

@@ -35,7 +35,9 @@ pub(super) enum Sent {
     Whole,
     /// Some of it waits: somebody has to call [`Outbound::flush`] again.
     Partly,
-    /// The connection takes nothing any more.
+    /// It waited too long or was too much: the connection was cut just now.
+    Cut,
+    /// The connection had ended before.
     Never,
 }
 
@@ -57,7 +59,8 @@ impl Outbound {
         sealer.seal(&plaintext, outbox);
         state.is_last = is_last;
         if state.outbox.len() - state.sent > OUTBOX_BYTES_MAX {
-            return self.cut_locked(&mut state);
+            self.cut_locked(&mut state);
+            return Sent::Cut;
         }
         self.flush_locked(&mut state)
     }
@@ -72,7 +75,8 @@ impl Outbound {
             let (mut state, _) = woken.unwrap_or_else(PoisonError::into_inner);
             sent = self.flush_locked(&mut state);
             if sent == Sent::Partly && Instant::now() >= deadline {
-                sent = self.cut_locked(&mut state);
+                self.cut_locked(&mut state);
+                sent = Sent::Cut;
             }
         }
         sent

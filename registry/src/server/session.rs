@@ -243,7 +243,11 @@ impl Session<'_> {
         }
         let sent = self.outbound.send_and_wait(&mut self.batch, self.shared.timing.drain);
         self.batch = Batch::default();
-        if sent == Sent::Whole { Ok(()) } else { Err(Ended::Slow) }
+        match sent {
+            Sent::Whole => Ok(()),
+            Sent::Partly | Sent::Cut => Err(Ended::Slow),
+            Sent::Never => Err(Ended::Read(ReadError::Closed)),
+        }
     }
 }
 

@@ -32,13 +32,14 @@ use registry::store::memory::MemoryStore;
 pub struct Person {
     pub name: UserName,
     pub keys: Keys,
+    pub realm: RealmId,
 }
 
 pub fn person(name: &str) -> Person {
     let mut seed = [0; KEYS_BYTES];
     let text = name.bytes().cycle().zip(0u8..);
     seed.iter_mut().zip(text).for_each(|(slot, (byte, number))| *slot = byte ^ number.wrapping_mul(37));
-    Person { name: user(name), keys: Keys::from_seed(&Secret::new(seed)) }
+    Person { name: user(name), keys: Keys::from_seed(&Secret::new(seed)), realm: realm() }
 }
 
 pub fn user(name: &str) -> UserName {
@@ -63,6 +64,11 @@ pub struct RoomPlan {
 }
 
 impl Person {
+    /// The same person at another registry.
+    pub fn of(self, realm: RealmId) -> Self {
+        Self { realm, ..self }
+    }
+
     pub fn auth(&self, password: u8) -> AuthKey {
         let mut auth = AuthKey([password; 32]);
         auth.0[0] = self.name.as_str().as_bytes()[0];
@@ -70,11 +76,11 @@ impl Person {
     }
 
     pub fn sign_up(&self) -> Request {
-        Request::SignUp { auth: self.auth(1), statement: self.keys.statement(realm(), self.name.clone()) }
+        Request::SignUp { auth: self.auth(1), statement: self.keys.statement(self.realm, self.name.clone()) }
     }
 
     pub fn sign_in(&self, password: u8) -> Request {
-        Request::SignIn { auth: self.auth(password), statement: self.keys.statement(realm(), self.name.clone()) }
+        Request::SignIn { auth: self.auth(password), statement: self.keys.statement(self.realm, self.name.clone()) }
     }
 
     pub fn resume(&self) -> Request {
@@ -83,7 +89,7 @@ impl Person {
 
     pub fn plan(&self, name: &str, private: bool) -> RoomPlan {
         let genesis = Genesis {
-            realm: realm(),
+            realm: self.realm,
             name: RoomName::parse(name).unwrap(),
             owner: self.keys.identity(),
             owner_name: self.name.clone(),
@@ -125,7 +131,7 @@ impl Person {
     }
 
     pub fn join_event(&self, plan: &RoomPlan, lamport: u64, invite: Option<Signed<Invite>>) -> WireEvent {
-        let statement = self.keys.statement(realm(), self.name.clone());
+        let statement = self.keys.statement(self.realm, self.name.clone());
         self.event(plan, lamport, &Content::Join(Box::new(Join { statement, invite })))
     }
 
@@ -177,7 +183,11 @@ pub struct Line {
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn connect(server: &Server) -> TcpStream {
-    let socket = TcpStream::connect(server.address()).unwrap();
+    connect_to(server.address())
+}
+
+fn connect_to(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.set_nodelay(true).unwrap();
     socket
@@ -185,7 +195,11 @@ pub fn connect(server: &Server) -> TcpStream {
 
 /// Shakes hands, and checks that the registry is who it should be.
 pub fn dial(server: &Server, person: &Person) -> Line {
-    let socket = connect(server);
+    dial_at(server.address(), person)
+}
+
+pub fn dial_at(address: SocketAddr, person: &Person) -> Line {
+    let socket = connect_to(address);
     let deadline = Instant::now() + PATIENCE;
     let mut handshake = Handshake::registry_dialer(person.keys.device_secret());
     let mut decoder = FrameDecoder::new(common::limits::FRAME_BYTES_MAX);
@@ -194,7 +208,7 @@ pub fn dial(server: &Server, person: &Person) -> Line {
     stream::write_all(&socket, &hello, deadline).unwrap();
     let answer = stream::read_frame(&socket, &mut decoder, deadline).unwrap();
     let proof: RegistryProof = codec::decode(&handshake.read(&answer).unwrap()).unwrap();
-    assert_eq!(proof.verify(handshake.remote().unwrap()), Ok(realm()));
+    assert_eq!(proof.verify(handshake.remote().unwrap()), Ok(person.realm));
     let greeting = codec::encode(&PeerGreeting { version: Text::cut("test") });
     let mut third = Vec::new();
     write_frame(&handshake.write(&greeting).unwrap(), &mut third);

@@ -197,6 +197,28 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_an_error_that_loses_nothing_and_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("registry.db"), &REALM).unwrap();
+        let limit = |pages: u32| store.writer.write(move |c| Ok(c.pragma_update(None, "max_page_count", pages)?));
+        let fill = |key: u32| {
+            let insert = "INSERT INTO meta (key, value) VALUES (?1, zeroblob(3000))";
+            store.writer.write(move |c| Ok(c.execute(insert, [key.to_string()])?))
+        };
+        let count = || {
+            let query = "SELECT count(*) FROM meta WHERE key <> 'realm'";
+            store.read(|c| Ok(c.query_row(query, [], |row| row.get::<_, u32>(0))?)).unwrap()
+        };
+        limit(30).unwrap();
+        let full = (0..100).find(|key| fill(*key).is_err()).unwrap();
+        assert!(full > 0);
+        assert_eq!(count(), full, "everything that was answered is there, and nothing else");
+        limit(1000).unwrap();
+        assert_eq!(fill(full), Ok(1));
+        assert_eq!(count(), full + 1);
+    }
+
+    #[test]
     fn a_newer_or_foreign_database_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("registry.db");

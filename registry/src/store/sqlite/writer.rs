@@ -17,8 +17,8 @@ pub(super) struct Writer {
     _thread: thread::Handle,
 }
 
-/// Runs inside the transaction and returns what is to be told once the commit's outcome is known.
-type Job = Box<dyn FnOnce(&Connection) -> Told + Send>;
+/// Runs inside the transaction, if there is one, and returns what is to be told once the commit's outcome is known.
+type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Told + Send>;
 type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Writer {
@@ -36,7 +36,7 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (sender, receiver) = bounded(1);
         self.submit(Box::new(move |connection| {
-            let result = run_alone(connection, work);
+            let result = connection.and_then(|connection| run_alone(connection, work));
             Box::new(move |commit| {
                 let _ = sender.send(commit.and(result));
             })
@@ -47,7 +47,7 @@ impl Writer {
     /// Runs `work` some time soon; a failure is only logged.
     pub(super) fn write_later(&self, work: impl FnOnce(&Connection) -> Result<(), Fault> + Send + 'static) {
         let job: Job = Box::new(move |connection| {
-            let result = run_alone(connection, work);
+            let result = connection.and_then(|connection| run_alone(connection, work));
             Box::new(move |commit| {
                 if let Err(error) = commit.and(result) {
                     tracing::error!(%error, "a write nobody waits for failed");
@@ -74,40 +74,36 @@ impl Drop for Writer {
 #[expect(clippy::needless_pass_by_value, reason = "the thread owns its connection and closes it when it ends")]
 fn run(connection: Connection, inbox: &Receiver<Job>) {
     while let Ok(first) = inbox.recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            fail(first, &connection, &error);
-            continue;
-        }
+        let begun = connection.execute_batch("BEGIN IMMEDIATE");
         let queued = std::iter::once(first).chain(inbox.try_iter().take(BATCH_MAX - 1));
-        let told: Vec<Told> = queued.map(|job| job(&connection)).collect();
-        let commit = connection.execute_batch("COMMIT").map_err(|error| {
-            // A commit that failed may have left the transaction open; after this it is not.
-            let _ = connection.execute_batch("ROLLBACK");
+        let told: Vec<Told> = queued.map(|job| job(within(&connection))).collect();
+        let commit = begun.and_then(|()| connection.execute_batch("COMMIT")).map_err(|error| {
             tracing::error!(%error, "the database did not commit");
             StoreError::Database(error.to_string())
         });
+        if !connection.is_autocommit() {
+            // A commit that failed may leave its transaction open; the next one must not find it.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
         told.into_iter().for_each(|tell| tell(commit.clone()));
     }
 }
 
-// Without a transaction nothing may run; running it read-only would still need its answer, so it is told at once.
-fn fail(job: Job, connection: &Connection, error: &rusqlite::Error) {
-    tracing::error!(%error, "the database cannot be written");
-    let failed = StoreError::Database(error.to_string());
-    let outside = connection.execute_batch("SAVEPOINT void").is_ok();
-    let tell = job(connection);
-    if outside {
-        let _ = connection.execute_batch("ROLLBACK TO void; RELEASE void");
-    }
-    tell(Err(failed));
+// Some errors, a full disk among them, end the whole transaction: what comes after must not commit by itself.
+fn within(connection: &Connection) -> Result<&Connection, StoreError> {
+    let lost = || StoreError::Database("its transaction was rolled back".to_owned());
+    if connection.is_autocommit() { Err(lost()) } else { Ok(connection) }
 }
 
 fn run_alone<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
     connection.execute_batch("SAVEPOINT job").map_err(Fault::Sql)?;
     let result = work(connection);
     let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    connection.execute_batch(end).map_err(Fault::Sql)?;
-    result.map_err(StoreError::from)
+    let ended = connection.execute_batch(end);
+    // The first error is the one that tells.
+    let value = result.map_err(StoreError::from)?;
+    ended.map_err(Fault::Sql)?;
+    Ok(value)
 }
 
 /// Jobs waiting: every one has a session thread behind it.
