@@ -107,15 +107,19 @@ impl SignIn {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
-        (!matches!(self.stage, Stage::Trust { .. } | Stage::Over)).then_some(self.deadline)
+        self.waits_for_registry().then_some(self.deadline)
     }
 
     pub(super) fn tick(&mut self, cx: &mut Context) -> Progress {
-        let waits_for_registry = matches!(self.stage, Stage::Realm | Stage::Link { .. } | Stage::Reply { .. });
-        if waits_for_registry && cx.now.monotonic >= self.deadline {
+        if self.waits_for_registry() && cx.now.monotonic >= self.deadline {
             return self.unreachable(cx, "it does not answer");
         }
         Progress::Going
+    }
+
+    /// The one thing here that has a deadline; work on keys takes as long as it takes.
+    fn waits_for_registry(&self) -> bool {
+        matches!(self.stage, Stage::Realm | Stage::Link { .. } | Stage::Reply { .. })
     }
 
     pub(super) fn handle(&mut self, cx: &mut Context, input: Input) -> Progress {
