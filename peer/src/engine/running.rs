@@ -197,7 +197,8 @@ impl Running {
 /// Readers hand over everything of one read at once.
 const INBOX_MAX: usize = 256;
 const CONTROL_MAX: usize = 16;
-const JOBS_MAX: usize = 4096;
+/// Jobs carry what others sent: a disk slower than the net must not make them a heap of memory.
+const JOBS_MAX: usize = 256;
 /// Every job in flight has room for its reply.
 const REPLIES_MAX: usize = 2 * JOBS_MAX;
 /// Between two looks at what the node wants done, so that bursts become batches and nobody starves.

@@ -67,6 +67,10 @@ impl Account {
             return Err("an event of somebody else");
         }
         let key = (person.identity, first.chain);
+        let chains = conversation.theirs.keys().filter(|(author, _)| *author == person.identity).count();
+        if chains >= CHAINS_PER_AUTHOR_MAX && !conversation.theirs.contains_key(&key) {
+            return Err("more chains than databases anybody loses");
+        }
         let held = conversation.theirs.entry(key).or_insert(Held { received: 0, stored: 0, last: Some(NO_EVENT) });
         if first.number > held.received + 1 {
             return Err("a hole in a chain");
@@ -130,7 +134,9 @@ impl Account {
     fn skip_received(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId, number: u64) {
         let Some(author) = self.links.get(link).map(|link| link.person.identity) else { return };
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
-        if !conversation.room().is_some_and(|room| room.joined && room.members.contains_key(&author)) {
+        let chains = conversation.theirs.keys().filter(|(held, _)| *held == author).count();
+        let open = conversation.room().is_some_and(|room| room.joined && room.members.contains_key(&author));
+        if !open || chains >= CHAINS_PER_AUTHOR_MAX && !conversation.theirs.contains_key(&(author, chain)) {
             return;
         }
         let held = conversation.theirs.entry((author, chain)).or_insert(Held { received: 0, stored: 0, last: None });
@@ -151,3 +157,6 @@ impl Account {
         id
     }
 }
+
+/// A new chain begins with a new or restored database: this many in one conversation are an attack on our memory.
+const CHAINS_PER_AUTHOR_MAX: usize = common::limits::HOLDINGS_MAX / 4;
