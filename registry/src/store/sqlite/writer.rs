@@ -110,3 +110,68 @@ fn run_alone<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Resul
 const QUEUE_MAX: usize = 1024;
 /// Jobs in one transaction: keeps the wait of the first among many short.
 const BATCH_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Work = Box<dyn FnOnce(&Connection) -> Result<usize, Fault> + Send>;
+
+    fn insert(number: u32) -> impl FnOnce(&Connection) -> Result<usize, Fault> + Send {
+        move |connection| Ok(connection.execute("INSERT INTO note VALUES (?1)", [number])?)
+    }
+
+    // Hands over `jobs` so that they share one transaction, and returns what each was told.
+    fn together(writer: &Writer, jobs: Vec<Work>) -> Vec<bool> {
+        let (open, gate) = bounded::<()>(0);
+        let (sender, told) = bounded(jobs.len());
+        let hold: Job = Box::new(move |_| {
+            let _ = gate.recv();
+            Box::new(|_| {})
+        });
+        writer.submit(hold).unwrap();
+        for work in jobs {
+            let sender = sender.clone();
+            let job: Job = Box::new(move |connection| {
+                let result = connection.and_then(|connection| run_alone(connection, work));
+                Box::new(move |commit| sender.send(commit.and(result).is_ok()).unwrap())
+            });
+            writer.submit(job).unwrap();
+        }
+        drop((open, sender));
+        told.iter().collect()
+    }
+
+    fn writer() -> Writer {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE note (number INTEGER)").unwrap();
+        Writer::start(connection).unwrap()
+    }
+
+    fn count(writer: &Writer) -> u32 {
+        writer.write(|c| Ok(c.query_row("SELECT count(*) FROM note", [], |row| row.get(0))?)).unwrap()
+    }
+
+    #[test]
+    fn a_job_that_fails_is_undone_alone() {
+        let writer = writer();
+        let half = |connection: &Connection| {
+            connection.execute("INSERT INTO note VALUES (2)", [])?;
+            Err(Fault::Store(StoreError::Closed))
+        };
+        let told = together(&writer, vec![Box::new(insert(1)), Box::new(half), Box::new(insert(3))]);
+        assert_eq!((told, count(&writer)), (vec![true, false, true], 2));
+    }
+
+    #[test]
+    fn a_transaction_that_ends_early_takes_everybody_with_it() {
+        let writer = writer();
+        let lose = |connection: &Connection| {
+            connection.execute_batch("ROLLBACK")?;
+            Err(Fault::Store(StoreError::Closed))
+        };
+        let told = together(&writer, vec![Box::new(insert(1)), Box::new(lose), Box::new(insert(3))]);
+        assert_eq!((told, count(&writer)), (vec![false; 3], 0));
+        assert_eq!((writer.write(insert(4)), count(&writer)), (Ok(1), 1), "the next one is fine");
+    }
+}
