@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "--password-file names a file of the user's, outside the data folder")]
 
-use std::io::{self, BufRead, ErrorKind};
+use std::io::{self, BufRead, ErrorKind, Write};
 use std::path::PathBuf;
 
 use common::limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
@@ -138,7 +138,11 @@ fn ask(prompt: &str, signals: &Signals, ending: &Receiver<()>) -> Result<Secret<
     }
     let answer = select! {
         recv(answer) -> answer => answer.unwrap_or_else(|_| Err(ErrorKind::Interrupted.into())),
-        recv(ending) -> _ => return Err(NoPassword::Ending),
+        recv(ending) -> _ => {
+            // The prompt ends without its Enter.
+            let _ = writeln!(io::stderr());
+            return Err(NoPassword::Ending);
+        }
     };
     match answer {
         Ok(password) => {

@@ -108,6 +108,33 @@ impl Safe {
         rows
     }
 
+    /// Cuts one finished row, colours and all, where it would pass `columns`; further rows begin with `continued`.
+    /// So not even a long topic reaches the left edge, where only the program writes.
+    pub fn wrapped(self, columns: Option<usize>, continued: &Self) -> Vec<Self> {
+        let Some(columns) = columns.filter(|columns| painted_width(&self.0) > *columns) else { return vec![self] };
+        let indent = painted_width(&continued.0);
+        let columns = columns.max(indent + ROW_COLUMNS_MIN);
+        let mut rows = Vec::new();
+        let mut row = Unfinished::default();
+        for word in self.0.split_inclusive(' ') {
+            let word_columns = painted_width(word.trim_end());
+            if row.columns + word_columns > columns && indent + word_columns <= columns {
+                rows.push(row.cut(continued, indent));
+            }
+            for piece in pieces(word) {
+                let fits = row.columns + painted_width(piece) <= columns;
+                if !fits && piece != " " {
+                    rows.push(row.cut(continued, indent));
+                }
+                if fits || piece != " " {
+                    row.push(piece);
+                }
+            }
+        }
+        rows.push(Self(row.text));
+        rows
+    }
+
     /// The first `columns` columns of it, with `…` if there is more; on one line.
     pub fn beginning(text: &str, columns: usize) -> Self {
         let line = sanitize(text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim(), false);
@@ -123,6 +150,53 @@ impl Safe {
         }
         Self(kept + "…")
     }
+}
+
+/// A row that is being filled, and the colours that are on at its end.
+#[derive(Default)]
+struct Unfinished {
+    text: String,
+    columns: usize,
+    colors: String,
+}
+
+impl Unfinished {
+    /// Ends the row and begins the next with `continued`, in the same colours.
+    fn cut(&mut self, continued: &Safe, indent: usize) -> Safe {
+        let mut done = std::mem::replace(&mut self.text, format!("{}{}", continued.0, self.colors));
+        if !self.colors.is_empty() {
+            done.push_str(COLORS_OFF);
+        }
+        self.columns = indent;
+        Safe(done)
+    }
+
+    fn push(&mut self, piece: &str) {
+        self.text.push_str(piece);
+        if piece == COLORS_OFF {
+            self.colors.clear();
+        } else if piece.starts_with(ESCAPE) {
+            self.colors.push_str(piece);
+        } else {
+            self.columns += width(piece);
+        }
+    }
+}
+
+/// Single characters, and colour sequences as they are: the only escapes there can be in a [`Safe`].
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut left = text;
+    std::iter::from_fn(move || {
+        let first = left.chars().next()?;
+        let end = if first == ESCAPE { left.find('m').map_or(left.len(), |end| end + 1) } else { first.len_utf8() };
+        let (piece, rest) = left.split_at(end);
+        left = rest;
+        Some(piece)
+    })
+}
+
+fn painted_width(text: &str) -> usize {
+    pieces(text).filter(|piece| !piece.starts_with(ESCAPE)).map(width).sum()
 }
 
 /// Columns that unpainted text takes at most: joined emoji count each, because not every terminal joins them.
@@ -212,6 +286,9 @@ fn cut(text: &str, columns: usize) -> usize {
     text.len()
 }
 
+const ESCAPE: char = '\u{1b}';
+const COLORS_OFF: &str = "\u{1b}[0m";
+
 const ZERO_WIDTH_JOINER: char = '\u{200D}';
 const EMOJI_STYLE: char = '\u{FE0F}';
 
@@ -275,7 +352,28 @@ mod tests {
         assert_eq!(Safe::beginning("two\nlines", 10).as_str(), "two…");
     }
 
+    #[test]
+    fn long_rows_go_on_behind_the_bar_in_their_colour() {
+        colored::control::set_override(true);
+        let text = Safe::line("topic: ").with(&Safe::line("a long one of others").painted(Paint::Dim));
+        let rows = text.wrapped(Some(18), &Safe::line("  | "));
+        let rows: Vec<&str> = rows.iter().map(Safe::as_str).collect();
+        assert_eq!(rows, ["topic: \u{1b}[2ma long one \u{1b}[0m", "  | \u{1b}[2mof others\u{1b}[0m"]);
+    }
+
     proptest! {
+        #[test]
+        fn finished_rows_keep_to_the_terminal(text in "(\\PC| ){0,120}", columns in 20_usize..60, color: bool) {
+            colored::control::set_override(true);
+            let row = Safe::line(&text);
+            let row = if color { row.painted(Paint::Error) } else { row };
+            let rows = row.wrapped(Some(columns), &Safe::line("  | "));
+            for row in &rows {
+                prop_assert!(painted_width(row.as_str()) <= columns + 1);
+            }
+            prop_assert!(rows[1..].iter().all(|row| row.as_str().starts_with("  | ")));
+        }
+
         #[test]
         fn nothing_escapes(text in "(\\PC|\\p{Cc}|\\p{Cf}|\\p{Mn}|\\p{Zl}|\\p{Zp}|\n){0,40}") {
             for (safe, newline) in [(Safe::message(&text), true), (Safe::line(&text), false)] {

@@ -19,13 +19,40 @@ impl Modes {
             unsafe { (libc::tcgetattr(libc::STDIN_FILENO, modes.as_mut_ptr()) == 0).then(|| modes.assume_init()) };
         Self { saved }
     }
+
+    fn restore(&self) {
+        let Some(saved) = &self.saved else { return };
+        // SAFETY: the structure came from `tcgetattr`. A terminal that has gone away needs no modes.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, saved) };
+    }
 }
 
 impl Drop for Modes {
     fn drop(&mut self) {
-        let Some(saved) = &self.saved else { return };
-        // SAFETY: the structure came from `tcgetattr`. A terminal that has gone away needs no modes.
-        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, saved) };
+        self.restore();
+    }
+}
+
+/// No echo while it lives: between two prompts, what is typed ahead waits for the next one.
+pub struct Quiet {
+    before: Modes,
+}
+
+impl Quiet {
+    pub fn begin() -> Self {
+        let before = Modes::remember();
+        if let Some(mut modes) = before.saved {
+            modes.c_lflag &= !libc::ECHO;
+            // SAFETY: the structure came from `tcgetattr`.
+            unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const modes) };
+        }
+        Self { before }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        self.before.restore();
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a person or a program may type. One table feeds the parser, Tab completion, `/help` and their snapshots;
-//! every front-end reads its lines through [`parse`]. Nothing here sends, prints or remembers anything.
+//! every front-end reads its lines through `parse`. Nothing here sends, prints or remembers anything.
 
 mod arguments;
 mod help;

@@ -17,6 +17,10 @@ use crate::frontend::sanitize::is_hidden;
 
 /// One line of output, with its newline; `None` for what programs are not told.
 pub(crate) fn line(told: &Told) -> Option<String> {
+    // Where plain text goes is told to whoever asked for it, and to nobody else.
+    if told.re.is_none() && matches!(told.event, Event::Current { .. }) {
+        return None;
+    }
     let mut object = object(&told.event)?;
     if let Some(re) = &told.re {
         object.0.push(("re", json!(re)));
@@ -69,7 +73,10 @@ fn object(event: &Event) -> Option<Object> {
         }
         Event::Refused(refusal) => refused(refusal),
         Event::Bye { reason, .. } => Object::of("bye", [("reason", json!(reason))]),
-        Event::Current { .. } | Event::Roster { .. } => return None,
+        Event::Current { conversation } => {
+            Object::of("current", [("conversation", json!(conversation.as_ref().map(ToString::to_string)))])
+        }
+        Event::Roster { .. } => return None,
         of_rooms => rooms(of_rooms)?,
     })
 }
@@ -328,6 +335,14 @@ mod tests {
         let told = Told { re: Some("7".to_owned()), event: Event::Refused(refusal) };
         let expected = r#"{"type":"error","code":"throttled","text":"Too many.","retry_after":30,"re":"7"}"#;
         assert_eq!(line(&told).unwrap().trim_end(), expected);
+    }
+
+    #[test]
+    fn where_text_goes_is_an_answer_only() {
+        let event = || Event::Current { conversation: Some(sample::target("#dev")) };
+        assert_eq!(line(&Told { re: None, event: event() }), None);
+        let told = line(&Told { re: Some("7".to_owned()), event: event() });
+        assert_eq!(told.unwrap().trim_end(), r##"{"type":"current","conversation":"#dev","re":"7"}"##);
     }
 
     #[test]

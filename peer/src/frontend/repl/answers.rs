@@ -61,7 +61,9 @@ fn online(look: &Look, users: &[UserName]) -> Vec<Safe> {
         return vec![answer("Nobody is online with that in the name.")];
     }
     let mut row = answer(&format!("{} online:", users.len()));
-    for user in users {
+    let mut sorted: Vec<&UserName> = users.iter().collect();
+    sorted.sort_unstable();
+    for user in sorted {
         row.push(&answer(" "));
         row.push(&look.theme.name(user, look.me.as_ref()));
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, at, select};
 use rustyline::completion::Completer;
 use rustyline::config::{BellStyle, ColorMode, CompletionType, Config};
 use rustyline::error::ReadlineError;
@@ -26,11 +26,12 @@ use super::complete;
 use super::gate::Gate;
 use super::printer::Local;
 use super::prompt::{Status, rows};
-use super::reader::{Next, Reader, is_own_message};
+use super::reader::{Next, Reader, SIGN_IN_PATIENCE_MS, is_own_message};
 use crate::api::{Exit, Refusal};
 use crate::frontend::commands::{self, Line};
 use crate::frontend::sanitize::{Paint, Safe, width};
-use crate::frontend::{PATIENCE_AT_QUIT_MS, quit, terminal};
+use crate::frontend::terminal::{self, Quiet};
+use crate::frontend::{PATIENCE_AT_QUIT_MS, quit};
 
 /// The editor with its terminal; dropping it gives the terminal back.
 pub(super) struct Terminal {
@@ -90,15 +91,24 @@ impl Terminal {
     }
 
     /// Reads lines and acts on them until there is nothing more to read. `Some` if the person interrupted.
-    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Option<Exit> {
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>, signs_in: bool) -> Option<Exit> {
         let mut interrupted: Option<Instant> = None;
+        if signs_in {
+            let _quiet = Quiet::begin();
+            // There is no command whose answer to wait for; the name in the prompt will do.
+            self.settle(reader, u64::MAX, SIGN_IN_PATIENCE_MS);
+        }
         while !reader.has_ended() {
             let prompt = self.hooks().begin();
             match self.editor.readline(&prompt) {
                 Ok(line) => {
                     interrupted = None;
-                    if self.line(&prompt, &line, reader) == Next::Leave {
-                        return None;
+                    // What is typed ahead shows at the next prompt, not here.
+                    let _quiet = Quiet::begin();
+                    match self.line(&prompt, &line, reader) {
+                        Next::Leave => return None,
+                        Next::Settle { patience_ms } => self.settle(reader, reader.awaited, patience_ms),
+                        Next::Read | Next::Clear => {}
                     }
                 }
                 Err(ReadlineError::Interrupted) if reader.has_ended() => return None,
@@ -140,6 +150,39 @@ impl Terminal {
             write_control("\x1b[H\x1b[2J");
         }
         next
+    }
+
+    /// Waits a moment for the answer to command `asked`, so that the next prompt is already the right one. A question
+    /// ends it, and so does the change of what the prompt shows.
+    fn settle(&self, reader: &Reader<'_>, asked: u64, patience_ms: u64) {
+        self.gate.open_between();
+        self.wait_for(reader, asked, patience_ms);
+        self.gate.close();
+    }
+
+    fn wait_for(&self, reader: &Reader<'_>, asked: u64, patience_ms: u64) {
+        let deadline = Instant::now() + Duration::from_millis(patience_ms);
+        let before = self.hooks().update();
+        let mut status = Arc::clone(&before);
+        let settled = |status: &Status| {
+            let prompt_differs = (&status.me, &status.current) != (&before.me, &before.current);
+            status.answered >= asked || status.question > reader.answered || prompt_differs
+        };
+        loop {
+            // Once settled, what belongs to the same answer may still be on its way.
+            let until = if settled(&status) { Instant::now() + SETTLED_WITHIN } else { deadline };
+            select! {
+                recv(self.hooks().updates) -> update => match update {
+                    Ok(update) => {
+                        self.hooks().status.replace(Arc::clone(&update));
+                        status = update;
+                    }
+                    Err(_) => return,
+                },
+                recv(reader.ended) -> _ => return,
+                recv(at(until)) -> _ => return,
+            }
+        }
     }
 
     /// Adds a line to the history, unless it might hold a password that was typed where none belongs.
@@ -213,8 +256,13 @@ impl Validator for Hooks {
 impl Completer for Hooks {
     type Candidate = String;
 
-    fn complete(&self, line: &str, at: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok(complete::candidates(line, at, &self.update()))
+    fn complete(
+        &self,
+        line: &str,
+        cursor: usize,
+        _: &rustyline::Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(complete::candidates(line, cursor, &self.update()))
     }
 }
 
@@ -262,5 +310,7 @@ const SECRETIVE: [&str; 3] = ["register", "login", "passwd"];
 const HISTORY_LINES: usize = 1000;
 
 const TWICE_WITHIN: Duration = Duration::from_secs(2);
+
+const SETTLED_WITHIN: Duration = Duration::from_millis(15);
 
 const COLUMNS_UNKNOWN: usize = 80;

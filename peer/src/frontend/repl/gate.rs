@@ -26,6 +26,8 @@ pub(super) struct Pass {
 struct Shared {
     /// The editor reads, and its prompt is drawn.
     open: AtomicBool,
+    /// No prompt is drawn, and none will be before `main` closes the gate: text may go straight to the terminal.
+    between: AtomicBool,
     /// The printer is about to hand text over, or in the middle of it.
     printing: AtomicBool,
     /// Text was handed over, and the editor has not redrawn its prompt since: it holds one text only.
@@ -48,10 +50,17 @@ impl Gate {
         let _ = self.opened.try_send(());
     }
 
-    /// The editor is about to leave. Waits for text that is just being handed over, but not for long: the printer may
+    /// `main` waits between two prompts.
+    pub(super) fn open_between(&self) {
+        self.shared.between.store(true, SeqCst);
+        let _ = self.opened.try_send(());
+    }
+
+    /// The editor is about to leave, or to be entered. Waits for text that is just being handed over, but not for long: the printer may
     /// wait for the editor in turn, and then the text stays with the editor until it reads again.
     pub(super) fn close(&self) {
         self.shared.open.store(false, SeqCst);
+        self.shared.between.store(false, SeqCst);
         for _ in 0..HAND_OVER_TRIES {
             if !self.shared.printing.load(SeqCst) {
                 return;
@@ -63,7 +72,8 @@ impl Gate {
 
 impl Pass {
     pub(super) fn is_open(&self) -> bool {
-        self.shared.open.load(SeqCst) && !self.shared.full.load(SeqCst)
+        let open = self.shared.open.load(SeqCst) || self.shared.between.load(SeqCst);
+        open && !self.shared.full.load(SeqCst)
     }
 
     /// Hands text over if the gate is still open; whether it did.
@@ -72,7 +82,7 @@ impl Pass {
         // Read after `printing` is set: either `close` sees that, or this sees that it is closed.
         let open = self.is_open();
         if open {
-            self.shared.full.store(true, SeqCst);
+            self.shared.full.store(self.shared.open.load(SeqCst), SeqCst);
             print();
         }
         self.shared.printing.store(false, SeqCst);
@@ -102,6 +112,10 @@ mod tests {
         gate.open();
         gate.close();
         assert!(!pass.hand_over(|| printed += 1));
-        assert_eq!(printed, 2);
+        gate.open_between();
+        assert!(pass.hand_over(|| printed += 1) && pass.hand_over(|| printed += 1), "straight to the terminal");
+        gate.close();
+        assert!(!pass.hand_over(|| printed += 1));
+        assert_eq!(printed, 4);
     }
 }

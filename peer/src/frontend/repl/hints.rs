@@ -42,5 +42,4 @@ const WELCOME: &[&str] = &[
 
 const SIGN_IN: &[&str] = &["Not signed in. /login NAME signs in, /register NAME makes an account, /help tells more."];
 
-const FIRST_STEPS: &[&str] =
-    &["Next: /who shows who is online, @bob hello writes to bob, /create #room makes a room, /rooms lists them."];
+const FIRST_STEPS: &[&str] = &["Next: /who shows who is online, @bob hello writes to bob, /create #room makes a room."];

@@ -62,8 +62,9 @@ pub fn run_terminal(wires: Wires, setup: Setup, passwords: &Passwords, signals: 
     let print = terminal.external_printer().map_err(io::Error::other)?;
     let (leaving, left) = bounded(0);
     let paper = Paper::Editor(Box::new(EditorPaper { print, pass, waker: signals.waker(), left }));
+    let signs_in = setup.signs_in;
     let (mut reader, printer) = start(wires, setup, passwords, signals, paper, (status, updates))?;
-    let interrupted = terminal.read(&mut reader);
+    let interrupted = terminal.read(&mut reader, signs_in);
     // The terminal goes first: the printer may be waiting for it, and ends only when it is gone.
     drop(terminal);
     drop::<Sender<()>>(leaving);
@@ -117,7 +118,19 @@ fn start<'a>(
         pending: Vec::new(),
     };
     let thread = common::thread::spawn("printer", move || printer.run())?;
-    Ok((Reader { commands: wires.commands, locals: local, passwords, signals, ended, said: 0, answered: 0 }, thread))
+    Ok((
+        Reader {
+            commands: wires.commands,
+            locals: local,
+            passwords,
+            signals,
+            ended,
+            asked: 0,
+            awaited: 0,
+            answered: 0,
+        },
+        thread,
+    ))
 }
 
 /// Reads until the engine ended; whether nobody reads the output any more, which is a clean end.

@@ -83,9 +83,7 @@ impl Printer {
         let exit = loop {
             let ended = self.wait();
             let now = self.now();
-            if let Paper::Editor(_) = self.paper {
-                self.screen.look.columns = terminal::columns();
-            }
+            self.screen.look.columns = terminal::columns();
             let rows = self.screen.rows(now);
             self.pending.extend(rows);
             if *told_status != self.screen.status {

@@ -17,6 +17,8 @@ pub(super) struct Status {
     pub(super) mentions: u32,
     /// The next line answers whether a new registry is trusted: questions are numbered, 0 is none.
     pub(super) question: u64,
+    /// The number of the newest command that was answered.
+    pub(super) answered: u64,
     pub(super) people: Arc<Vec<UserName>>,
     pub(super) rooms: Arc<Vec<RoomName>>,
 }
@@ -32,7 +34,7 @@ impl Status {
         let counts = self.counts();
         let candidates = [
             format!("[{place}{counts}] {me}> "),
-            format!("[{place} {}] {me}> ", self.unread + self.mentions),
+            format!("[{place} {}{}] {me}> ", self.unread, if self.mentions > 0 { "!" } else { "" }),
             format!("[{place}]> "),
         ];
         let fits = |prompt: &&String| width(prompt) <= columns / 3;
@@ -84,7 +86,7 @@ mod tests {
         assert_eq!(status.prompt(80), "[#dev] alice> ");
         (status.unread, status.mentions) = (3, 1);
         assert_eq!(status.prompt(120), "[#dev 3 unread, 1 mention] alice> ");
-        assert_eq!(status.prompt(80), "[#dev 4] alice> ");
+        assert_eq!(status.prompt(80), "[#dev 3!] alice> ");
         assert_eq!(status.prompt(30), "[#dev]> ");
         assert_eq!(status.prompt(10), "> ");
     }

@@ -17,7 +17,9 @@ pub(super) struct Reader<'a> {
     pub(super) signals: &'a Signals,
     /// Disconnects when the engine ended.
     pub(super) ended: Receiver<()>,
-    pub(super) said: u64,
+    /// The number of the newest command, and of the newest whose answer is worth a moment's waiting.
+    pub(super) asked: u64,
+    pub(super) awaited: u64,
     /// The newest question of trust that was answered.
     pub(super) answered: u64,
 }
@@ -26,6 +28,10 @@ pub(super) struct Reader<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Read,
+    /// An answer comes at once, or within this many milliseconds: the prompt may look different then.
+    Settle {
+        patience_ms: u64,
+    },
     /// The terminal shall be cleared before the next prompt.
     Clear,
     /// `/quit`: nothing more is read.
@@ -38,7 +44,7 @@ impl Reader<'_> {
         match line {
             Err(refusal) => self.local(Local::Refuse(refusal)),
             Ok(Line::Empty) => {}
-            Ok(Line::Ask(command)) => self.ask(command),
+            Ok(Line::Ask(command)) => return self.ask(command),
             Ok(Line::Quit) => {
                 quit(&self.commands, None, PATIENCE_AT_QUIT_MS);
                 return Next::Leave;
@@ -50,7 +56,7 @@ impl Reader<'_> {
                 self.local(Local::Show { rows, is_help: true });
                 return Next::Clear;
             }
-            Ok(account) => self.account(account),
+            Ok(account) => return self.account(account),
         }
         Next::Read
     }
@@ -72,8 +78,8 @@ impl Reader<'_> {
         };
         self.answered = question;
         self.local(Local::TrustAnswered);
-        self.send(None, Command::TrustRealm { accept });
-        Next::Read
+        self.send(Command::TrustRealm { accept });
+        Next::Settle { patience_ms: SIGN_IN_PATIENCE_MS }
     }
 
     pub(super) fn local(&self, local: Local) {
@@ -85,19 +91,25 @@ impl Reader<'_> {
         self.ended.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected)
     }
 
-    fn ask(&mut self, command: Command) {
-        let text = match &command {
-            Command::Say { text, .. } | Command::Query { text: Some(text), .. } => text.clone(),
-            _ => return self.send(None, command),
+    fn ask(&mut self, command: Command) -> Next {
+        let patience_ms = match &command {
+            Command::Say { .. } => 0,
+            Command::Join { .. } | Command::Create { .. } | Command::Accept { .. } => ENTER_PATIENCE_MS,
+            _ => ANSWER_PATIENCE_MS,
         };
-        // A refusal of it shall be able to say what was not sent.
-        self.said += 1;
-        let re = format!("said-{}", self.said);
-        self.local(Local::Said { re: re.clone(), text });
-        self.send(Some(re), command);
+        if let Command::Say { text, .. } | Command::Query { text: Some(text), .. } = &command {
+            // A refusal of it shall be able to say what was not sent.
+            self.local(Local::Said { re: (self.asked + 1).to_string(), text: text.clone() });
+        }
+        self.send(command);
+        if patience_ms == 0 {
+            return Next::Read;
+        }
+        self.awaited = self.asked;
+        Next::Settle { patience_ms }
     }
 
-    fn account(&mut self, line: Line) {
+    fn account(&mut self, line: Line) -> Next {
         let command = match line {
             Line::Register(user) => self
                 .passwords
@@ -112,13 +124,18 @@ impl Reader<'_> {
             }
         };
         match command {
-            Ok(command) => self.send(None, command),
+            Ok(command) => {
+                self.send(command);
+                self.awaited = self.asked;
+                return Next::Settle { patience_ms: SIGN_IN_PATIENCE_MS };
+            }
             Err(NoPassword::Refused(refusal)) => self.local(Local::Refuse(refusal)),
             Err(NoPassword::Cancelled) => {
                 self.local(Local::Show { rows: vec!["Nothing was done.".to_owned()], is_help: false });
             }
             Err(NoPassword::Ending) => {}
         }
+        Next::Read
     }
 
     fn help(&self, topic: Option<&str>) {
@@ -128,9 +145,10 @@ impl Reader<'_> {
         }
     }
 
-    fn send(&self, re: Option<String>, command: Command) {
+    fn send(&mut self, command: Command) {
+        self.asked += 1;
         // It fails when the engine ended, and the printer says why.
-        let _ = self.commands.send(Asked { re, command });
+        let _ = self.commands.send(Asked { re: Some(self.asked.to_string()), command });
     }
 }
 
@@ -138,3 +156,12 @@ impl Reader<'_> {
 pub(super) fn is_own_message(line: &Result<Line, Refusal>) -> bool {
     matches!(line, Ok(Line::Ask(Command::Say { .. } | Command::Query { text: Some(_), .. })))
 }
+
+/// Most answers need one round to the registry.
+const ANSWER_PATIENCE_MS: u64 = 500;
+
+/// Entering a room ends after two seconds at the latest.
+const ENTER_PATIENCE_MS: u64 = 2_500;
+
+/// Two deliberately slow hashes and a network.
+pub(super) const SIGN_IN_PATIENCE_MS: u64 = 4_000;

@@ -187,7 +187,7 @@ pub(super) fn mentions(text: &str, me: &UserName) -> bool {
     text.split(|c: char| !part(c)).any(|word| word.eq_ignore_ascii_case(me.as_str()))
 }
 
-fn continued(theme: Theme) -> Safe {
+pub(super) fn continued(theme: Theme) -> Safe {
     Safe::line(&" ".repeat(STAMP_COLUMNS)).with(&theme.dim(theme.symbol(Symbol::Continued)))
 }
 

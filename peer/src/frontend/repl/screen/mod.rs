@@ -1,6 +1,9 @@
 //! What is on the screen and what follows from it: times, day lines, unread counters, lines that are held, hints.
 //! Takes events and gives rows; the printer owns it. No clock, no terminal: both are told.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -70,9 +73,7 @@ impl Screen {
 
     /// Takes one event.
     pub(super) fn take(&mut self, told: Told, now: Now) {
-        if let Some(re) = &told.re {
-            self.answered(re, &told.event);
-        }
+        let said = told.re.as_ref().and_then(|re| self.answered(re, &told.event));
         match told.event {
             Event::Message(shown) if shown.own => self.own.hold(shown, now.monotonic),
             Event::Delivery(delivery) => {
@@ -85,7 +86,12 @@ impl Screen {
             }
             event => {
                 self.release(now, true);
+                let refused = matches!(event, Event::Refused(_));
                 self.show(event, now.wall);
+                if let Some(text) = said.filter(|_| refused) {
+                    let beginning = Safe::beginning(&text, BEGINNING_COLUMNS);
+                    self.say([self.look.theme.dim(&format!("   not sent: \"{}\"", beginning.as_str()))], false);
+                }
             }
         }
     }
@@ -128,7 +134,12 @@ impl Screen {
             let rows: Vec<Safe> = hint.iter().map(|row| render::help(self.look.theme, row)).collect();
             self.say(rows, false);
         }
-        std::mem::take(&mut self.rows)
+        let (columns, continued) = (self.look.columns, render::continued(self.look.theme));
+        let wrapped = |row: Row| {
+            let is_data = row.is_data;
+            row.text.wrapped(columns, &continued).into_iter().map(move |text| Row { text, is_data })
+        };
+        std::mem::take(&mut self.rows).into_iter().flat_map(wrapped).collect()
     }
 
     /// In how many milliseconds [`Screen::rows`] has something to give without an event.
@@ -136,13 +147,14 @@ impl Screen {
         self.own.due().map(|due| due.since(now.monotonic))
     }
 
-    fn answered(&mut self, re: &str, event: &Event) {
-        let Some(index) = self.said.iter().position(|(known, _)| known == re) else { return };
-        let text = self.said.remove(index).map(|(_, text)| text).unwrap_or_default();
-        if matches!(event, Event::Refused(_)) {
-            let beginning = Safe::beginning(&text, BEGINNING_COLUMNS);
-            self.say([self.look.theme.dim(&format!("not sent: \"{}\"", beginning.as_str()))], false);
+    /// Notes which command was answered; the text it was to send, if it was.
+    fn answered(&mut self, re: &str, event: &Event) -> Option<String> {
+        // Signing in is still to come.
+        if !matches!(event, Event::Registered { .. }) {
+            self.status.answered = self.status.answered.max(re.parse().unwrap_or(0));
         }
+        let index = self.said.iter().position(|(known, _)| known == re)?;
+        self.said.remove(index).map(|(_, text)| text)
     }
 
     fn release(&mut self, now: Now, all: bool) {
@@ -237,7 +249,7 @@ impl Screen {
         if shown.late {
             let same_day = render::local(&self.look, shown.at, DAY) == render::local(&self.look, now, DAY);
             let format = if same_day { "%H:%M" } else { "%-d %b %H:%M" };
-            return format!("sent {}", render::local(&self.look, shown.at, format));
+            return format!("late, sent {}", render::local(&self.look, shown.at, format));
         }
         if shown.own || off <= CLOCKS_DIFFER_MS {
             return String::new();
