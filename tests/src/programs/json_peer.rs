@@ -29,7 +29,7 @@ impl JsonPeer {
     #[track_caller]
     pub fn start(registry: &Registry, name: &str) -> Self {
         let peer = Self::launch(Launch::new(registry, name));
-        peer.wait("being signed in", |event| event.is("signed_in"));
+        peer.signed_in();
         peer
     }
 
@@ -37,9 +37,7 @@ impl JsonPeer {
     #[track_caller]
     pub fn start_all<const N: usize>(registry: &Registry, names: [&str; N]) -> [Self; N] {
         let peers = names.map(|name| Self::launch(Launch::new(registry, name)));
-        peers.iter().for_each(|peer| {
-            peer.wait("being signed in", |event| event.is("signed_in"));
-        });
+        peers.iter().for_each(Self::signed_in);
         peers
     }
 
@@ -54,7 +52,14 @@ impl JsonPeer {
     pub fn restart(&mut self) {
         let again = Self::launch(self.launch.again());
         *self = again;
-        self.wait("being signed in again", |event| event.is("signed_in"));
+        self.signed_in();
+    }
+
+    /// Waits until it is signed in; what came before is no longer waited for.
+    #[track_caller]
+    pub fn signed_in(&self) {
+        self.wait("being signed in", |event| event.is("signed_in"));
+        self.events.borrow_mut().iter_mut().for_each(|seen| seen.is_taken = true);
     }
 
     pub fn name(&self) -> &str {
@@ -68,6 +73,11 @@ impl JsonPeer {
     /// Sends a line and asks for no answer.
     pub fn send(&self, line: &str) {
         self.process.borrow_mut().write_line(line);
+    }
+
+    /// Sends a piece of a line.
+    pub fn send_piece(&self, piece: &str) {
+        self.process.borrow_mut().write(piece);
     }
 
     /// Sends a line with a mark and waits for the first event that carries it.

@@ -15,13 +15,13 @@ use super::transcript::Transcript;
 #[derive(Clone)]
 pub struct Launch {
     pub name: String,
-    /// `HOST:PORT[#FINGERPRINT]`
+    /// `HOST:PORT[#FINGERPRINT]`; empty to name none.
     pub registry: String,
     /// Goes into a file for `--password-file`; without one the peer has no password to read.
     pub password: Option<String>,
     /// Signs in at start, under `name`.
     pub user: bool,
-    /// Signs up first.
+    /// Signs up first, where `user` is set.
     pub register: bool,
     pub listen: String,
     pub extra: Vec<String>,
@@ -75,12 +75,13 @@ impl Launch {
 
     /// Flags common to both faces.
     pub fn arguments(&self) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = vec![(&self.registry).into(), "--listen".into(), (&self.listen).into()];
+        let mut arguments: Vec<OsString> = vec!["--listen".into(), (&self.listen).into()];
+        arguments.extend((!self.registry.is_empty()).then(|| self.registry.as_str().into()));
         arguments.extend(["--data-dir".into(), self.data_dir().into()]);
         if self.user {
-            arguments.extend(["--user".into(), (&self.name).into()]);
+            arguments.push(format!("--user={}", self.name).into());
         }
-        if self.register {
+        if self.user && self.register {
             arguments.push("--register".into());
         }
         if let Some(password) = &self.password {
@@ -95,16 +96,19 @@ impl Launch {
     /// What the program finds around it: nothing of whoever runs the tests.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let home = |name: &'static str| (name, self.folder().as_os_str().to_owned());
-        vec![home("HOME"), home("XDG_CONFIG_HOME"), home("XDG_DATA_HOME"), home("XDG_STATE_HOME"), ("TZ", "UTC".into())]
+        let homes = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"].map(home);
+        // A panic is told in the log, and the log of one on pipes is its standard error.
+        homes.into_iter().chain([("TZ", "UTC".into()), ("P2P_CHAT_LOG", "warn".into())]).collect()
     }
 
     /// `peer --json …`
     pub fn json_command(&self) -> Command {
         let mut command = Command::new(program("peer"));
-        command.arg("--json").args(self.arguments()).envs(self.environment());
+        command.arg("--json").args(self.arguments());
         for name in UNWANTED {
             command.env_remove(name);
         }
+        command.envs(self.environment());
         command
     }
 }
@@ -115,4 +119,4 @@ pub fn password_of(name: &str) -> String {
 }
 
 /// Variables that change what a peer does.
-pub(super) const UNWANTED: [&str; 6] = ["NO_COLOR", "CLICOLOR_FORCE", "P2P_CHAT_DATA_DIR", "P2P_CHAT_LOG", "EDITOR", "PAGER"];
+pub(super) const UNWANTED: [&str; 5] = ["NO_COLOR", "CLICOLOR_FORCE", "P2P_CHAT_DATA_DIR", "EDITOR", "PAGER"];

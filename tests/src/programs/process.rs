@@ -63,9 +63,14 @@ impl Process {
 
     /// Writes one line to the program; one that is gone does not read it.
     pub fn write_line(&mut self, line: &str) {
-        self.transcript.add(&self.name, '>', line);
+        self.write(&format!("{line}\n"));
+    }
+
+    /// Writes a piece of a line.
+    pub fn write(&mut self, piece: &str) {
+        self.transcript.add(&self.name, '>', piece.trim_end_matches('\n'));
         if let Some(stdin) = &mut self.stdin {
-            let _ = stdin.write_all(format!("{line}\n").as_bytes()).and_then(|()| stdin.flush());
+            let _ = stdin.write_all(piece.as_bytes()).and_then(|()| stdin.flush());
         }
     }
 

@@ -33,6 +33,18 @@ impl Registry {
     fn run(folder: Arc<TempDir>, listen: &str, extra: Vec<String>, transcript: &Transcript) -> Self {
         let mut command = command(&folder.path().join("registry"));
         command.args(["--listen", listen]).args(&extra);
+        Self::ready(command, folder, extra, transcript)
+    }
+
+    /// One that is started in a way of its own; it cannot be restarted.
+    #[track_caller]
+    pub fn from_command(command: Command) -> Self {
+        let folder = Arc::new(TempDir::new().expect("a temporary folder"));
+        Self::ready(command, folder, Vec::new(), &Transcript::default())
+    }
+
+    #[track_caller]
+    fn ready(command: Command, folder: Arc<TempDir>, extra: Vec<String>, transcript: &Transcript) -> Self {
         let process = Process::start("registry", command, transcript);
         let line = process.line(Instant::now() + DEADLINE).ok();
         let ready = line.as_deref().and_then(Event::parse).filter(|event| event.is("ready"));

@@ -7,6 +7,7 @@ mod person;
 mod proxy;
 mod raw;
 mod registry_link;
+mod room;
 mod sealed;
 
 pub use capture::Capture;
@@ -15,4 +16,5 @@ pub use person::Person;
 pub use proxy::Proxy;
 pub use raw::Raw;
 pub use registry_link::RegistryLink;
+pub use room::Room;
 pub use sealed::Sealed;

@@ -1,0 +1,18 @@
+//! Stories that only real processes, sockets and terminals can show, one a file. Each starts its own registry and
+//! peers on free ports and in temporary folders, waits for what happens, and never sleeps.
+
+#![expect(clippy::disallowed_methods, reason = "stories write files and open sockets of their own")]
+
+mod capture;
+//mod demo;
+mod errors;
+mod hostile_peer_link;
+mod hostile_registry_link;
+mod one_to_one;
+mod presence;
+mod private_rooms;
+mod restart;
+mod rooms;
+mod shutdown;
+mod sign_up;
+mod terminal;

@@ -1,0 +1,136 @@
+//! Programs that die and come back: nothing said is lost or told twice, and nobody is asked for a password.
+
+use tests::{Ended, Event, JsonPeer, Launch, Registry};
+
+#[test]
+fn a_peer_killed_and_restarted_hears_once_what_it_missed() {
+    let registry = Registry::start(&[]);
+    let [alice, mut bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    alice.must("/create #dev", "created");
+    bob.must("/join #dev", "joined");
+    alice.says("#dev before");
+    alice.says("@bob before, to you");
+    bob.kill9();
+    alice.wait("bob going", |event| event.is("presence") && !event.flag("online"));
+    for number in 0..10 {
+        alice.must(&format!("#dev meanwhile {number}"), "message");
+        alice.must(&format!("@bob to you {number}"), "message");
+    }
+    bob.restart();
+    bob.hears("#dev", "alice", "meanwhile 9");
+    bob.hears("@alice", "alice", "to you 9");
+    let last = |event: &Event| event.is("delivery") && event.number("done") == event.number("of");
+    alice.wait("everything being delivered", |event| last(event) && event.text("conversation") == "@bob");
+    let events = bob.so_far();
+    let texts = |conversation: &str| -> Vec<String> {
+        let of = events.iter().filter(|event| event.is_message(conversation, "alice"));
+        of.map(|event| event.text("text").to_owned()).collect()
+    };
+    let expected = |what: &str| -> Vec<String> { (0..10).map(|number| format!("{what} {number}")).collect() };
+    assert_eq!(texts("#dev"), expected("meanwhile"), "once, in order, and nothing from before");
+    assert_eq!(texts("@alice"), expected("to you"));
+    let history = bob.must("/history @alice", "history");
+    assert_eq!(history.items("items").len(), 11, "everything is kept: {history}");
+    bob.says("@alice I have it all");
+    alice.hears("@bob", "bob", "I have it all");
+}
+
+#[test]
+fn what_waits_is_shown_waiting_and_survives_its_author() {
+    let registry = Registry::start(&[]);
+    let [mut alice, mut bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    alice.says("@bob first");
+    assert_eq!(bob.quit(), Ended::Exit(0));
+    alice.wait("bob going", |event| event.is("presence") && !event.flag("online"));
+    let own = alice.must("@bob are you there?", "message");
+    alice.wait("the message waiting", |event| event.is("delivery") && event.text("state") == "queued");
+    alice.kill9();
+    bob.restart();
+    alice.restart();
+    let heard = bob.hears("@alice", "alice", "are you there?");
+    assert_eq!(heard.text("id"), own.text("id"));
+    alice.wait("the message being delivered", |event| {
+        event.is("delivery") && event.text("id") == own.text("id") && event.text("state") == "delivered"
+    });
+}
+
+#[test]
+fn the_registry_dies_and_people_keep_talking() {
+    let mut registry = Registry::start(&[]);
+    let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    alice.must("/create #dev", "created");
+    bob.must("/join #dev", "joined");
+    alice.says("#dev before");
+    registry.kill();
+    for peer in [&alice, &bob] {
+        peer.wait("the registry being gone", |event| event.is("link") && event.text("state") != "online");
+    }
+    alice.says("@bob without a registry");
+    bob.hears("@alice", "alice", "without a registry");
+    bob.says("#dev also in the room");
+    alice.hears("#dev", "bob", "also in the room");
+    alice.refused("/who", "unreachable");
+
+    registry.restart();
+    for peer in [&alice, &bob] {
+        peer.wait("the registry being back", |event| event.is("link") && event.text("state") == "online");
+    }
+    assert_eq!(alice.must("/who", "online").texts("users"), ["alice", "bob"]);
+    assert_eq!(alice.must("/rooms", "rooms").objects("rooms")[0].text("name"), "#dev");
+    bob.says("#dev and after");
+    alice.hears("#dev", "bob", "and after");
+    // A newcomer finds everything as it was.
+    let carol = JsonPeer::start(&registry, "carol");
+    carol.must("/join #dev", "joined");
+    carol.says("#dev I am new");
+    alice.hears("#dev", "carol", "I am new");
+    let is_going = |event: &Event| event.is("presence") && event.text("user") == "bob" && !event.flag("online");
+    let dropped = alice.so_far().iter().any(is_going);
+    alice.transcript().check(!dropped, "bob never went");
+}
+
+#[test]
+fn a_registry_killed_with_people_inside_locks_nobody_out() {
+    let mut registry = Registry::start(&[]);
+    let [mut alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    registry.kill();
+    alice.kill9();
+    bob.kill9();
+    registry.restart();
+    alice.restart();
+    assert_eq!(alice.must("/who", "online").texts("users"), ["alice"]);
+    assert_eq!(registry.stop(), Ended::Exit(0));
+    registry.restart();
+    alice.wait("the registry being back", |event| event.is("link") && event.text("state") == "online");
+}
+
+#[test]
+fn the_last_registry_is_found_again_without_naming_it() {
+    let registry = Registry::start(&[]);
+    let alice = JsonPeer::start(&registry, "alice");
+    assert_eq!(alice.quit(), Ended::Exit(0));
+    let again = alice.launch.again().with(|launch| {
+        launch.extra.clear();
+        launch.registry.clear();
+    });
+    let alice = JsonPeer::launch(again);
+    alice.wait("being signed in", |event| event.is("signed_in"));
+    assert_eq!(alice.must("/whoami", "whoami").text("registry"), registry.address());
+}
+
+#[test]
+fn a_fingerprint_is_enough_and_a_wrong_one_too_little() {
+    let registry = Registry::start(&[]);
+    let with = |fingerprint: &str| {
+        let address = format!("{}#{fingerprint}", registry.address());
+        Launch::new(&registry, "alice").with(|launch| {
+            launch.registry = address;
+            launch.extra.clear();
+        })
+    };
+    let wrong = JsonPeer::launch(with(&"0".repeat(registry.fingerprint().len())));
+    assert_eq!(wrong.wait("a refusal", |event| event.is("error")).text("code"), "realm_changed");
+    assert!(matches!(wrong.end(), Ended::Exit(3 | 4)));
+    let right = JsonPeer::launch(with(registry.fingerprint()));
+    right.wait("being signed in", |event| event.is("signed_in"));
+}
