@@ -14,6 +14,7 @@ use common::wire::bounded::Text;
 
 use super::account::Account;
 use super::context::Context;
+use super::conversation::Kind;
 use super::people::{self, Dial};
 use super::registry::Call;
 use crate::api::Event;
@@ -157,7 +158,8 @@ impl Account {
         let now = cx.now.monotonic;
         let conversations = BTreeMap::new();
         self.links.live.insert(link, Link { person, direction, up_at: now, address, used_at: now, conversations });
-        self.people.presence_may_have_changed(cx, &user, true);
+        let tell = self.shares_with(&user);
+        self.people.presence_may_have_changed(cx, &user, tell);
         self.tell_roster(cx);
         self.greet(cx, link, &user);
         self.close_idle(cx, link);
@@ -205,7 +207,8 @@ impl Account {
             contact.link = None;
             contact.away = None;
         }
-        self.people.presence_may_have_changed(cx, &user, true);
+        let tell = self.shares_with(&user);
+        self.people.presence_may_have_changed(cx, &user, tell);
         self.dial_soon(cx, &user, REDIAL_AFTER);
     }
 
@@ -262,6 +265,14 @@ impl Account {
             let jitter = Duration::from_millis(cx.below(250));
             contact.dial = Dial::Waiting { until: cx.now.monotonic.plus(after + jitter), failures: 0 };
         }
+    }
+
+    /// A conversation of two, or a room that both are in: a stranger's link is nobody's news.
+    fn shares_with(&self, user: &UserName) -> bool {
+        self.conversations.values().any(|conversation| match &conversation.kind {
+            Kind::Direct { with } => with == user,
+            Kind::Room(room) => room.joined && room.others(&self.me).any(|(_, member)| member.user == *user),
+        })
     }
 
     /// A shared room, or something they lack.
