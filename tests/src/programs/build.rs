@@ -13,18 +13,26 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace")
+}
+
+/// Where cargo puts what it builds in this run.
+pub fn target_folder() -> PathBuf {
+    profile_folder().parent().expect("a profile's folder lies in the target folder").to_owned()
+}
+
 /// Other test processes may do the same at the same time: cargo's own lock of the target folder makes them wait.
 fn build() -> PathBuf {
     let folder = profile_folder();
-    let target = folder.parent().expect("a profile's folder lies in the target folder");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace");
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--locked", "--quiet", "--package=registry", "--package=peer", "--bins"]);
-    cargo.arg("--profile").arg(profile).arg("--target-dir").arg(target).current_dir(root);
+    cargo.arg("--profile").arg(profile).arg("--target-dir").arg(target_folder()).current_dir(workspace());
     // What cargo told this test of itself would make build scripts run again.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|start| name.starts_with(start))) {

@@ -25,6 +25,8 @@ pub struct Launch {
     pub register: bool,
     pub listen: String,
     pub extra: Vec<String>,
+    /// More variables, over those of every test.
+    pub variables: Vec<(&'static str, OsString)>,
     pub transcript: Transcript,
     folder: Arc<TempDir>,
 }
@@ -47,6 +49,7 @@ impl Launch {
             register: true,
             listen: "127.0.0.1:0".to_owned(),
             extra: vec!["--trust-new-realm".to_owned()],
+            variables: Vec::new(),
             transcript: Transcript::default(),
             folder: Arc::new(TempDir::new().expect("a temporary folder")),
         }
@@ -98,7 +101,8 @@ impl Launch {
         let home = |name: &'static str| (name, self.folder().as_os_str().to_owned());
         let homes = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"].map(home);
         // A panic is told in the log, and the log of one on pipes is its standard error.
-        homes.into_iter().chain([("TZ", "UTC".into()), ("P2P_CHAT_LOG", "warn".into())]).collect()
+        let known = [("TZ", "UTC".into()), ("P2P_CHAT_LOG", "warn".into())];
+        homes.into_iter().chain(known).chain(self.variables.iter().cloned()).collect()
     }
 
     /// `peer --json …`
