@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, ValueEnum};
-use common::names::UserName;
+use common::names::{RoomName, UserName};
 
 use crate::api::{Code, Refusal};
 use crate::frontend::commands::nearest;
@@ -106,6 +106,8 @@ pub struct Plan {
     pub face: Face,
     /// A person may be asked: for passwords, for trust.
     pub can_ask: bool,
+    /// Rooms to enter after the sign-in at start.
+    pub join: Vec<RoomName>,
     pub settings: Settings,
     /// The colour question, decided; `/set color` may change it.
     pub color: bool,
@@ -185,6 +187,7 @@ impl Plan {
             trust_new_realm: flags.trust_new_realm,
             face,
             can_ask: face != Face::Json && environment.stdin_is_terminal && !flags.no_input,
+            join: chosen.join,
             settings: chosen.settings,
             color,
             words: flags.plain,
@@ -199,6 +202,7 @@ struct Chosen {
     registry: Option<String>,
     user: Option<String>,
     listen: Option<String>,
+    join: Vec<RoomName>,
     settings: Settings,
 }
 
@@ -231,9 +235,11 @@ impl Chosen {
             "registry" => self.registry = Some(value.to_owned()),
             "user" => self.user = Some(value.to_owned()),
             "listen" => self.listen = Some(value.to_owned()),
+            "join" => self.join = rooms(value)?,
             _ if ENTRIES.iter().any(|entry| entry.key == key) => self.settings.set(key, value)?,
             _ => {
-                let keys = ["registry", "user", "listen"].into_iter().chain(ENTRIES.iter().map(|entry| entry.key));
+                let keys =
+                    ["registry", "user", "listen", "join"].into_iter().chain(ENTRIES.iter().map(|entry| entry.key));
                 let nearest = nearest(key, keys.clone());
                 let advice = nearest.map_or(String::new(), |nearest| format!(" Did you mean '{nearest}'?"));
                 let keys: Vec<&str> = keys.collect();
@@ -266,6 +272,12 @@ fn registry(text: &str) -> Result<(String, Option<String>), Refusal> {
     let host_and_port = host_and_port
         .ok_or_else(|| usage(&format!("'{text}' is not HOST:PORT, such as chat.example.org:{REGISTRY_PORT}.")))?;
     Ok((host_and_port, fingerprint))
+}
+
+/// `#one, #two`
+fn rooms(list: &str) -> Result<Vec<RoomName>, String> {
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| RoomName::parse(name).map_err(|bad| format!("'{name}' cannot be a room: {bad}."))).collect()
 }
 
 fn user_name(name: &str) -> Result<UserName, Refusal> {
@@ -400,7 +412,14 @@ mod tests {
         assert!(refused(&["--set", "bell"]).starts_with("usage"));
         assert!(refused(&["--user", "A"]).starts_with("bad_name"));
         assert!(refused(&["--register"]).starts_with("usage"));
+        assert!(refused(&["--set", "join=#dev, lobby"]).contains("'lobby'"));
         assert!(refused(&["--config", "/nowhere/peer.toml"]).starts_with("usage"));
+    }
+
+    #[test]
+    fn rooms_to_enter_are_a_list() {
+        let plan = plan(&["--set", "join=#Dev, #lobby"], &[], true).unwrap();
+        assert_eq!(plan.join.iter().map(RoomName::as_str).collect::<Vec<_>>(), ["#dev", "#lobby"]);
     }
 
     #[test]

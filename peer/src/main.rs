@@ -13,7 +13,7 @@ use std::sync::Mutex;
 
 use anyhow::Context;
 use clap::Parser;
-use peer::api::{Code, Exit, Refusal};
+use peer::api::{Asked, Code, Command, Exit, Refusal};
 use peer::config::{Environment, Face, Flags, Plan, REGISTRY_DEFAULT};
 use peer::engine::{self, EngineConfig, Startup};
 use peer::frontend::password::{NoPassword, Passwords};
@@ -95,6 +95,7 @@ fn run(flags: Flags) -> Result<u8, Stop> {
         history,
         signs_in: startup.is_some(),
     };
+    let join = if startup.is_some() { plan.join.clone() } else { Vec::new() };
     let registry = plan.registry.clone().or_else(|| engine::last_registry(&plan.data_dir));
     let engine = engine::start(EngineConfig {
         registry: registry.unwrap_or_else(|| REGISTRY_DEFAULT.to_owned()),
@@ -108,6 +109,10 @@ fn run(flags: Flags) -> Result<u8, Stop> {
     .map_err(|error| Stop::Refused { refusal: error.refusal, code: error.exit as u8 })?;
     log(&plan);
     signals.quit_through(&engine.commands);
+    for room in join {
+        // It fails when the engine has ended already, and the face says why.
+        let _ = engine.commands.send(Asked { re: None, command: Command::Join { room } });
+    }
     let wires = Wires { commands: engine.commands.clone(), events: engine.events.clone() };
     let exit = match plan.face {
         Face::Json => json::run(wires, &passwords, &signals),
