@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "stories write files and open sockets of their own")]
 
 mod capture;
-//mod demo;
+mod demo;
 mod errors;
 mod hostile_peer_link;
 mod hostile_registry_link;

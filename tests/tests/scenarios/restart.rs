@@ -1,5 +1,6 @@
 //! Programs that die and come back: nothing said is lost or told twice, and nobody is asked for a password.
 
+use tests::wire::Proxy;
 use tests::{Ended, Event, JsonPeer, Launch, Registry};
 
 #[test]
@@ -102,6 +103,21 @@ fn a_registry_killed_with_people_inside_locks_nobody_out() {
     assert_eq!(registry.stop(), Ended::Exit(0));
     registry.restart();
     alice.wait("the registry being back", |event| event.is("link") && event.text("state") == "online");
+}
+
+#[test]
+fn a_cut_line_to_the_registry_is_mended_without_a_word_from_anybody() {
+    let registry = Registry::start(&[]);
+    let proxy = Proxy::start(registry.address());
+    let launch = Launch::new(&registry, "alice").with(|launch| launch.registry = proxy.address().to_owned());
+    let alice = JsonPeer::launch(launch);
+    alice.signed_in();
+    for _ in 0..3 {
+        proxy.cut();
+        alice.wait("the line being cut", |event| event.is("link") && event.text("state") != "online");
+        alice.wait("the line being mended", |event| event.is("link") && event.text("state") == "online");
+        assert_eq!(alice.must("/who", "online").texts("users"), ["alice"]);
+    }
 }
 
 #[test]
