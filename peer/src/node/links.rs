@@ -83,7 +83,21 @@ impl Cursor {
     }
 }
 
+impl Told {
+    /// Nothing is pushed until the other end says again what it holds.
+    pub(super) fn begin_again(&mut self) {
+        self.have_heard = false;
+        self.cursors.clear();
+    }
+}
+
 impl Links {
+    /// Entered anew: every link is shown the new membership.
+    pub(super) fn hello_again(&mut self, conversation: &ConversationId) {
+        let told = self.live.values_mut().filter_map(|link| link.conversations.get_mut(conversation));
+        told.for_each(|told| told.hello_sent = false);
+    }
+
     pub(super) fn ids(&self) -> Vec<LinkId> {
         self.live.keys().copied().collect()
     }

@@ -45,6 +45,10 @@ impl Account {
         let Some(known) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else {
             return Ok(());
         };
+        // Before this they may have passed over what was sent: what they hold now is what counts.
+        if let Some(told) = self.links.get_mut(link).and_then(|link| link.conversations.get_mut(&id)) {
+            told.begin_again();
+        }
         if !known.joined {
             return Ok(());
         }

@@ -132,6 +132,7 @@ impl Account {
         let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
         let member = Member { user, join: join.clone(), join_lamport, join_at, part: part.clone() };
         room.members.insert(me, member);
+        self.links.hello_again(&id);
         let writes = vec![
             Write::Room { room: room.id, genesis: room.signed.clone(), joined: false },
             appended.into_write(),

@@ -25,6 +25,7 @@ pub(super) struct Reading {
     link: LinkId,
     conversation: ConversationId,
     chain: ChainId,
+    from: u64,
     /// What was committed when the reading began.
     committed: u64,
 }
@@ -225,7 +226,7 @@ impl Account {
                     bytes_max: READ_BYTES_MAX,
                     not_before,
                 }));
-                let reading = Reading { link, conversation: id, chain, committed };
+                let reading = Reading { link, conversation: id, chain, from: cursor.sent + 1, committed };
                 self.disk.reads.insert(ticket, Read::Chain(reading));
                 return;
             };
@@ -240,6 +241,9 @@ impl Account {
     pub(super) fn chain_read(&mut self, cx: &mut Context, reading: &Reading, events: Vec<StoredEvent>) {
         let Some(cursor) = self.cursor(reading) else { return };
         cursor.reading = false;
+        self.links.pushes.insert((reading.link, reading.conversation));
+        // The other end began again meanwhile, from somewhere else.
+        let Some(cursor) = self.cursor(reading).filter(|cursor| cursor.sent + 1 == reading.from) else { return };
         let first = events.first().map_or(reading.committed + 1, |event| event.number);
         if first > cursor.sent + 1 {
             let number = first - 1;
@@ -260,7 +264,6 @@ impl Account {
             send_events(cx, reading.link, reading.conversation, late, events);
             rest = left;
         }
-        self.links.pushes.insert((reading.link, reading.conversation));
     }
 
     /// The disk could not read: the link is tried again with the next push.
