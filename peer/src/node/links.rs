@@ -151,6 +151,10 @@ impl Account {
         address: SocketAddr,
     ) {
         let user = person.user.clone();
+        if direction == Direction::Dialed {
+            // Reached, whatever becomes of this link.
+            self.people.entry(&user).dial = Dial::Idle;
+        }
         let mut writes = Vec::new();
         let accepted = self.people.check(cx, &person, credentials, &mut writes);
         self.commit(cx, writes, Vec::new());
