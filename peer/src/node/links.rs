@@ -228,6 +228,9 @@ impl Account {
         let tell = self.shares_with(&user);
         self.people.presence_may_have_changed(cx, &user, tell);
         self.dial_soon(cx, &user, REDIAL_AFTER);
+        if !self.people.entry(&user).is_online() {
+            self.tell_queued(cx, &user);
+        }
     }
 
     fn forget_link(&mut self, link: LinkId) -> Option<Link> {
