@@ -1,7 +1,7 @@
 //! My own events, from a text to a numbered, signed event on the disk, and everything else that is written. Nothing
 //! is told or sent before its commit came back; what failed is tried again in the same order, never dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
@@ -16,7 +16,7 @@ use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::registry::Call;
 use super::sync::Reading;
 use crate::api::{Event, MessageKind, MessageShown, Target};
-use crate::ports::{DiskError, DiskJob, DiskReply, Output, StoredEvent, Write};
+use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, Output, StoredEvent, Write};
 
 /// What is under way to and from the disk.
 #[derive(Debug, Default)]
@@ -24,7 +24,11 @@ pub(super) struct Disk {
     commits: BTreeMap<u64, Commit>,
     /// Failed commits, in order, and when they are tried again.
     failed: BTreeMap<u64, Commit>,
+    /// What follows from commits that overtook a failed one of the same chain.
+    overtook: BTreeMap<u64, Vec<After>>,
     retry_at: Option<Monotonic>,
+    /// Where a push waits for what could not be read.
+    unread: BTreeSet<(LinkId, ConversationId)>,
     told_failing: bool,
     /// Writes that nothing waits for: they ride along with the next commit.
     lazy: Vec<Write>,
@@ -70,6 +74,19 @@ impl Disk {
     /// Something accepted is not on the disk yet.
     pub(super) fn is_busy(&self) -> bool {
         !self.commits.is_empty() || !self.failed.is_empty()
+    }
+
+    /// Whether something before it in the same chain is not on the disk: acknowledgements are cumulative.
+    fn is_early(&self, ticket: u64, after: &After) -> bool {
+        let After::Received { conversation, author, chain, .. } = after else { return false };
+        let same = |other: &After| match other {
+            After::Received { conversation: id, author: by, chain: of, .. } => {
+                (id, by, of) == (conversation, author, chain)
+            }
+            _ => false,
+        };
+        let mut before = self.failed.range(..ticket).chain(self.commits.range(..ticket));
+        before.any(|(_, commit)| commit.after.iter().any(same))
     }
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
@@ -184,6 +201,7 @@ impl Account {
         }
         if self.disk.retry_at.is_some_and(|at| at <= cx.now.monotonic) {
             self.disk.retry_at = None;
+            self.links.pushes.append(&mut self.disk.unread);
             for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
                 cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes: commit.writes.clone() }));
                 self.disk.commits.insert(ticket, commit);
@@ -214,20 +232,29 @@ impl Account {
         if self.disk.failed.is_empty() {
             self.disk.told_failing = false;
         }
-        for after in commit.after {
-            match after {
-                After::Own { conversation, chain, number, re, tell } => {
-                    self.own_committed(cx, conversation, chain, number);
-                    if let Some(message) = tell {
-                        cx.answer(re, Event::Message(message));
-                        self.deliver(cx, conversation, chain, number);
-                    }
-                }
-                After::Received { conversation, author, chain, number } => {
-                    self.stored(conversation, author, chain, number);
-                }
-                After::Ask { request, call } => self.ask(cx, *request, *call),
+        self.disk.overtook.insert(ticket, commit.after);
+        for (ticket, after) in std::mem::take(&mut self.disk.overtook) {
+            let (early, due) = after.into_iter().partition(|after| self.disk.is_early(ticket, after));
+            if !Vec::is_empty(&early) {
+                self.disk.overtook.insert(ticket, early);
             }
+            due.into_iter().for_each(|after| self.follow(cx, after));
+        }
+    }
+
+    fn follow(&mut self, cx: &mut Context, after: After) {
+        match after {
+            After::Own { conversation, chain, number, re, tell } => {
+                self.own_committed(cx, conversation, chain, number);
+                if let Some(message) = tell {
+                    cx.answer(re, Event::Message(message));
+                    self.deliver(cx, conversation, chain, number);
+                }
+            }
+            After::Received { conversation, author, chain, number } => {
+                self.stored(conversation, author, chain, number);
+            }
+            After::Ask { request, call } => self.ask(cx, *request, *call),
         }
     }
 
@@ -244,7 +271,11 @@ impl Account {
         if let Some(read) = self.disk.reads.remove(&ticket) {
             match read {
                 Read::History { .. } => cx.fail(Refusal::new(Code::Storage, &error.text)),
-                Read::Chain(reading) => self.read_failed(&reading),
+                Read::Chain(reading) => {
+                    let unread = self.read_failed(&reading);
+                    self.disk.unread.insert(unread);
+                    self.disk.retry_at = Some(cx.now.monotonic.plus(DISK_RETRY_AFTER));
+                }
             }
             return;
         }

@@ -82,13 +82,15 @@ impl Account {
         let fresh = events.get(known.min(events.len())..).unwrap_or_default();
         let checked = event::verify_run(fresh, held.last, &person.event).map_err(|_| "events that do not hold")?;
         let Some((last_id, last)) = checked.last() else { return Ok(()) };
+        let contents: Result<Vec<_>, _> = checked.iter().map(|(_, event)| event.content()).collect();
+        let contents = contents.map_err(|_| "a body that is not of its kind")?;
         (held.received, held.last) = (last.number, Some(*last_id));
         let number = last.number;
         let chain = last.chain;
-        for ((event_id, event), wire) in checked.into_iter().zip(fresh) {
+        let mut writes = Vec::new();
+        for (((event_id, event), wire), content) in checked.into_iter().zip(fresh).zip(contents) {
             let conversation = self.conversations.get_mut(&id).expect("it was there a moment ago");
             conversation.lamport = conversation.lamport.max(event.lamport);
-            let content = event.content().map_err(|_| "a body that is not of its kind")?;
             let stored = StoredEvent::of(&event, event_id, wire.clone(), late);
             writes.push(Write::Event { event: Box::new(stored), recipients: None });
             match content {

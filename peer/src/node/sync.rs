@@ -266,11 +266,12 @@ impl Account {
         }
     }
 
-    /// The disk could not read: the link is tried again with the next push.
-    pub(super) fn read_failed(&mut self, reading: &Reading) {
+    /// The disk could not read: where to push again later.
+    pub(super) fn read_failed(&mut self, reading: &Reading) -> (LinkId, ConversationId) {
         if let Some(cursor) = self.cursor(reading) {
             cursor.reading = false;
         }
+        (reading.link, reading.conversation)
     }
 
     fn cursor(&mut self, reading: &Reading) -> Option<&mut super::links::Cursor> {
