@@ -140,7 +140,13 @@ impl Account {
         self.say(cx, re, id, text, kind, writes);
     }
 
-    fn open_conversation(&mut self, cx: &mut Context, user: &UserName, writes: &mut Vec<Write>) -> ConversationId {
+    /// The conversation with `user`, made if it is new: then their coming and going matters from now on.
+    pub(super) fn open_conversation(
+        &mut self,
+        cx: &mut Context,
+        user: &UserName,
+        writes: &mut Vec<Write>,
+    ) -> ConversationId {
         let known = self.conversations.len();
         let id = self.open_direct(user, writes);
         if self.conversations.len() > known {

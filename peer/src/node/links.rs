@@ -301,8 +301,8 @@ impl Account {
         let identity = self.identity_of(user);
         self.conversations.values().any(|conversation| {
             let shares = conversation.room().is_some_and(|room| {
-                let named = |(_, member): (&_, &super::conversation::Member)| member.user == *user;
-                room.joined && room.others(&self.me).any(named)
+                let mut named = room.others(&self.me).filter(|(_, member)| member.user == *user);
+                named.any(|(identity, _)| room.joined || conversation.awaits(identity))
             });
             shares || identity.is_some_and(|identity| conversation.awaits(&identity))
         })

@@ -52,9 +52,12 @@ impl Account {
         Events { conversation: id, late, events }: Events,
     ) -> Result<(), Misbehaved> {
         let Some(person) = self.links.get(link).map(|link| link.person.clone()) else { return Ok(()) };
-        let mut writes = Vec::new();
         if self.is_direct_with(link, id) {
-            self.open_direct(user, &mut writes);
+            let mut writes = Vec::new();
+            self.open_conversation(cx, user, &mut writes);
+            if !writes.is_empty() {
+                self.commit(cx, writes, Vec::new());
+            }
         }
         let Some(conversation) = self.conversations.get_mut(&id) else { return Ok(()) };
         let open = match &conversation.kind {

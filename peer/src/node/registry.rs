@@ -1,7 +1,7 @@
 //! Standing with the registry: requests under way and what their answers mean, news, and coming back after it was
 //! gone. Links between people do not depend on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::ConversationId;
@@ -226,12 +226,26 @@ impl Account {
 
     /// Tells the registry whose coming and going matters besides the members of my rooms.
     pub(super) fn watch(&mut self, cx: &mut Context) {
-        let names = self.conversations.values().filter_map(|conversation| match &conversation.kind {
-            Kind::Direct { with } => Some(with.clone()),
-            Kind::Room(_) => None,
-        });
-        let names: List<_, WATCHED_MAX> = List::cut(names.collect());
+        let names: List<_, WATCHED_MAX> = List::cut(self.watched().into_iter().collect());
         self.ask(cx, Request::Watch { names }, Call::Watch);
+    }
+
+    /// The people I talk with, and whoever lacks something of mine from a room that I have left.
+    fn watched(&self) -> BTreeSet<UserName> {
+        let mut names = BTreeSet::new();
+        for conversation in self.conversations.values() {
+            match &conversation.kind {
+                Kind::Direct { with } => {
+                    names.insert(with.clone());
+                }
+                Kind::Room(room) if !room.joined => {
+                    let waiting = room.others(&self.me).filter(|(identity, _)| conversation.awaits(identity));
+                    names.extend(waiting.map(|(_, member)| member.user.clone()));
+                }
+                Kind::Room(_) => {}
+            }
+        }
+        names
     }
 
     pub(super) fn registry_timers(&mut self, cx: &mut Context) {
@@ -390,16 +404,8 @@ impl Account {
 
     /// The answer to `Watch`: who of my conversations is there.
     pub(super) fn watching(&mut self, cx: &mut Context, online: &[UserName]) {
-        let names: Vec<UserName> = self
-            .conversations
-            .values()
-            .filter_map(|conversation| match &conversation.kind {
-                Kind::Direct { with } => Some(with.clone()),
-                Kind::Room(_) => None,
-            })
-            .collect();
         let waits_for_others = self.registry.watch_again_at.is_some();
-        for user in names {
+        for user in self.watched() {
             let listed = online.contains(&user);
             if listed || !waits_for_others {
                 let tell = self.registry.begun;

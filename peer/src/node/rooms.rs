@@ -258,6 +258,7 @@ impl Account {
         let Some(room) = self.room(id) else { return };
         let (conversation, user) = (room.genesis.name.clone(), self.user.clone());
         self.leave_quietly(cx, id);
+        self.watch(cx);
         let (change, by, text) = (RoomChange::Parted, user.clone(), String::new());
         cx.finish(Event::Room { conversation, change, user, by, text });
     }
