@@ -57,6 +57,8 @@ pub(super) struct Joining {
     pub(super) number: u64,
     pub(super) waiting: BTreeSet<IdentityKey>,
     pub(super) until: Monotonic,
+    /// A restart would find me in the room.
+    pub(super) stored: bool,
 }
 
 /// What a finished sign-in hands over.
@@ -131,7 +133,7 @@ impl Account {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
-        let joins = self.joining.iter().map(|joining| joining.until);
+        let joins = self.joining.iter().filter(|joining| joining.stored).map(|joining| joining.until);
         [self.registry.next_timeout(), self.next_dial(), self.disk.next_timeout()]
             .into_iter()
             .flatten()

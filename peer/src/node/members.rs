@@ -9,7 +9,7 @@ use common::message::room::{self, Act, Genesis, LogEntry, RoomError};
 use common::secure::sign::Signed;
 use common::wire::bounded::List;
 
-use super::account::Account;
+use super::account::{Account, Joining};
 use super::context::Context;
 use super::conversation::Member;
 use super::receive::Misbehaved;
@@ -246,9 +246,18 @@ impl Account {
     /// Tells the joins that nobody has to be waited for any more.
     pub(super) fn joins_told(&mut self, cx: &mut Context) {
         let now = cx.now.monotonic;
-        let (told, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.joining)
-            .into_iter()
-            .partition(|join| join.waiting.is_empty() || join.until <= now);
+        self.tell_joins(cx, |join| join.stored && (join.waiting.is_empty() || join.until <= now));
+    }
+
+    /// That I am in a room is on the disk.
+    pub(super) fn join_stored(&mut self, cx: &mut Context, id: ConversationId) {
+        self.joining.iter_mut().filter(|join| join.room == id).for_each(|join| join.stored = true);
+        self.joins_told(cx);
+    }
+
+    /// Tells the joins that are `due`, whoever knows of them.
+    pub(super) fn tell_joins(&mut self, cx: &mut Context, due: impl Fn(&Joining) -> bool) {
+        let (told, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.joining).into_iter().partition(due);
         self.joining = waiting;
         for joining in told {
             self.tell_joined(cx, joining.room, joining.re);

@@ -49,6 +49,8 @@ pub(super) enum After {
     Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<MessageShown> },
     /// Events of somebody else may be acknowledged up to `number`.
     Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
+    /// A room is entered, and that may be told.
+    Entered { conversation: ConversationId },
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
 }
@@ -254,6 +256,7 @@ impl Account {
             After::Received { conversation, author, chain, number } => {
                 self.stored(conversation, author, chain, number);
             }
+            After::Entered { conversation } => self.join_stored(cx, conversation),
             After::Ask { request, call } => self.ask(cx, *request, *call),
         }
     }

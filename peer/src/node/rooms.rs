@@ -194,7 +194,7 @@ impl Account {
         let me = self.me;
         let others: Vec<_> = room.others(&me).map(|(identity, member)| (*identity, member.user.clone())).collect();
         self.rooms.insert(name.clone(), id);
-        self.commit(cx, vec![write], Vec::new());
+        self.commit(cx, vec![write], vec![After::Entered { conversation: id }]);
         let mut waiting = std::collections::BTreeSet::new();
         for (identity, user) in others {
             let contact = self.people.entry(&user);
@@ -210,8 +210,7 @@ impl Account {
         self.tell_roster(cx);
         let until = cx.now.monotonic.plus(JOIN_KNOWN_WITHIN);
         let re = cx.done();
-        self.joining.push(Joining { room: id, re, number, waiting, until });
-        self.joins_told(cx);
+        self.joining.push(Joining { room: id, re, number, waiting, until, stored: false });
     }
 
     /// The registry does not have me as a member: neither have I.
@@ -234,6 +233,7 @@ impl Account {
         if !self.needs_registry(cx, &re, "Can't leave the room now") {
             return;
         }
+        self.tell_joins(cx, |join| join.room == id);
         let reason = Text::<REASON_BYTES_MAX>::default().into_string();
         let Some(appended) = self.append(cx, id, &Content::Part(reason)) else { return };
         cx.wait(re);
