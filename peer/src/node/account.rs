@@ -19,6 +19,7 @@ use super::loading;
 use super::outgoing::Disk;
 use super::people::{self, People};
 use super::registry::RegistryCalls;
+use super::sign_in::Standing;
 use crate::api::{Event, Target};
 use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
 
@@ -69,6 +70,7 @@ pub(super) struct Beginning {
     pub(super) keys: Keys,
     pub(super) credentials: Credentials,
     pub(super) expires: UnixMillis,
+    pub(super) standing: Standing,
 }
 
 /// A newer session of the same device has taken this one's place.
@@ -77,7 +79,7 @@ pub(super) struct Replaced;
 
 impl Account {
     pub(super) fn begin(cx: &mut Context, beginning: Beginning, log: LoadedLog) -> Self {
-        let Beginning { root, user, keys, credentials, expires } = beginning;
+        let Beginning { root, user, keys, credentials, expires, standing } = beginning;
         let loaded = log.conversations.into_iter().filter_map(loading::conversation);
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = conversations.values().filter_map(|conversation| {
@@ -106,7 +108,14 @@ impl Account {
             joining: Vec::new(),
             roster: Default::default(),
         };
-        account.registry_signed_in(cx);
+        match standing {
+            Standing::SignedIn => account.registry_signed_in(cx),
+            Standing::Lost => account.show_identity(cx),
+            Standing::Back => {
+                account.show_identity(cx);
+                account.resume(cx);
+            }
+        }
         account.tell_roster(cx);
         account
     }

@@ -270,7 +270,8 @@ impl Account {
         }
     }
 
-    fn resume(&mut self, cx: &mut Context) {
+    /// Signs in again, by device key.
+    pub(super) fn resume(&mut self, cx: &mut Context) {
         self.registry.state = State::Resuming;
         self.ask(cx, Request::Resume { user: self.user.clone() }, Call::Resume);
     }

@@ -25,7 +25,17 @@ pub(super) struct SignIn {
     /// At the start of the program a refusal ends it.
     startup: bool,
     stage: Stage,
+    standing: Standing,
     deadline: Monotonic,
+}
+
+/// What became of the link since the registry signed us in over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    SignedIn,
+    Lost,
+    /// There is another, on which nobody is signed in.
+    Back,
 }
 
 #[derive(Debug)]
@@ -94,7 +104,8 @@ impl SignIn {
     ) -> Self {
         cx.wait(re);
         let deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
-        let mut sign_in = Self { user, password, register, startup, stage: Stage::Realm, deadline };
+        let (stage, standing) = (Stage::Realm, Standing::SignedIn);
+        let mut sign_in = Self { user, password, register, startup, stage, standing, deadline };
         let pinned = cx.settings.pinned.filter(|root| {
             let expected = cx.settings.fingerprint.as_ref();
             expected.is_none_or(|expected| RealmId::of(root).fingerprint() == *expected)
@@ -160,7 +171,10 @@ impl SignIn {
                 Stage::Realm | Stage::Link { .. } | Stage::Reply { .. } | Stage::AuthAgain { .. } => {
                     self.unreachable(cx, &reason)
                 }
-                _ => Progress::Going,
+                _ => {
+                    self.standing = Standing::Lost;
+                    Progress::Going
+                }
             },
             RegistryInput::RealmChanged { shown } => self.realm_changed(cx, &shown),
             RegistryInput::Received(messages) => {
@@ -280,7 +294,10 @@ impl SignIn {
                 self.ask(cx, known, auth);
                 Progress::Going
             }
-            other => self.stay(other),
+            other => {
+                self.standing = Standing::Back;
+                self.stay(other)
+            }
         }
     }
 
@@ -298,6 +315,7 @@ impl SignIn {
         let id = cx.request_id();
         cx.out.push_back(Output::Registry(RegistryOutput::Send(ToRegistry { id, request })));
         self.deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
+        self.standing = Standing::SignedIn;
         self.stage = Stage::Reply { known, request: id, resumed };
     }
 
@@ -369,9 +387,12 @@ impl SignIn {
             cx.answer(mark, Event::Registered { user: self.user.clone() });
         }
         let registry = cx.settings.registry.clone();
-        cx.tell(Event::RegistryLink { state: LinkState::Online, registry });
+        let standing = self.standing;
+        let state = if standing == Standing::SignedIn { LinkState::Online } else { LinkState::Offline };
+        cx.tell(Event::RegistryLink { state, registry });
         cx.finish(Event::SignedIn { user: self.user.clone() });
-        let beginning = Beginning { root, user: self.user.clone(), keys: *keys, credentials, expires: me.expires };
+        let (user, expires) = (self.user.clone(), me.expires);
+        let beginning = Beginning { root, user, keys: *keys, credentials, expires, standing };
         Progress::Done(Box::new(Account::begin(cx, beginning, log)))
     }
 
