@@ -138,26 +138,34 @@ impl WireEvent {
     }
 }
 
-/// Checks consecutive events of one chain: `previous` is the event they follow (`None`: not known, so the first is
-/// tied by its signature alone), every one names the one before it, every signature there is fits, and the last one
-/// has one. Returns them with their ids.
-pub fn verify_run(
-    run: &[WireEvent],
-    mut previous: Option<EventId>,
-    key: &EventKey,
-) -> Result<Vec<(EventId, Event)>, EventError> {
+/// Where a run of events has to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub conversation: ConversationId,
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    pub number: u64,
+    /// The event before it; `None` if that is not known, so that the first is tied by its signature alone.
+    pub previous: Option<EventId>,
+}
+
+/// Checks consecutive events: the first is the one at `position`, every one names the one before it, every signature
+/// there is fits, and the last one has one. Returns them with their ids.
+pub fn verify_run(run: &[WireEvent], position: Position, key: &EventKey) -> Result<Vec<(EventId, Event)>, EventError> {
+    let Position { conversation, author, chain, mut number, mut previous } = position;
     let mut checked: Vec<(EventId, Event)> = Vec::with_capacity(run.len());
     for wire in run {
         let event = if wire.signature.is_some() { wire.verify(key)? } else { wire.claim()? };
-        let follows = checked.last().is_none_or(|(_, before)| {
-            event.number.checked_sub(1) == Some(before.number)
-                && (event.chain, event.author, event.conversation) == (before.chain, before.author, before.conversation)
-        });
+        let place = (event.conversation, event.author, event.chain, event.number);
         let countable = (1..=COUNT_MAX).contains(&event.number) && event.lamport <= COUNT_MAX;
-        if !follows || previous.is_some_and(|id| id != event.previous) || !countable {
+        if place != (conversation, author, chain, number)
+            || previous.is_some_and(|id| id != event.previous)
+            || !countable
+        {
             return Err(EventError::Chain(event.number));
         }
         let id = wire.id();
+        number += 1;
         previous = Some(id);
         checked.push((id, event));
     }
@@ -212,13 +220,41 @@ mod tests {
         (keys, events)
     }
 
+    fn verify(run: &[WireEvent], keys: &Keys, number: u64) -> Result<Vec<(EventId, Event)>, EventError> {
+        let position = Position {
+            conversation: ConversationId([1; 32]),
+            author: keys.identity(),
+            chain: ChainId([2; 16]),
+            number,
+            previous: (number == 1).then_some(NO_EVENT),
+        };
+        verify_run(run, position, &keys.event())
+    }
+
     #[test]
     fn one_signature_vouches_for_the_run_before_it() {
         let (keys, mut events) = chain(3);
         events[0].signature = None;
         events[1].signature = None;
-        assert_eq!(verify_run(&events, Some(NO_EVENT), &keys.event()).unwrap().len(), 3);
-        assert_eq!(verify_run(&events[..2], Some(NO_EVENT), &keys.event()), Err(EventError::Unsigned));
+        assert_eq!(verify(&events, &keys, 1).unwrap().len(), 3);
+        assert_eq!(verify(&events[..2], &keys, 1), Err(EventError::Unsigned));
+    }
+
+    #[test]
+    fn an_event_from_elsewhere_does_not_pass_as_the_next() {
+        let (keys, events) = chain(2);
+        let good = events[1].claim().unwrap();
+        let elsewhere = [
+            Event { conversation: ConversationId([9; 32]), ..good.clone() },
+            Event { author: IdentityKey([9; 32]), ..good.clone() },
+            Event { chain: ChainId([9; 16]), ..good.clone() },
+            Event { number: 7, ..good.clone() },
+        ];
+        assert!(verify(&[good.sign(keys.event_signer())], &keys, 2).is_ok());
+        for event in elsewhere {
+            let number = event.number;
+            assert_eq!(verify(&[event.sign(keys.event_signer())], &keys, 2), Err(EventError::Chain(number)));
+        }
     }
 
     #[test]
@@ -227,7 +263,7 @@ mod tests {
         for (number, lamport) in [(0, 1), (COUNT_MAX + 1, 1), (u64::MAX, 1), (1, COUNT_MAX + 1)] {
             let event = Event { number, lamport, ..events[0].claim().unwrap() };
             let run = [event.sign(keys.event_signer())];
-            assert_eq!(verify_run(&run, None, &keys.event()), Err(EventError::Chain(number)));
+            assert_eq!(verify(&run, &keys, number), Err(EventError::Chain(number)));
         }
     }
 
@@ -235,12 +271,12 @@ mod tests {
     fn a_changed_dropped_or_swapped_event_breaks_the_run() {
         let (keys, events) = chain(3);
         let dropped = [events[0].clone(), events[2].clone()];
-        assert_eq!(verify_run(&dropped, Some(NO_EVENT), &keys.event()), Err(EventError::Chain(3)));
-        assert_eq!(verify_run(&events[1..], Some(NO_EVENT), &keys.event()), Err(EventError::Chain(2)));
+        assert_eq!(verify(&dropped, &keys, 1), Err(EventError::Chain(3)));
+        assert_eq!(verify(&events[1..], &keys, 1), Err(EventError::Chain(2)));
         let mut changed = events.clone();
         let mut bytes = changed[0].bytes.to_vec();
         *bytes.last_mut().unwrap() ^= 1;
         changed[0] = WireEvent { bytes: Blob::new(bytes).unwrap(), signature: None };
-        assert_eq!(verify_run(&changed, Some(NO_EVENT), &keys.event()), Err(EventError::Chain(2)));
+        assert_eq!(verify(&changed, &keys, 1), Err(EventError::Chain(2)));
     }
 }

@@ -2,9 +2,10 @@
 //! is cut; what merely does not concern us is passed over.
 
 use common::ids::{ChainId, ConversationId};
-use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, NO_EVENT};
+use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, NO_EVENT, Position};
 use common::message::peer::{Events, PeerMessage};
 use common::names::UserName;
+use common::secure::certificate::Person;
 
 use super::account::Account;
 use super::context::Context;
@@ -83,13 +84,14 @@ impl Account {
         // What is held already is passed over; the rest must follow on it.
         let known = usize::try_from(held.received + 1 - first.number).unwrap_or(usize::MAX);
         let fresh = events.get(known.min(events.len())..).unwrap_or_default();
-        let checked = event::verify_run(fresh, held.last, &person.event).map_err(|_| "events that do not hold")?;
+        let (author, chain, number, previous) = (person.identity, first.chain, held.received + 1, held.last);
+        let position = Position { conversation: id, author, chain, number, previous };
+        let checked = event::verify_run(fresh, position, &person.event).map_err(|_| "events that do not hold")?;
         let Some((last_id, last)) = checked.last() else { return Ok(()) };
-        let contents: Result<Vec<_>, _> = checked.iter().map(|(_, event)| event.content()).collect();
-        let contents = contents.map_err(|_| "a body that is not of its kind")?;
+        let contents: Result<Vec<_>, _> = checked.iter().map(|(_, event)| content(event, &person)).collect();
+        let contents = contents?;
         (held.received, held.last) = (last.number, Some(*last_id));
         let number = last.number;
-        let chain = last.chain;
         let mut writes = Vec::new();
         for (((event_id, event), wire), content) in checked.into_iter().zip(fresh).zip(contents) {
             let conversation = self.conversations.get_mut(&id).expect("it was there a moment ago");
@@ -163,6 +165,18 @@ impl Account {
         });
         id
     }
+}
+
+/// What an event of `person` says. A join speaks for them alone.
+fn content(event: &ChainEvent, person: &Person) -> Result<Content, Misbehaved> {
+    let content = event.content().map_err(|_| "a body that is not of its kind")?;
+    if let Content::Join(join) = &content {
+        let statement = join.statement.claim().map_err(|_| "a join without a statement")?;
+        if (&statement.user, statement.identity) != (&person.user, person.identity) {
+            return Err("a join under another name");
+        }
+    }
+    Ok(content)
 }
 
 /// A new chain begins with a new or restored database: this many in one conversation are an attack on our memory.
