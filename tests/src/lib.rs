@@ -5,5 +5,6 @@
 
 pub mod programs;
 pub mod wire;
+pub mod world;
 
 pub use programs::{DEADLINE, Ended, Event, JsonPeer, Launch, Registry, TermPeer, Transcript};

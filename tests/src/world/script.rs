@@ -1,0 +1,239 @@
+//! What people do in a random world, and what breaks meanwhile. Everything is drawn when its time comes, from what
+//! makes sense then; at last the weather clears and everything has to fall into place.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use common::names::RoomName;
+use peer::api::{Command, MessageKind, Target, To};
+
+use super::host::Who;
+use super::journal::Journal;
+use super::{Happening, Weather, World};
+
+/// How much happens in a world.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    people: usize,
+    deeds: usize,
+    /// The deeds are spread over this time.
+    time: Duration,
+}
+
+/// One thing that somebody does, or that breaks.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deed {
+    SayDirectly,
+    SayInRoom,
+    Paste,
+    Create,
+    Join,
+    Part,
+    Invite,
+    Topic,
+    Cut,
+    CutLine,
+    Crash,
+    Quit,
+    RegistryDies,
+    WeatherTurns,
+}
+
+/// Plays one world to its end: what went wrong, if anything did.
+pub fn play(seed: u64, journal: Journal) -> Option<String> {
+    let mut world = World::new(seed, journal);
+    let scale = Scale {
+        people: 2 + world.random.below(4),
+        deeds: 20 + world.random.below(60),
+        time: Duration::from_secs(20 + 10 * u64::try_from(world.random.below(20)).expect("below 20")),
+    };
+    world.populate(scale);
+    world.run_for(scale.time);
+    world.clear_up();
+    world.run_for(CALM);
+    world.settled();
+    world.violation().map(str::to_owned)
+}
+
+impl World {
+    /// People, and a calendar of what they will do.
+    fn populate(&mut self, scale: Scale) {
+        if self.random.percent(70) {
+            self.weather = Weather::FOUL;
+        }
+        for name in &NAMES[..scale.people] {
+            let who = self.person(name);
+            let after = self.random.between(Duration::ZERO, Duration::from_secs(5));
+            self.plan(after, Happening::Start { who });
+        }
+        let calm = self.random.percent(20);
+        let mut deeds = VecDeque::new();
+        for _ in 0..scale.deeds {
+            let total = DEEDS.iter().filter(|(_, _, breaks)| !(calm && *breaks)).map(|(_, weight, _)| weight).sum();
+            let mut drawn = self.random.below(total);
+            let mut table = DEEDS.iter().filter(|(_, _, breaks)| !(calm && *breaks));
+            let deed = table.find_map(|(deed, weight, _)| {
+                let hit = drawn < *weight;
+                drawn = drawn.saturating_sub(*weight);
+                hit.then_some(*deed)
+            });
+            deeds.extend(deed);
+            let at = self.random.between(Duration::from_secs(1), scale.time);
+            self.plan(at, Happening::Deed);
+        }
+        self.deeds = deeds;
+    }
+
+    pub(super) fn next_deed(&mut self) {
+        let Some(deed) = self.deeds.pop_front() else { return };
+        let who = Who(self.random.below(self.hosts.len()));
+        if !self.hosts[who.0].is_running() && !matches!(deed, Deed::RegistryDies | Deed::WeatherTurns) {
+            return self.plan(Duration::ZERO, Happening::Start { who });
+        }
+        match deed {
+            Deed::SayDirectly => self.says_directly(who, 1),
+            Deed::Paste => {
+                let count = 2 + self.random.below(20);
+                match self.random.percent(50) {
+                    true => self.says_directly(who, count),
+                    false => self.says_in_room(who, count),
+                }
+            }
+            Deed::SayInRoom => self.says_in_room(who, 1),
+            Deed::Create => {
+                let (room, private) = (self.some_room(), self.random.percent(50));
+                self.command(who, Command::Create { room, private, topic: private.then(|| "plans".to_owned()) });
+            }
+            Deed::Join => {
+                let rooms = self.model.other_rooms(who);
+                if let Some(room) = self.random.pick(&rooms).cloned() {
+                    self.command(who, Command::Join { room });
+                }
+            }
+            Deed::Part => {
+                let rooms = self.model.rooms_of(who);
+                if let Some(room) = self.random.pick(&rooms).cloned() {
+                    self.command(who, Command::Part { room: Some(room) });
+                }
+            }
+            Deed::Invite => self.invites(who),
+            Deed::Topic => {
+                let rooms = self.model.rooms_of(who);
+                if let Some(room) = self.random.pick(&rooms).cloned() {
+                    self.command(who, Command::Topic { room: Some(room), text: Some("news".to_owned()) });
+                }
+            }
+            Deed::Cut | Deed::CutLine | Deed::Crash | Deed::Quit | Deed::RegistryDies | Deed::WeatherTurns => {
+                self.breaks(deed, who);
+            }
+        }
+    }
+
+    fn breaks(&mut self, deed: Deed, who: Who) {
+        let pause = self.random.between(Duration::ZERO, Duration::from_secs(20));
+        match deed {
+            Deed::Cut => {
+                let other = Who(self.random.below(self.hosts.len()));
+                self.cut(who, other);
+            }
+            Deed::CutLine => self.cut_line(who),
+            Deed::Crash => {
+                self.crash(who);
+                self.plan(pause, Happening::Start { who });
+            }
+            Deed::Quit => {
+                self.hosts[who.0].wanted = false;
+                let patience_ms = if self.random.percent(50) { 0 } else { 5000 };
+                self.command(who, Command::Quit { patience_ms });
+                self.plan(pause, Happening::Start { who });
+            }
+            Deed::RegistryDies if self.registry_runs() => self.restart_registry(pause),
+            Deed::WeatherTurns => {
+                self.weather = if self.random.percent(50) { Weather::FAIR } else { Weather::FOUL };
+            }
+            _ => {}
+        }
+    }
+
+    fn says_directly(&mut self, who: Who, count: usize) {
+        let to = Who(self.random.below(self.hosts.len()));
+        let name = self.hosts[to.0].name.clone();
+        if to != who {
+            (0..count).for_each(|_| self.says(who, Target::Person(name.clone())));
+        }
+    }
+
+    fn says_in_room(&mut self, who: Who, count: usize) {
+        let rooms = self.model.rooms_of(who);
+        let Some(room) = self.random.pick(&rooms).cloned() else { return };
+        (0..count).for_each(|_| self.says(who, Target::Room(room.clone())));
+    }
+
+    /// Somebody says something never said before.
+    pub fn says(&mut self, who: Who, to: Target) {
+        let text = format!("{}-{}", self.hosts[who.0].name, self.model.count());
+        self.command(who, Command::Say { to: To::Named(to), text, kind: MessageKind::Text });
+    }
+
+    fn invites(&mut self, who: Who) {
+        let rooms = self.model.owned_private_rooms(who);
+        let invitee = Who(self.random.below(self.hosts.len()));
+        let Some(room) = self.random.pick(&rooms).cloned().filter(|_| invitee != who) else { return };
+        self.invite(who, invitee, room);
+    }
+
+    /// The owner of a private room invites somebody.
+    pub fn invite(&mut self, who: Who, invitee: Who, room: RoomName) {
+        self.model.invites(&room, invitee);
+        let user = self.hosts[invitee.0].name.clone();
+        self.command(who, Command::Invite { user, room: Some(room) });
+    }
+
+    fn some_room(&mut self) -> RoomName {
+        let name = ROOMS[self.random.below(ROOMS.len())];
+        RoomName::parse(name).expect("the table's names are good")
+    }
+
+    /// The weather clears; whoever is not there comes back.
+    fn clear_up(&mut self) {
+        self.journal.note(self.now, || "the weather CLEARS".to_owned());
+        self.weather = Weather::FAIR;
+        self.deeds.clear();
+        self.start_registry();
+        for who in (0..self.hosts.len()).map(Who) {
+            self.hosts[who.0].wanted = true;
+            self.start(who);
+        }
+    }
+
+    /// Whether everything has come to where it should be.
+    pub fn settled(&mut self) {
+        if self.violation.is_none()
+            && let Err(wrong) = self.model.at_the_end(&self.hosts)
+        {
+            self.violated(|| wrong);
+        }
+    }
+}
+
+/// What is done how often, and whether it breaks something.
+const DEEDS: [(Deed, usize, bool); 14] = [
+    (Deed::SayDirectly, 20, false),
+    (Deed::SayInRoom, 25, false),
+    (Deed::Paste, 6, false),
+    (Deed::Create, 6, false),
+    (Deed::Join, 14, false),
+    (Deed::Part, 4, false),
+    (Deed::Invite, 8, false),
+    (Deed::Topic, 2, false),
+    (Deed::Cut, 10, true),
+    (Deed::CutLine, 4, true),
+    (Deed::Crash, 6, true),
+    (Deed::Quit, 3, true),
+    (Deed::RegistryDies, 3, true),
+    (Deed::WeatherTurns, 2, true),
+];
+const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
+const ROOMS: [&str; 3] = ["#dev", "#lunch", "#secret"];
+/// Long enough for every pause that a peer makes between two attempts.
+const CALM: Duration = Duration::from_secs(180);
