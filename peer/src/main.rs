@@ -87,6 +87,7 @@ fn run(flags: Flags) -> Result<u8, Stop> {
     let passwords = Passwords::from_flag(plan.password_file.as_deref(), plan.can_ask).map_err(Stop::usage)?;
     let startup = startup(&plan, &passwords, &signals)?;
     let history = plan.data_dir.join("history");
+    let join = if startup.is_some() { plan.join.clone() } else { Vec::new() };
     let setup = repl::Setup {
         settings: plan.settings,
         color: plan.color,
@@ -94,8 +95,8 @@ fn run(flags: Flags) -> Result<u8, Stop> {
         first_run: !history.exists(),
         history,
         signs_in: startup.is_some(),
+        enters_room: !join.is_empty(),
     };
-    let join = if startup.is_some() { plan.join.clone() } else { Vec::new() };
     let registry = plan.registry.clone().or_else(|| engine::last_registry(&plan.data_dir));
     let engine = engine::start(EngineConfig {
         registry: registry.unwrap_or_else(|| REGISTRY_DEFAULT.to_owned()),

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         history: std::path::Path::new(&folder).join("history"),
         first_run: false,
         signs_in: true,
+        enters_room: false,
     };
     let exit = repl::run_terminal(Wires { commands, events }, setup, &Passwords::Nowhere, &signals);
     assert!(engine.join_quietly().is_err(), "the engine panicked");

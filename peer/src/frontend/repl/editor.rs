@@ -91,12 +91,17 @@ impl Terminal {
     }
 
     /// Reads lines and acts on them until there is nothing more to read. `Some` if the person interrupted.
-    pub(super) fn read(&mut self, reader: &mut Reader<'_>, signs_in: bool) -> Option<Exit> {
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>, signs_in: bool, enters_room: bool) -> Option<Exit> {
         let mut interrupted: Option<Instant> = None;
         if signs_in {
             let _quiet = Quiet::begin();
             // There is no command whose answer to wait for; the name in the prompt will do.
             self.settle(reader, u64::MAX, SIGN_IN_PATIENCE_MS);
+            let status = self.hooks().update();
+            if enters_room && status.me.is_some() && status.current.is_none() {
+                // The room in the prompt is told of last.
+                self.settle(reader, u64::MAX, SIGN_IN_PATIENCE_MS);
+            }
         }
         while !reader.has_ended() {
             let prompt = self.hooks().begin();

@@ -50,6 +50,8 @@ pub struct Setup {
     pub first_run: bool,
     /// Somebody signs in at start.
     pub signs_in: bool,
+    /// And goes into a room.
+    pub enters_room: bool,
 }
 
 /// Runs at a terminal until the engine ended; the exit code.
@@ -62,9 +64,9 @@ pub fn run_terminal(wires: Wires, setup: Setup, passwords: &Passwords, signals: 
     let print = terminal.external_printer().map_err(io::Error::other)?;
     let (leaving, left) = bounded(0);
     let paper = Paper::Editor(Box::new(EditorPaper { print, pass, waker: signals.waker(), left }));
-    let signs_in = setup.signs_in;
+    let (signs_in, enters_room) = (setup.signs_in, setup.enters_room);
     let (mut reader, printer) = start(wires, setup, passwords, signals, paper, (status, updates))?;
-    let interrupted = terminal.read(&mut reader, signs_in);
+    let interrupted = terminal.read(&mut reader, signs_in, enters_room);
     // The terminal goes first: the printer may be waiting for it, and ends only when it is gone.
     drop(terminal);
     drop::<Sender<()>>(leaving);
