@@ -2,6 +2,7 @@
 //! peers on free ports and in temporary folders, waits for what happens, and never sleeps.
 
 #![expect(clippy::disallowed_methods, reason = "stories write files and open sockets of their own")]
+#![expect(clippy::unwrap_used, reason = "all of this is tests, also the functions they share")]
 
 mod capture;
 mod demo;

@@ -8,7 +8,8 @@ use super::terminal::on_terminal;
 #[test]
 fn every_way_out_leaves_the_terminal_as_it_was() {
     let registry = Registry::start(&[]);
-    let ways: [(&str, u32, &dyn Fn(&TermPeer)); 7] = [
+    type Way<'a> = (&'a str, u32, &'a dyn Fn(&TermPeer));
+    let ways: [Way; 7] = [
         ("quitter", 0, &|peer| peer.enter("/quit")),
         ("ender", 0, &|peer| peer.type_("\x04")),
         ("breaker", 130, &|peer| {

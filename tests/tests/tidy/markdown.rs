@@ -16,7 +16,7 @@ fn titles(file: &File) -> Vec<Finding> {
 }
 
 fn links(tree: &Tree, file: &File) -> Vec<Finding> {
-    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = file.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
     let is_outside = |target: &str| target.contains("://") || target.starts_with("mailto:");
     let mut findings = Vec::new();
     for (number, line) in prose(file) {
