@@ -82,10 +82,7 @@ impl Account {
         let Beginning { root, user, keys, credentials, expires, standing } = beginning;
         let loaded = log.conversations.into_iter().filter_map(loading::conversation);
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
-        let rooms = conversations.values().filter_map(|conversation| {
-            let room = conversation.room().filter(|room| !room.members.is_empty())?;
-            Some((room.genesis.name.clone(), conversation.id))
-        });
+        let rooms = names_of_rooms(&conversations, &keys.identity());
         let mut account = Self {
             realm: RealmId::of(&root),
             root,
@@ -97,7 +94,7 @@ impl Account {
             away: None,
             chain: log.chain,
             people: People::load(log.pins),
-            rooms: rooms.collect(),
+            rooms,
             conversations,
             current: None,
             last_heard: None,
@@ -192,6 +189,11 @@ impl Account {
         self.disk.is_busy()
     }
 
+    /// Whether something asked before is still to be answered.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.disk.is_busy() || !self.joining.is_empty()
+    }
+
     /// Whether it is worth waiting: a text of mine is on its way to somebody who is there.
     pub(super) fn awaits_acknowledgement(&self) -> bool {
         let lacks =
@@ -245,6 +247,24 @@ impl Account {
         let request = Request::ChangePassword { old: *old.expose(), new: *new.expose() };
         self.ask(cx, request, super::registry::Call::ChangePassword);
     }
+}
+
+/// Which room a name means: one I am in before one I was in. A room that never came about means nothing.
+fn names_of_rooms(
+    conversations: &BTreeMap<ConversationId, Conversation>,
+    me: &IdentityKey,
+) -> BTreeMap<RoomName, ConversationId> {
+    let mut rooms = BTreeMap::new();
+    for conversation in conversations.values() {
+        let Some(room) = conversation.room() else { continue };
+        let parted = room.members.get(me).is_some_and(|member| member.part.is_some());
+        if room.joined {
+            rooms.insert(room.genesis.name.clone(), conversation.id);
+        } else if parted || room.members.keys().any(|identity| identity != me) {
+            rooms.entry(room.genesis.name.clone()).or_insert(conversation.id);
+        }
+    }
+    rooms
 }
 
 /// A certificate lives 30 days; a new one is asked for in its second half.

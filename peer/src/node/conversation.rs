@@ -165,6 +165,13 @@ impl OwnLog {
         self.recent.iter().skip(skip).take_while(|recent| recent.number <= self.committed)
     }
 
+    /// Drops what nobody is waited for any more.
+    pub(super) fn forget_complete(&mut self) {
+        let acked = &self.acked;
+        let lacks = |recipient: &IdentityKey, number: u64| acked.get(recipient).is_none_or(|acked| *acked < number);
+        self.pending.retain(|number, event| event.recipients.iter().any(|recipient| lacks(recipient, *number)));
+    }
+
     /// How many of the recipients of event `number` have it.
     pub(super) fn done(&self, number: u64) -> u32 {
         let Some(event) = self.pending.get(&number) else { return 0 };

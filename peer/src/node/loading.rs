@@ -19,6 +19,13 @@ pub(super) fn conversation(loaded: LoadedConversation) -> Option<Conversation> {
     let mut conversation = Conversation::new(id, kind);
     conversation.lamport = lamport;
     conversation.own = own.into_iter().map(|chain| (chain.chain, own_log(chain))).collect();
+    if let Kind::Room(room) = &conversation.kind {
+        // Whoever left since is not waited for.
+        for log in conversation.own.values_mut() {
+            log.pending.values_mut().for_each(|event| event.recipients.retain(|identity| room.is_member(identity)));
+            log.forget_complete();
+        }
+    }
     let held = theirs.into_iter().map(|theirs| {
         let held = Held { received: theirs.number, stored: theirs.number, last: theirs.last };
         ((theirs.author, theirs.chain), held)

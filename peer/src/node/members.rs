@@ -67,7 +67,13 @@ impl Account {
         let mut writes = Vec::new();
         self.member_joined(cx, id, &join, true, &mut writes);
         self.commit(cx, writes, Vec::new());
-        self.say_hello(cx, link, id);
+        let room = self.conversations.get(&id).and_then(|conversation| conversation.room());
+        if room.is_some_and(|room| room.is_member(&person.identity)) {
+            self.say_hello(cx, link, id);
+        } else {
+            // Left meanwhile: what they said before that is still taken, but nothing is shown to them.
+            self.links.haves.insert((link, id));
+        }
         Ok(())
     }
 
@@ -92,7 +98,9 @@ impl Account {
         }
         let was_member = known.is_some_and(Member::is_current);
         if known.is_none() && room.members.len() >= KNOWN_MEMBERS_MAX {
-            return;
+            let left = room.members.iter().find(|(_, member)| !member.is_current());
+            let Some(left) = left.map(|(identity, _)| *identity) else { return };
+            room.members.remove(&left);
         }
         let user = membership.statement.user;
         let part = room.members.remove(&identity).and_then(|known| known.part);
@@ -112,7 +120,11 @@ impl Account {
             cx.tell(Event::Room { conversation, change, user: user.clone(), by, text });
             self.people.entry(&user);
             self.tell_roster(cx);
-            self.dial_soon(cx, &user, NEWCOMER_DIALS_WITHIN);
+            match self.people.entry(&user).link {
+                // Their hello may have come before I was in myself.
+                Some(link) => self.say_hello(cx, link, id),
+                None => self.dial_soon(cx, &user, NEWCOMER_DIALS_WITHIN),
+            }
         }
     }
 
@@ -145,7 +157,7 @@ impl Account {
                 for pending in log.pending.values_mut() {
                     pending.recipients.retain(|recipient| *recipient != event.author);
                 }
-                log.pending.retain(|_, pending| !pending.recipients.is_empty());
+                log.forget_complete();
             }
             if joined {
                 let (change, by, text) = (RoomChange::Parted, user.clone(), reason.to_owned());
@@ -221,6 +233,9 @@ impl Account {
     /// The far end knows less of the owner's log than I do.
     pub(super) fn send_newer_entries(&self, cx: &mut Context, link: LinkId, id: ConversationId, head: u32) {
         let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
+        if !self.links.get(link).is_some_and(|link| room.is_member(&link.person.identity)) {
+            return;
+        }
         let known = usize::try_from(head).unwrap_or(usize::MAX);
         let newer = room.entries.get(known..).unwrap_or_default();
         if !newer.is_empty() {

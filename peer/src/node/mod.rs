@@ -28,7 +28,7 @@ use common::secret::Secret;
 use common::time::{Monotonic, Now};
 
 use crate::api::{Asked, Command, Event, Exit, LinkState};
-use crate::ports::{DiskReply, Input, Output, RegistryInput};
+use crate::ports::{DiskReply, Input, LinkInput, LinkOutput, Output, RegistryInput, RegistryOutput};
 
 use account::Account;
 use context::Context;
@@ -70,6 +70,8 @@ pub struct Node {
     /// Commands taken and not begun: they run one after the other.
     queue: VecDeque<Asked>,
     quitting: Option<Quitting>,
+    /// A sign-out lets what was asked before it be answered, until then.
+    log_out_until: Option<Monotonic>,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,7 @@ impl Node {
             session: Session::SignedOut,
             queue: VecDeque::new(),
             quitting: None,
+            log_out_until: None,
         };
         node.cx.tell(Event::Ready { listen });
         if let Some(Startup { user, password, register }) = startup {
@@ -121,6 +124,7 @@ impl Node {
             other => self.pass_on(other),
         }
         self.next_commands();
+        self.advance_log_out();
         self.advance_quit();
     }
 
@@ -145,7 +149,7 @@ impl Node {
             let patience = quitting.patience;
             if self.cx.now.monotonic < patience { patience } else { quitting.disk_patience }
         });
-        session.into_iter().chain(quit).min()
+        session.into_iter().chain(quit).chain(self.log_out_until).min()
     }
 
     /// Whether further commands should be handed over yet; the front-end's queue holds them until then.
@@ -189,7 +193,7 @@ impl Node {
             }
             Command::LogOut if matches!(self.session, Session::SignedIn(_)) => {
                 self.cx.wait(re);
-                self.close_session();
+                self.log_out_until = Some(self.cx.now.monotonic.plus(DISK_PATIENCE));
             }
             command => match &mut self.session {
                 Session::SignedIn(account) => account.command(&mut self.cx, re, command),
@@ -217,12 +221,24 @@ impl Node {
             Session::SignedIn(account) => {
                 let replaced = account.handle(&mut self.cx, input);
                 if let Err(account::Replaced) = replaced {
+                    if self.cx.is_waiting() {
+                        let text = "This account was signed in again elsewhere meanwhile.";
+                        self.cx.fail(Refusal::new(Code::NotSignedIn, text));
+                    }
+                    self.cx.wait(None);
                     self.close_session();
                 }
             }
             Session::SignedOut | Session::Closing => {
-                if let Input::Registry(RegistryInput::Up { .. }) = input {
-                    self.cx.out.push_back(Output::Registry(crate::ports::RegistryOutput::Disconnect));
+                // Too late: it was begun as somebody who has signed out since.
+                match input {
+                    Input::Registry(RegistryInput::Up { .. }) => {
+                        self.cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
+                    }
+                    Input::Link(LinkInput::Up { link, .. }) => {
+                        self.cx.out.push_back(Output::Link(LinkOutput::Close { link }));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -248,6 +264,18 @@ impl Node {
                 self.sign_in_went(end);
             }
             Session::SignedOut | Session::Closing => {}
+        }
+    }
+
+    fn advance_log_out(&mut self) {
+        let Some(until) = self.log_out_until else { return };
+        let waits = match &self.session {
+            Session::SignedIn(account) => account.has_unanswered() && self.cx.now.monotonic < until,
+            _ => false,
+        };
+        if !waits {
+            self.log_out_until = None;
+            self.close_session();
         }
     }
 

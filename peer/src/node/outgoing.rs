@@ -277,14 +277,14 @@ impl Account {
                 Read::Chain(reading) => {
                     let unread = self.read_failed(&reading);
                     self.disk.unread.insert(unread);
-                    self.disk.retry_at = Some(cx.now.monotonic.plus(DISK_RETRY_AFTER));
+                    self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
                 }
             }
             return;
         }
         let Some(commit) = self.disk.commits.remove(&ticket) else { return };
         self.disk.failed.insert(ticket, commit);
-        self.disk.retry_at = Some(cx.now.monotonic.plus(DISK_RETRY_AFTER));
+        self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
         if !self.disk.told_failing {
             self.disk.told_failing = true;
             cx.tell(Event::Refused(Refusal::new(Code::Storage, &error.text)));

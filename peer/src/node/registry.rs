@@ -305,6 +305,7 @@ impl Account {
                 self.leave_quietly(cx, room);
                 cx.fail(no_registry("Can't enter the room"));
             }
+            Call::JoinMembers { room } | Call::JoinLog { room } => self.entered(cx, room),
             Call::Part { room } => self.parted(cx, room),
             call if call.is_command() => cx.fail(no_registry("Can't do that now")),
             _ => {}
@@ -394,11 +395,11 @@ impl Account {
     }
 
     pub(super) fn resume_refused(&mut self, cx: &mut Context, refusal: Refusal) {
-        match refusal.retry_after {
-            Some(seconds) => {
-                self.registry.resume_at = Some(cx.now.monotonic.plus(Duration::from_secs(seconds.into())));
-            }
-            None => cx.out.push_back(Output::Registry(RegistryOutput::Disconnect)),
+        if matches!(refusal.code, Code::Credentials | Code::NotPermitted) {
+            cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
+        } else {
+            let pause = refusal.retry_after.map_or(RESUME_AGAIN_AFTER, |seconds| Duration::from_secs(seconds.into()));
+            self.registry.resume_at = Some(cx.now.monotonic.plus(pause));
         }
         cx.tell(Event::Refused(refusal));
     }
@@ -432,5 +433,7 @@ impl Account {
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// Whoever comes dials everybody; if they do not, we do.
 const NEWCOMER_DIALS_WITHIN: Duration = Duration::from_secs(2);
+/// A registry that refuses for a passing reason and does not say for how long.
+const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// After a restart of the registry, peers come back within their first pauses.
 const OTHERS_COME_BACK_WITHIN: Duration = Duration::from_secs(10);

@@ -109,6 +109,8 @@ impl Account {
                 cx.out.push_back(Output::Vault(job));
             }
             Call::SeeInvites => self.registry.begun = true,
+            // The room came about, its topic did not.
+            Call::AddEntry { asked: false, .. } => cx.tell(Event::Refused(refusal)),
             call if call.is_command() => cx.fail(refusal),
             _ => {}
         }

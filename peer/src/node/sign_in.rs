@@ -348,7 +348,9 @@ impl SignIn {
             self.stage = Stage::AuthAgain { known };
             return Progress::Going;
         }
-        if known.confirmed {
+        let passes = matches!(refusal.code, Code::Busy | Code::Throttled | Code::Storage | Code::Internal);
+        if known.confirmed || passes {
+            // An earlier sign-up with these keys may have succeeded without our hearing of it: they are kept.
             return self.failed(cx, refusal);
         }
         let realm = RealmId::of(&known.root);

@@ -43,7 +43,11 @@ impl Account {
         if !known {
             return self.remember_direct(link, id);
         }
-        let mine: Vec<_> = have.holdings.iter().filter(|holding| holding.author == self.me).copied().collect();
+        let own = |holding: &&Holding| {
+            holding.author == self.me
+                && self.conversations.get(&id).is_some_and(|known| known.own.contains_key(&holding.chain))
+        };
+        let mine: Vec<_> = have.holdings.iter().filter(own).copied().collect();
         let Some(live) = self.links.get_mut(link) else { return };
         let told = live.conversations.entry(id).or_default();
         let first = !std::mem::replace(&mut told.have_heard, true);
