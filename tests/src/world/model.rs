@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::ids::EventId;
+use common::ids::{ConversationId, EventId};
 use common::message::registry::Code;
 use common::names::RoomName;
 use common::time::UnixMillis;
@@ -222,6 +222,13 @@ impl Model {
             return Err("a private room's text from before one came".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether somebody may be sent events of this conversation at all: of a private room only with an invitation.
+    pub(super) fn may_receive(&self, who: Who, conversation: ConversationId, store: &dyn Store) -> bool {
+        let Some(room) = store.room(&conversation.into()).ok().flatten() else { return true };
+        let known = &self.rooms[&room.genesis.name];
+        !room.genesis.private || known.owner == Some(who) || known.invited.contains(&who)
     }
 
     fn delivery(&mut self, who: Who, delivery: &Delivery, hosts: &[Host]) -> Result<(), Wrong> {

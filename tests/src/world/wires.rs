@@ -229,6 +229,14 @@ impl World {
         if wire.dead || wire.ends[side].closing || wire.ends[side].down {
             return;
         }
+        let reader = wire.ends[1 - side].who;
+        if let Parcel::Message(message) = &parcel
+            && let PeerMessage::Events(events) = message.as_ref()
+            && !self.model.may_receive(reader, events.conversation, &*self.registry.store)
+        {
+            let (name, reader) = (self.hosts[who.0].name.clone(), self.hosts[reader.0].name.clone());
+            return self.violated(|| format!("{name} sent {reader} events of a room they were never let into"));
+        }
         let far = &mut wire.ends[1 - side];
         let at = far.last_arrival.max(self.now.plus(latency));
         far.last_arrival = at;
