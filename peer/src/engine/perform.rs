@@ -104,8 +104,8 @@ impl Performer {
             let dial = dial.map(|dial| Input::Link(LinkInput::DialFailed { dial, reason }));
             dial.into_iter().collect()
         };
-        if self.identity.is_none() {
-            return failed("signed out".to_owned());
+        if self.identity.as_ref().is_none_or(|identity| identity.keys.identity() != established.own) {
+            return failed("signed out meanwhile".to_owned());
         }
         self.last_link += 1;
         let link = LinkId(self.last_link);

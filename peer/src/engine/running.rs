@@ -6,7 +6,7 @@ use std::io;
 use std::net::TcpListener;
 
 use common::thread::Handle;
-use crossbeam_channel::{Receiver, Select, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError};
 
 use super::clock::Clock;
 use super::perform::Performer;
@@ -138,8 +138,13 @@ impl Running {
         self.events.flush();
         self.performer.jobs.flush();
         let now = self.clock.now();
-        for reply in self.replies.try_iter().take(TAKEN_AT_ONCE) {
-            node.handle(now, Input::Disk(reply));
+        for _ in 0..TAKEN_AT_ONCE {
+            match self.replies.try_recv() {
+                Ok(reply) => node.handle(now, Input::Disk(reply)),
+                Err(TryRecvError::Empty) => break,
+                // Its panic is ours: the disk's handle passes it on, but nothing may be promised any more either way.
+                Err(TryRecvError::Disconnected) => panic!("the disk thread is gone"),
+            }
         }
         for control in self.control.try_iter() {
             let Control::Vault(reply) = control;
@@ -158,8 +163,8 @@ impl Running {
                 }
                 match self.commands.try_recv() {
                     Ok(asked) => node.handle(now, Input::Command(asked)),
-                    Err(crossbeam_channel::TryRecvError::Empty) => break,
-                    Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
                         self.performer.front_end_gone = true;
                         let command = crate::api::Command::Quit { patience_ms: 0 };
                         node.handle(now, Input::Command(Asked { re: None, command }));

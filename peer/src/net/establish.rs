@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use common::ids::IdentityKey;
 use common::limits::{FIRST_FRAME_TIMEOUT, FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, SIGN_IN_TIMEOUT};
 use common::message::peer::{Hello, PeerMessage};
 use common::secure::certificate::{self, Credentials, CredentialsError, Person};
@@ -31,6 +32,8 @@ pub(crate) struct Established {
     pub(crate) decoder: FrameDecoder,
     /// What came in one frame with the other end's `Hello`.
     pub(crate) early: Vec<PeerMessage>,
+    /// As whom we shook hands.
+    pub(crate) own: IdentityKey,
     pub(crate) person: Person,
     pub(crate) credentials: Box<Credentials>,
     pub(crate) direction: Direction,
@@ -95,8 +98,8 @@ pub(crate) fn dialed(
     }
     write_all(&stream, &sealed_hello(&mut sealer, None), deadline)?;
     let address = stream.peer_addr()?;
-    let (stream, direction) = (Arc::new(stream), Direction::Dialed);
-    Ok(Established { stream, sealer, opener, decoder, early, person, credentials, direction, address })
+    let (stream, own, direction) = (Arc::new(stream), identity.keys.identity(), Direction::Dialed);
+    Ok(Established { stream, sealer, opener, decoder, early, own, person, credentials, direction, address })
 }
 
 /// Answers whoever connected. Anyone who does not know our device key, or shows no good certificate, gets silence.
@@ -124,8 +127,8 @@ pub(crate) fn answered(stream: TcpStream, identity: &LocalIdentity) -> Result<Es
     write_all(&stream, &hello, deadline)?;
     let (_, early) = read_hello(&stream, &mut decoder, &mut opener, deadline)?;
     let address = stream.peer_addr()?;
-    let (stream, direction) = (Arc::new(stream), Direction::Answered);
-    Ok(Established { stream, sealer, opener, decoder, early, person, credentials, direction, address })
+    let (stream, own, direction) = (Arc::new(stream), identity.keys.identity(), Direction::Answered);
+    Ok(Established { stream, sealer, opener, decoder, early, own, person, credentials, direction, address })
 }
 
 fn sealed_hello(sealer: &mut Sealer, credentials: Option<Credentials>) -> Vec<u8> {

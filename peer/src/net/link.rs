@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use common::limits::{LINK_DEAD_AFTER, LINK_PING_AFTER};
@@ -25,6 +25,7 @@ pub(crate) struct LinkHandle {
     // `None` only while dropping: the writer ends when the outbox is gone.
     outbox: Option<Sender<Outgoing>>,
     queued_bytes: Arc<AtomicUsize>,
+    closing: Arc<AtomicBool>,
     stream: Arc<TcpStream>,
     /// Disconnected when the writer has ended.
     written: Receiver<()>,
@@ -59,17 +60,27 @@ pub(crate) fn start(link: LinkId, established: Established, inbox: Sender<NetEve
     })?;
     let socket = Arc::clone(&stream);
     let answers = outbox.clone();
+    let closing = Arc::new(AtomicBool::new(false));
+    let is_closing = Arc::clone(&closing);
     let body = move || {
-        let mut reader = Reader { link, stream: &socket, opener, decoder, inbox: &inbox, answers };
+        let mut reader = Reader { link, stream: &socket, opener, decoder, inbox: &inbox, answers, is_closing };
         let (clean, reason) = reader.run(early);
         drop(reader);
         let _ = socket.shutdown(Shutdown::Both);
         let _ = inbox.send(NetEvent::Down { link, clean, reason });
     };
-    let reader = thread::spawn(&format!("link-{}-read", link.0), body)?;
+    let reader = match thread::spawn(&format!("link-{}-read", link.0), body) {
+        Ok(reader) => reader,
+        Err(error) => {
+            // The writer ends when nobody holds the outbox any more.
+            drop(outbox);
+            let _ = stream.shutdown(Shutdown::Both);
+            return Err(error);
+        }
+    };
     let (reader, writer) = (Some(reader), Some(writer));
     let outbox = Some(outbox);
-    Ok(LinkHandle { outbox, queued_bytes, stream, written, reader, writer })
+    Ok(LinkHandle { outbox, queued_bytes, closing, stream, written, reader, writer })
 }
 
 impl LinkHandle {
@@ -90,8 +101,10 @@ impl LinkHandle {
         }
     }
 
-    /// What is queued still goes out, then goodbye. The reader reports the end.
+    /// What is queued still goes out, then goodbye. The reader reports the end; whatever the far end goes on sending,
+    /// it takes one more read.
     pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
         if self.outbox.as_ref().is_none_or(|outbox| outbox.try_send(Outgoing::Close).is_err()) {
             self.cut();
         }
@@ -124,6 +137,7 @@ struct Reader<'a> {
     decoder: FrameDecoder,
     inbox: &'a Sender<NetEvent>,
     answers: Sender<Outgoing>,
+    is_closing: Arc<AtomicBool>,
 }
 
 impl Reader<'_> {
@@ -149,6 +163,9 @@ impl Reader<'_> {
             }
             if !self.hand_over(&mut messages) {
                 return (true, "closing".to_owned());
+            }
+            if self.is_closing.load(Ordering::Acquire) {
+                return (true, "closed".to_owned());
             }
             match self.decoder.fill(&mut &*self.stream) {
                 Ok(0) => return (false, "the connection was cut".to_owned()),

@@ -45,6 +45,8 @@ pub(super) struct Account {
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
+    /// Rooms whose registry copy may not know yet that I left.
+    pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
     pub(super) joining: Vec<Joining>,
     roster: (BTreeSet<UserName>, BTreeSet<RoomName>),
@@ -83,6 +85,11 @@ impl Account {
         let loaded = log.conversations.into_iter().filter_map(loading::conversation);
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = names_of_rooms(&conversations, &keys.identity());
+        let parted = conversations.values().filter(|conversation| {
+            let room = conversation.room().filter(|room| !room.joined);
+            room.and_then(|room| room.members.get(&keys.identity())).is_some_and(|member| !member.is_current())
+        });
+        let parting = parted.map(|conversation| conversation.id).collect();
         let mut account = Self {
             realm: RealmId::of(&root),
             root,
@@ -102,6 +109,7 @@ impl Account {
             links: Links::default(),
             registry: RegistryCalls::default(),
             disk: Disk::default(),
+            parting,
             joining: Vec::new(),
             roster: Default::default(),
         };

@@ -347,7 +347,8 @@ impl Account {
         let person = credentials.and_then(|credentials| people::vouched(cx, &root, user, &credentials).ok());
         let Some(person) = person.filter(|_| !addresses.is_empty()) else { return self.try_later(cx, user) };
         let dial = cx.dial_id();
-        self.people.entry(user).dial = Dial::Dialing { dial, failures };
+        let until = cx.now.monotonic.plus(DIAL_TIMEOUT);
+        self.people.entry(user).dial = Dial::Dialing { dial, failures, until };
         cx.out.push_back(Output::Link(LinkOutput::Dial { dial, person: Box::new(person), addresses }));
     }
 
@@ -376,6 +377,10 @@ impl Account {
 
     pub(super) fn dial_timers(&mut self, cx: &mut Context) {
         let now = cx.now.monotonic;
+        let unheard = |dial: &Dial| matches!(dial, Dial::Dialing { until, .. } if *until <= now);
+        let unheard: Vec<_> =
+            self.people.iter().filter(|(_, contact)| unheard(&contact.dial)).map(|(user, _)| user.clone()).collect();
+        unheard.iter().for_each(|user| self.try_later(cx, user));
         let due = |dial: &Dial| matches!(dial, Dial::Waiting { until, .. } if *until <= now);
         let due: Vec<_> =
             self.people.iter().filter(|(_, contact)| due(&contact.dial)).map(|(user, _)| user.clone()).collect();
@@ -392,8 +397,8 @@ impl Account {
 
     pub(super) fn next_dial(&self) -> Option<Monotonic> {
         let until = |dial: &Dial| match dial {
-            Dial::Waiting { until, .. } => Some(*until),
-            _ => None,
+            Dial::Waiting { until, .. } | Dial::Dialing { until, .. } => Some(*until),
+            Dial::Idle | Dial::LookingUp { .. } => None,
         };
         self.people.iter().filter_map(|(_, contact)| until(&contact.dial)).min()
     }
@@ -425,6 +430,8 @@ const CROSSING_LINKS_WITHIN: Duration = Duration::from_secs(5);
 const WINDOW_BYTES: usize = 512 * 1024;
 /// After a cut, the other end may be restarting.
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
+/// Longer than connecting and shaking hands may take with all their deadlines.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
 const DIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Every member of the largest room, and as many people besides.
 const LINKS_MAX: usize = 2 * common::limits::MEMBERS_MAX;

@@ -46,9 +46,11 @@ pub(super) enum Dial {
     LookingUp {
         failures: u32,
     },
+    /// Whoever dials says how it went; if not even that, it counts as failed at `until`.
     Dialing {
         dial: DialId,
         failures: u32,
+        until: Monotonic,
     },
 }
 

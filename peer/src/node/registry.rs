@@ -52,6 +52,10 @@ pub(super) enum Call {
     Renew,
     /// Nothing follows from the answer.
     Routine,
+    /// A leave that the registry may not have heard of.
+    PartAgain {
+        room: ConversationId,
+    },
     Watch,
     SeeInvites,
     LookUpToDial {
@@ -141,6 +145,7 @@ impl Call {
             Self::Resume
                 | Self::Renew
                 | Self::Routine
+                | Self::PartAgain { .. }
                 | Self::Watch
                 | Self::SeeInvites
                 | Self::LookUpToDial { .. }
@@ -216,6 +221,9 @@ impl Account {
             let call = Call::MembersOf { room: room.into(), announce: true };
             self.ask(cx, Request::Members { room, after: None }, call);
             self.ask(cx, Request::Log { room, from: head + 1 }, Call::LogOf { room: room.into() });
+        }
+        for room in self.parting.clone() {
+            self.repeat_part(cx, room);
         }
         self.ask(cx, Request::Invites, Call::SeeInvites);
     }

@@ -74,9 +74,15 @@ impl Account {
     fn done(&mut self, cx: &mut Context, call: Call) {
         match call {
             Call::Routine => {}
+            Call::PartAgain { room } => {
+                self.parting.remove(&room);
+            }
             Call::Create { room, topic } => self.created(cx, room, topic),
             Call::Join { room } => self.admitted(cx, room),
-            Call::Part { room } => self.parted(cx, room),
+            Call::Part { room } => {
+                self.parting.remove(&room);
+                self.parted(cx, room);
+            }
             Call::AddEntry { entry, asked } => self.entry_added(cx, *entry, asked),
             Call::Invite { room, user } => self.invite_sent(cx, room, user),
             Call::Decline { room } => cx.finish(Event::Declined { conversation: room }),
@@ -102,6 +108,9 @@ impl Account {
             }
             Call::JoinMembers { room } | Call::JoinLog { room } => self.entered(cx, room),
             Call::Part { room } => self.parted(cx, room),
+            Call::PartAgain { room } if refusal.code == Code::NotMember => {
+                self.parting.remove(&room);
+            }
             Call::MembersOf { room, .. } if refusal.code == Code::NotMember => self.leave_quietly(cx, room),
             Call::ChangePassword => {
                 self.registry.password_refusal = Some(refusal);

@@ -255,9 +255,24 @@ impl Account {
             writes.push(Write::Member { room: room.id, identity: me, join, part: Some(part.clone()) });
             writes.push(Write::Room { room: room.id, genesis: room.signed.clone(), joined: false });
         }
+        self.parting.insert(id);
         let own = After::Own { conversation: id, chain: self.chain, number, re: None, tell: None };
         let request = Box::new(Request::PartRoom { part });
         self.commit(cx, writes, vec![own, After::Ask { request, call: Box::new(Call::Part { room: id }) }]);
+    }
+
+    /// The same word again, to a registry that may have missed it.
+    pub(super) fn repeat_part(&mut self, cx: &mut Context, id: ConversationId) {
+        let mine = self.room(id).filter(|room| !room.joined).and_then(|room| room.members.get(&self.me));
+        match mine.filter(|member| !member.is_current()).and_then(|member| member.part.as_ref()) {
+            Some((_, part)) => {
+                let request = Request::PartRoom { part: part.clone() };
+                self.ask(cx, request, Call::PartAgain { room: id });
+            }
+            None => {
+                self.parting.remove(&id);
+            }
+        }
     }
 
     /// I have left, whatever the registry thinks: the others have my word for it.

@@ -243,12 +243,19 @@ impl Account {
 
     /// What was read goes out, unless the link went meanwhile.
     pub(super) fn chain_read(&mut self, cx: &mut Context, reading: &Reading, events: Vec<StoredEvent>) {
+        let waited_for = self.first_pending(reading);
         let Some(cursor) = self.cursor(reading) else { return };
         cursor.reading = false;
         self.links.pushes.insert((reading.link, reading.conversation));
         // The other end began again meanwhile, from somewhere else.
         let Some(cursor) = self.cursor(reading).filter(|cursor| cursor.sent + 1 == reading.from) else { return };
-        let first = events.first().map_or(reading.committed + 1, |event| event.number);
+        let mut first = events.first().map_or(reading.committed + 1, |event| event.number);
+        let mut events = events;
+        if let Some(number) = waited_for.filter(|number| (reading.from..first).contains(number)) {
+            // Written for them, whatever their clock said when they joined: read again from there.
+            first = number;
+            events.clear();
+        }
         if first > cursor.sent + 1 {
             let number = first - 1;
             cursor.sent = number;
@@ -268,6 +275,13 @@ impl Account {
             send_events(cx, reading.link, reading.conversation, late, events);
             rest = left;
         }
+    }
+
+    /// The first event of a chain that waits for the far end of a link, if one does.
+    fn first_pending(&self, reading: &Reading) -> Option<u64> {
+        let identity = self.links.get(reading.link)?.person.identity;
+        let log = self.conversations.get(&reading.conversation)?.own.get(&reading.chain)?;
+        log.pending.iter().find(|(_, event)| event.recipients.contains(&identity)).map(|(number, _)| *number)
     }
 
     /// The disk could not read: where to push again later.
