@@ -1,6 +1,7 @@
 //! Where the two programs are: built once per test run beside the test itself, with the same profile, because cargo
 //! does not build another member's binaries for a test.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -23,6 +24,13 @@ pub fn target_folder() -> PathBuf {
     profile_folder().parent().expect("a profile's folder lies in the target folder").to_owned()
 }
 
+/// Variables by which cargo told this test of itself: another cargo below it must not see them, or build scripts that
+/// look at them run again, and everything above them is built again.
+pub fn of_this_package() -> Vec<OsString> {
+    let is_ours = |name: &OsString| name.to_str().is_some_and(|name| OURS.iter().any(|start| name.starts_with(start)));
+    std::env::vars_os().map(|(name, _)| name).filter(is_ours).collect()
+}
+
 /// Other test processes may do the same at the same time: cargo's own lock of the target folder makes them wait.
 fn build() -> PathBuf {
     let folder = profile_folder();
@@ -33,11 +41,8 @@ fn build() -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--locked", "--quiet", "--package=registry", "--package=peer", "--bins"]);
     cargo.arg("--profile").arg(profile).arg("--target-dir").arg(target_folder()).current_dir(workspace());
-    // What cargo told this test of itself would make build scripts run again.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|start| name.starts_with(start))) {
-            cargo.env_remove(&name);
-        }
+    for name in of_this_package() {
+        cargo.env_remove(name);
     }
     let built = cargo.output().expect("cargo runs");
     assert!(built.status.success(), "the programs do not build:\n{}", String::from_utf8_lossy(&built.stderr));
@@ -54,4 +59,4 @@ fn profile_folder() -> PathBuf {
     folder
 }
 
-const OF_THIS_PACKAGE: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_"];
+const OURS: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_"];

@@ -10,7 +10,7 @@ mod registry;
 mod terminal_peer;
 mod transcript;
 
-pub use build::{program, target_folder, workspace};
+pub use build::{of_this_package, program, target_folder, workspace};
 pub use event::Event;
 pub use json_peer::JsonPeer;
 pub use launch::{Launch, password_of};

@@ -11,7 +11,7 @@ use common::thread::{Handle, spawn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, SlavePty, native_pty_system};
 
-use super::build::program;
+use super::build::{of_this_package, program};
 use super::launch::{Launch, UNWANTED};
 use super::process::{DEADLINE, send_signal};
 use super::transcript::Transcript;
@@ -47,9 +47,8 @@ impl TermPeer {
         let mut command = CommandBuilder::new(path);
         command.args(arguments);
         command.cwd(launch.folder());
-        for name in UNWANTED {
-            command.env_remove(name);
-        }
+        UNWANTED.iter().for_each(|name| command.env_remove(name));
+        of_this_package().iter().for_each(|name| command.env_remove(name));
         command.env("TERM", "xterm-256color");
         launch.environment().into_iter().for_each(|(name, value)| command.env(name, value));
         let mut child = pair.slave.spawn_command(command).expect("the program starts");

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use tests::programs::{Process, target_folder, workspace};
+use tests::programs::{Process, of_this_package, program, target_folder, workspace};
 use tests::{Ended, Launch, TermPeer, Transcript};
 
 #[test]
@@ -56,6 +56,8 @@ fn at_a_terminal_two_people_answer_until_one_leaves() {
 
 /// Where the demo finds its tools and leaves its traces.
 fn demo() -> Launch {
+    // It builds the programs; here they are built before its time is taken.
+    program("peer");
     Launch::alone("", "you").with(|launch| {
         let home = std::env::home_dir().expect("somebody runs these tests");
         let tool = |name: &'static str, folder: &str| {
@@ -74,6 +76,9 @@ fn demo() -> Launch {
 
 fn headless(launch: &Launch) -> Command {
     let mut command = Command::new("bash");
+    for name in of_this_package() {
+        command.env_remove(name);
+    }
     command.arg(workspace().join("scripts/demo.sh")).arg("--headless").envs(launch.environment());
     command
 }
