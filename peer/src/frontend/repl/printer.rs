@@ -278,3 +278,89 @@ const PENDING_ROWS_MAX: usize = 10_000;
 
 /// The editor may be just about to read when it is woken.
 const WAKE_EVERY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::repl::gate::gate;
+    use crate::frontend::repl::hints::Hints;
+    use crate::frontend::repl::render::Look;
+    use crate::frontend::repl::theme::Theme;
+    use crate::frontend::sample;
+    use crate::frontend::settings::Settings;
+    use crate::frontend::signals::Signals;
+    use crossbeam_channel::bounded;
+    use jiff::tz::TimeZone;
+
+    /// A printer at an editor that is played by the test, and what it printed.
+    fn printer(
+        events: Receiver<Told>,
+        signals: &Signals,
+        left: Receiver<()>,
+    ) -> (Printer, super::super::gate::Gate, Receiver<String>) {
+        let (gate, pass) = gate();
+        let (sheet, printed) = bounded(16);
+        let print = Box::new(move |text: String| sheet.send(text).is_ok());
+        let paper = Paper::Editor(Box::new(EditorPaper { print, pass, waker: signals.waker(), left }));
+        let theme = Theme { color: false, words: false };
+        let look = Look { theme, me: None, current: None, columns: None, zone: TimeZone::UTC };
+        let screen = Screen::new(look, Settings::default(), Hints::new(false, true));
+        let printer = Printer {
+            events,
+            locals: never(),
+            screen,
+            paper,
+            status: bounded(1),
+            ended: Some(bounded(0).0),
+            color_auto: false,
+            started: Instant::now(),
+            pending: Vec::new(),
+        };
+        (printer, gate, printed)
+    }
+
+    #[test]
+    fn lines_wait_for_the_prompt_and_come_at_once() {
+        let signals = Signals::watch().unwrap();
+        let (events, taken) = bounded(16);
+        let (leaving, left) = bounded(0);
+        let (printer, gate, printed) = printer(taken, &signals, left);
+        let thread = common::thread::spawn("printer", move || printer.run()).unwrap();
+        for text in ["one", "two"] {
+            let message = Event::Message(sample::message("#dev", "bob", text));
+            events.send(Told { re: None, event: message }).unwrap();
+        }
+        while !events.is_empty() {
+            std::thread::yield_now();
+        }
+        let early = printed.is_empty();
+        gate.open();
+        let text = printed.recv_timeout(Duration::from_secs(10));
+        gate.close();
+        // Everything ends before anything is asserted: a failing test must not wait for its own thread.
+        drop(leaving);
+        events.send(Told { re: None, event: Event::Bye { reason: String::new(), exit: Exit::Done } }).unwrap();
+        assert_eq!(thread.join(), Exit::Done);
+        assert!(early, "printed before a prompt was drawn");
+        let text = text.expect("waited for both lines above the prompt");
+        assert!(text.contains("<bob> one") && text.contains("<bob> two") && text.ends_with('\n'), "{text}");
+    }
+
+    #[test]
+    fn an_engine_that_vanished_wakes_main_and_fails() {
+        let signals = Signals::watch().unwrap();
+        let (events, taken) = bounded(1);
+        let (leaving, left) = bounded::<()>(0);
+        let (mut printer, _gate, _printed) = printer(taken, &signals, left);
+        let (ending, ended) = bounded::<()>(0);
+        printer.ended = Some(ending);
+        let thread = common::thread::spawn("printer", move || printer.run()).unwrap();
+        drop(events);
+        let told = ended.recv_timeout(Duration::from_secs(10));
+        let waits = !thread.is_finished();
+        drop(leaving);
+        assert_eq!(thread.join(), Exit::Failed);
+        assert_eq!(told, Err(crossbeam_channel::RecvTimeoutError::Disconnected), "waited for the end to be told");
+        assert!(waits, "the printer waits for main to leave the editor");
+    }
+}
