@@ -46,8 +46,8 @@ struct RoomModel {
     invited: BTreeSet<Who>,
     /// Whoever began to enter at any time.
     entered: BTreeSet<Who>,
-    /// Tried to leave, and was not told how it went.
-    leaving: BTreeSet<Who>,
+    /// Told to have left, and not on the way back.
+    left: BTreeSet<Who>,
 }
 
 type Wrong = String;
@@ -97,12 +97,13 @@ impl Model {
                 }
             }
             Command::Join { room } | Command::Accept { room } => {
-                self.rooms.entry(room.clone()).or_default().entered.insert(who);
+                let room = self.rooms.entry(room.clone()).or_default();
+                room.entered.insert(who);
+                room.left.remove(&who);
             }
             Command::Part { room: Some(room) } => {
                 let known = self.rooms.entry(room.clone()).or_default();
                 if known.present.remove(&who) {
-                    known.leaving.insert(who);
                     self.owes_nothing(who, &Target::Room(room.clone()));
                     self.owed_only_to_known(who, room, hosts);
                 }
@@ -142,10 +143,11 @@ impl Model {
             }
             RoomChange::Joined if own => {
                 room.present.insert(user);
+                room.left.remove(&user);
             }
             RoomChange::Parted if own => {
-                room.leaving.remove(&user);
                 room.present.remove(&user);
+                room.left.insert(user);
             }
             RoomChange::Joined | RoomChange::Parted | RoomChange::Topic => {}
         }
@@ -164,7 +166,14 @@ impl Model {
             Target::Person(user) => named(hosts, user.as_str()).into_iter().collect(),
             Target::Room(room) => self.rooms.get(room).map(|room| room.present.clone()).unwrap_or_default(),
         };
-        said.audience.remove(&who);
+        let room = match &said.to {
+            Target::Room(room) if !said.audience.remove(&who) => Some(room.clone()),
+            _ => None,
+        };
+        if let Some(room) = room {
+            // On the way out already.
+            self.owed_only_to_known(who, &room, hosts);
+        }
         Ok(())
     }
 
@@ -246,7 +255,8 @@ impl Model {
     }
 
     /// Everything has calmed down: is anything missing?
-    pub(super) fn at_the_end(&self, hosts: &[Host]) -> Result<(), Wrong> {
+    pub(super) fn at_the_end(&self, hosts: &[Host], store: &dyn Store) -> Result<(), Wrong> {
+        self.registry_agrees(hosts, store)?;
         for (text, said) in &self.texts {
             let Some(id) = said.id else { continue };
             let author = &hosts[said.author.0].name;
@@ -266,6 +276,24 @@ impl Model {
             self.whole_history(text, said, hosts)?;
         }
         self.nothing_waits(hosts)
+    }
+
+    /// The registry lists whoever is in a room, and nobody who was told to have left.
+    fn registry_agrees(&self, hosts: &[Host], store: &dyn Store) -> Result<(), Wrong> {
+        for (name, room) in &self.rooms {
+            let Some(kept) = store.room_named(name).ok().flatten() else { continue };
+            let listed = |who: &Who| {
+                let member = store.member(&kept.id, &hosts[who.0].name).ok().flatten();
+                member.is_some_and(|member| member.is_present())
+            };
+            if let Some(who) = room.left.iter().find(|who| listed(who)) {
+                return Err(format!("the registry has {} in {name}, who has left", hosts[who.0].name));
+            }
+            if let Some(who) = room.present.iter().find(|who| !listed(who)) {
+                return Err(format!("the registry does not have {} in {name}", hosts[who.0].name));
+            }
+        }
+        Ok(())
     }
 
     /// Whoever is in a public room has everything that those who are in it ever said there.

@@ -209,7 +209,7 @@ impl World {
     /// Whether everything has come to where it should be.
     pub fn settled(&mut self) {
         if self.violation.is_none()
-            && let Err(wrong) = self.model.at_the_end(&self.hosts)
+            && let Err(wrong) = self.model.at_the_end(&self.hosts, &*self.registry.store)
         {
             self.violated(|| wrong);
         }
