@@ -155,6 +155,25 @@ fn people_who_know_each_other_talk_without_a_registry() {
     holds(&mut world);
 }
 
+#[test]
+fn an_older_copy_of_a_log_speaks_in_a_chain_of_its_own() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "one");
+    wait(&mut world, "the first text delivered", |world| deliveries(world, alice) == 1);
+    let copy = world.copy_log(alice);
+    say(&mut world, alice, "@bob", "two");
+    wait(&mut world, "the second text delivered", |world| deliveries(world, alice) == 2);
+    world.put_log_back(alice, copy);
+    world.expect(Code::Storage);
+    world.start(alice);
+    wait(&mut world, "alice told that her log is a copy", |world| is_refused(world, alice, Code::Storage));
+    say(&mut world, alice, "@bob", "three");
+    wait(&mut world, "the next text at bob's", |world| world.shown(bob) == ["one", "two", "three"]);
+    wait(&mut world, "alice told that it has arrived", |world| deliveries(world, alice) == 1);
+    say(&mut world, bob, "@alice", "understood");
+    wait(&mut world, "bob's answer", |world| world.shown(alice) == ["understood"]);
+}
+
 fn world_of<const N: usize>(names: [&str; N]) -> (World, [Who; N]) {
     seeded(1, names)
 }

@@ -26,6 +26,8 @@ pub(super) struct Links {
     live: BTreeMap<LinkId, Link>,
     pub(super) pushes: BTreeSet<(LinkId, ConversationId)>,
     pub(super) haves: BTreeSet<(LinkId, ConversationId)>,
+    /// Links whose events were not taken because the disk failed.
+    pub(super) passed_over: BTreeSet<LinkId>,
 }
 
 #[derive(Debug)]
@@ -217,7 +219,7 @@ impl Account {
         }
     }
 
-    fn link_down(&mut self, cx: &mut Context, link: LinkId) {
+    pub(super) fn link_down(&mut self, cx: &mut Context, link: LinkId) {
         let Some(down) = self.forget_link(link) else { return };
         let user = down.person.user;
         let contact = self.people.entry(&user);
@@ -236,12 +238,19 @@ impl Account {
     fn forget_link(&mut self, link: LinkId) -> Option<Link> {
         self.links.pushes.retain(|(pushed, _)| *pushed != link);
         self.links.haves.retain(|(told, _)| *told != link);
+        self.links.passed_over.remove(&link);
         self.links.live.remove(&link)
     }
 
     pub(super) fn cut(&mut self, cx: &mut Context, link: LinkId, reason: &str) {
         cx.out.push_back(Output::Link(LinkOutput::Cut { link, reason: reason.to_owned() }));
+        let user = self.links.get(link).map(|link| link.person.user.clone());
         self.link_down(cx, link);
+        if let Some(user) = user {
+            // Whoever broke the protocol once will likely do so again.
+            self.people.entry(&user).dial = Dial::Idle;
+            self.dial_soon(cx, &user, REDIAL_AFTER_CUT);
+        }
     }
 
     /// The longest silent links go when there are too many; one is dialled again when there is something to say.
@@ -430,6 +439,7 @@ const CROSSING_LINKS_WITHIN: Duration = Duration::from_secs(5);
 const WINDOW_BYTES: usize = 512 * 1024;
 /// After a cut, the other end may be restarting.
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
+const REDIAL_AFTER_CUT: Duration = Duration::from_secs(10);
 /// Longer than connecting and shaking hands may take with all their deadlines.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
 const DIAL_PAUSE_MAX: Duration = Duration::from_secs(30);

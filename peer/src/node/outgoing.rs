@@ -16,7 +16,7 @@ use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::registry::Call;
 use super::sync::Reading;
 use crate::api::{Event, MessageKind, MessageShown, Target};
-use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, Output, StoredEvent, Write};
+use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, LinkOutput, Output, StoredEvent, Write};
 
 /// What is under way to and from the disk.
 #[derive(Debug, Default)]
@@ -78,6 +78,11 @@ impl Disk {
         !self.commits.is_empty() || !self.failed.is_empty()
     }
 
+    /// Something could not be written and is being tried again: nothing more is taken on meanwhile.
+    pub(super) fn is_failing(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
     /// Whether something before it in the same chain is not on the disk: acknowledgements are cumulative.
     fn is_early(&self, ticket: u64, after: &After) -> bool {
         let After::Received { conversation, author, chain, .. } = after else { return false };
@@ -107,6 +112,12 @@ impl Account {
         kind: MessageKind,
         mut writes: Vec<Write>,
     ) {
+        if self.disk.is_failing() {
+            self.commit(cx, writes, Vec::new());
+            let text =
+                "The disk takes nothing just now, so that was not sent. What was accepted before is kept trying.";
+            return cx.refuse(re, Refusal::new(Code::Storage, text));
+        }
         let content = match kind {
             MessageKind::Text => Content::Text(text.clone()),
             MessageKind::Action => Content::Action(text.clone()),
@@ -231,8 +242,13 @@ impl Account {
 
     fn committed(&mut self, cx: &mut Context, ticket: u64) {
         let Some(commit) = self.disk.commits.remove(&ticket) else { return };
-        if self.disk.failed.is_empty() {
+        if !self.disk.is_failing() {
             self.disk.told_failing = false;
+            for link in std::mem::take(&mut self.links.passed_over) {
+                // Linked anew, they send again what could not be kept.
+                cx.out.push_back(Output::Link(LinkOutput::Close { link }));
+                self.link_down(cx, link);
+            }
         }
         self.disk.overtook.insert(ticket, commit.after);
         for (ticket, after) in std::mem::take(&mut self.disk.overtook) {

@@ -53,6 +53,11 @@ impl Account {
         Events { conversation: id, late, events }: Events,
     ) -> Result<(), Misbehaved> {
         let Some(person) = self.links.get(link).map(|link| link.person.clone()) else { return Ok(()) };
+        if self.disk.is_failing() || self.links.passed_over.contains(&link) {
+            // What was passed over would be a hole before whatever follows it on this link.
+            self.links.passed_over.insert(link);
+            return Ok(());
+        }
         if self.is_direct_with(link, id) {
             let mut writes = Vec::new();
             self.open_conversation(cx, user, &mut writes);

@@ -7,6 +7,7 @@ use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::limits::{EVENTS_BYTES_MAX, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX};
 use common::message::event::WireEvent;
 use common::message::peer::{Events, Have, Holding, PeerMessage};
+use common::message::registry::{Code, Refusal};
 use common::message::room::History;
 use common::names::UserName;
 use common::time::UnixMillis;
@@ -48,8 +49,20 @@ impl Account {
                 && self.conversations.get(&id).is_some_and(|known| known.own.contains_key(&holding.chain))
         };
         let mine: Vec<_> = have.holdings.iter().filter(own).copied().collect();
+        let unknown = |holding: &Holding| {
+            let log = self.conversations.get(&id).and_then(|known| known.own.get(&holding.chain));
+            log.is_some_and(|log| holding.number > log.number)
+        };
+        let (ahead, mine): (Vec<_>, Vec<_>) = mine.into_iter().partition(unknown);
+        if ahead.iter().any(|holding| holding.chain == self.chain) {
+            self.begin_new_chain(cx);
+        }
         let Some(live) = self.links.get_mut(link) else { return };
         let told = live.conversations.entry(id).or_default();
+        for holding in ahead {
+            // They have what my log has lost: of this chain there is nothing to send them, and nothing to believe.
+            told.cursors.entry(holding.chain).or_default().sent = holding.number;
+        }
         let first = !std::mem::replace(&mut told.have_heard, true);
         for holding in &mine {
             let cursor = told.cursors.entry(holding.chain).or_default();
@@ -65,6 +78,16 @@ impl Account {
         self.links.pushes.insert((link, id));
         self.send_newer_entries(cx, link, id, have.head);
         self.join_acknowledged(cx, id, &identity);
+    }
+
+    /// Somebody holds numbers of my chain that my log has never given out: it is a restored copy. What I say from now on
+    /// goes into a chain of its own, so that no number means two things.
+    fn begin_new_chain(&mut self, cx: &mut Context) {
+        self.chain = cx.chain_id();
+        self.commit(cx, vec![Write::Chain(self.chain)], Vec::new());
+        let text = "This profile is an older copy: others hold lines of yours that are not in it. What you write now is \
+                    kept apart from those.";
+        cx.tell(Event::Refused(Refusal::new(Code::Storage, text)));
     }
 
     /// A `Have` for the direct conversation may come before anything was said there.

@@ -148,6 +148,8 @@ pub enum Write {
         number: u64,
     },
     Pin(Box<Pin>),
+    /// New events of mine go into this chain from now on.
+    Chain(ChainId),
 }
 
 /// An event with what the log is searched by.

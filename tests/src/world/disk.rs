@@ -23,7 +23,7 @@ pub struct VirtualDisk {
 
 /// What is on the disk.
 #[derive(Debug, Clone)]
-struct Log {
+pub struct Log {
     chain: ChainId,
     pins: BTreeMap<UserName, Pin>,
     conversations: BTreeMap<ConversationId, Kept>,
@@ -97,6 +97,16 @@ impl VirtualDisk {
 
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// A copy of what is on the disk.
+    pub(super) fn copy(&self) -> Option<Log> {
+        self.log.clone()
+    }
+
+    /// Puts a copy back in place of what is there.
+    pub(super) fn put_back(&mut self, copy: Option<Log>) {
+        *self = Self { log: copy, ..Self::default() };
     }
 
     /// Everything is lost, as on a new machine.
@@ -218,6 +228,7 @@ impl Log {
             Write::Pin(pin) => {
                 self.pins.insert(pin.user.clone(), *pin);
             }
+            Write::Chain(chain) => self.chain = chain,
         }
         Ok(())
     }

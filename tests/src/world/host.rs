@@ -12,7 +12,7 @@ use peer::api::{Asked, Command, Event, Told};
 use peer::node::{Node, NodeConfig, Startup};
 use peer::ports::{Input, LocalIdentity, Output, VaultJob, VaultReply};
 
-use super::disk::VirtualDisk;
+use super::disk::{Log, VirtualDisk};
 use super::lines::Line;
 use super::{Happening, World};
 
@@ -134,6 +134,17 @@ impl World {
         }
         self.drop_wires(who);
         self.drop_line(who);
+    }
+
+    /// A copy of somebody's log, as it is on their disk.
+    pub fn copy_log(&self, who: Who) -> Option<Log> {
+        self.hosts[who.0].disk.copy()
+    }
+
+    /// Somebody whose program ends, and whose log is replaced by an older copy.
+    pub fn put_log_back(&mut self, who: Who, copy: Option<Log>) {
+        self.crash(who);
+        self.hosts[who.0].disk.put_back(copy);
     }
 
     /// A person who lost everything, keys too, and comes back under the same name.

@@ -32,6 +32,12 @@ pub(super) fn load(connection: &Connection, realm: &RealmId, user: &UserName) ->
     Ok(ChainId(chain))
 }
 
+/// The chain for new events is another one from now on.
+pub(super) fn write_chain(connection: &Connection, chain: &ChainId) -> Result<(), Fault> {
+    connection.execute("UPDATE account SET chain = ?1", params![chain.as_bytes()])?;
+    Ok(())
+}
+
 /// The newest word on a name.
 pub(super) fn write_pin(connection: &Connection, pin: &Pin) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(

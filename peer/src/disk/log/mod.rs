@@ -197,6 +197,7 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
             receipts::write_acknowledged(connection, conversation, chain, recipient, *number)
         }
         Write::Pin(pin) => account::write_pin(connection, pin),
+        Write::Chain(chain) => account::write_chain(connection, chain),
     }
 }
 

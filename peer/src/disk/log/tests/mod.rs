@@ -246,8 +246,10 @@ fn what_may_change_is_replaced_by_the_newest() {
         Write::Room { room, genesis, joined: false },
         Write::Member { room, identity: BOB, join: join.clone(), part: None },
         pin("carol", 4, None),
+        Write::Chain(ChainId([77; 16])),
     ]);
     let loaded = desk.load();
+    assert_eq!(loaded.chain, ChainId([77; 16]));
     let made = loaded.conversations[1].room.as_ref().unwrap();
     assert!(!made.joined);
     assert_eq!(made.members[0], (join, None));
