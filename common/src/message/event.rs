@@ -67,6 +67,14 @@ pub struct Join {
     pub invite: Option<Signed<Invite>>,
 }
 
+/// When its author signed an event: what tells the newer of one person's joins and parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub lamport: u64,
+    pub chain: ChainId,
+    pub at: UnixMillis,
+}
+
 /// An event whose bytes do not hold together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
@@ -96,7 +104,19 @@ impl Content {
     }
 }
 
+impl Stamp {
+    /// Within a chain Lamport numbers decide. A new chain begins low again, after a lost database: there the author's own
+    /// later clock is enough.
+    pub fn supersedes(&self, old: &Self) -> bool {
+        self.lamport > old.lamport || (self.chain != old.chain && self.at > old.at)
+    }
+}
+
 impl Event {
+    pub fn stamp(&self) -> Stamp {
+        Stamp { lamport: self.lamport, chain: self.chain, at: self.at }
+    }
+
     /// What the event says, or an error if the body is not of its kind.
     pub fn content(&self) -> Result<Content, EventError> {
         let text = || String::from_utf8(self.body.to_vec()).map_err(|_| EventError::Body);
@@ -255,6 +275,15 @@ mod tests {
             let number = event.number;
             assert_eq!(verify(&[event.sign(keys.event_signer())], &keys, 2), Err(EventError::Chain(number)));
         }
+    }
+
+    #[test]
+    fn a_newer_chain_supersedes_by_its_clock() {
+        let stamp = |lamport, chain, at| Stamp { lamport, chain: ChainId([chain; 16]), at: UnixMillis(at) };
+        assert!(stamp(2, 1, 0).supersedes(&stamp(1, 1, 9)));
+        assert!(!stamp(1, 1, 9).supersedes(&stamp(1, 1, 0)));
+        assert!(stamp(1, 2, 9).supersedes(&stamp(5, 1, 8)));
+        assert!(!stamp(1, 2, 8).supersedes(&stamp(5, 1, 8)));
     }
 
     #[test]

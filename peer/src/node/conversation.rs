@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use common::ids::{ChainId, ConversationId, EntryId, EventId, IdentityKey, RoomId};
-use common::message::event::{NO_EVENT, WireEvent};
+use common::message::event::{NO_EVENT, Stamp, WireEvent};
 use common::message::room::{Act, Genesis, LogEntry, NO_ENTRY};
 use common::names::UserName;
 use common::secure::sign::Signed;
@@ -84,9 +84,8 @@ pub(super) struct Room {
 pub(super) struct Member {
     pub(super) user: UserName,
     pub(super) join: WireEvent,
-    pub(super) join_lamport: u64,
-    pub(super) join_at: UnixMillis,
-    pub(super) part: Option<(u64, WireEvent)>,
+    pub(super) joined: Stamp,
+    pub(super) part: Option<(Stamp, WireEvent)>,
 }
 
 impl Conversation {
@@ -211,9 +210,9 @@ impl Room {
 }
 
 impl Member {
-    /// Whether the newest thing this person signed about it is a join (by Lamport number, not by arrival).
+    /// Whether the newest thing this person signed about it is a join, in whatever order the two arrived.
     pub(super) fn is_current(&self) -> bool {
-        self.part.as_ref().is_none_or(|(lamport, _)| *lamport < self.join_lamport)
+        self.part.as_ref().is_none_or(|(parted, _)| self.joined.supersedes(parted))
     }
 }
 

@@ -65,6 +65,6 @@ fn member(join: WireEvent, part: Option<WireEvent>) -> Option<(common::ids::Iden
     let event = join.claim().ok()?;
     let Content::Join(body) = event.content().ok()? else { return None };
     let user = body.statement.claim().ok()?.user;
-    let part = part.and_then(|part| part.claim().ok().map(|event| (event.lamport, part)));
-    Some((event.author, Member { user, join, join_lamport: event.lamport, join_at: event.at, part }))
+    let part = part.and_then(|part| part.claim().ok().map(|event| (event.stamp(), part)));
+    Some((event.author, Member { user, join, joined: event.stamp(), part }))
 }

@@ -93,7 +93,7 @@ impl Account {
         let Ok(membership) = room::check_join(room.id, &room.genesis, join) else { return };
         let identity = membership.event.author;
         let known = room.members.get(&identity);
-        if known.is_some_and(|known| known.join_lamport >= membership.event.lamport) {
+        if known.is_some_and(|known| !membership.event.stamp().supersedes(&known.joined)) {
             return;
         }
         let was_member = known.is_some_and(Member::is_current);
@@ -110,8 +110,7 @@ impl Account {
             join: join.clone(),
             part: part.as_ref().map(|(_, part)| part.clone()),
         });
-        let (join_lamport, join_at) = (membership.event.lamport, membership.event.at);
-        let member = Member { user: user.clone(), join: join.clone(), join_lamport, join_at, part };
+        let member = Member { user: user.clone(), join: join.clone(), joined: membership.event.stamp(), part };
         let news = member.is_current() && !was_member && announce && room.joined && identity != me;
         room.members.insert(identity, member);
         if news {
@@ -142,11 +141,11 @@ impl Account {
         let Some(room) = conversation.room_mut() else { return };
         let (room_id, name, joined) = (room.id, room.genesis.name.clone(), room.joined);
         let Some(member) = room.members.get_mut(&event.author) else { return };
-        if member.part.as_ref().is_some_and(|(lamport, _)| *lamport >= event.lamport) {
+        if member.part.as_ref().is_some_and(|(parted, _)| !event.stamp().supersedes(parted)) {
             return;
         }
         let was_member = member.is_current();
-        member.part = Some((event.lamport, wire.clone()));
+        member.part = Some((event.stamp(), wire.clone()));
         let user = member.user.clone();
         let left = was_member && !member.is_current();
         let (join, part) = (member.join.clone(), Some(wire.clone()));

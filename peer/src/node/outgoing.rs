@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
-use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, WireEvent};
+use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
@@ -67,8 +67,7 @@ pub(super) struct Appended {
     pub(super) id: EventId,
     pub(super) number: u64,
     pub(super) wire: WireEvent,
-    pub(super) at: common::time::UnixMillis,
-    pub(super) lamport: u64,
+    pub(super) stamp: Stamp,
     write: Write,
 }
 
@@ -133,7 +132,7 @@ impl Account {
             from: self.user.clone(),
             text,
             kind,
-            at: appended.at,
+            at: appended.stamp.at,
             own: true,
             late: false,
         };
@@ -181,7 +180,7 @@ impl Account {
         }
         let stored = StoredEvent::of(&event, id, wire.clone(), false);
         let write = Write::Event { event: Box::new(stored), recipients: Some(recipients) };
-        Some(Appended { id, number: event.number, wire, at: event.at, lamport: event.lamport, write })
+        Some(Appended { id, number: event.number, wire, stamp: event.stamp(), write })
     }
 
     /// Writes and, once that is on the disk, does what follows.

@@ -135,9 +135,9 @@ impl Account {
         let (me, user) = (self.me, self.user.clone());
         let room = self.conversations.get_mut(&id)?.room_mut()?;
         let part = room.members.remove(&me).and_then(|member| member.part);
-        let (join, join_lamport, join_at) = (appended.wire.clone(), appended.lamport, appended.at);
+        let (join, joined) = (appended.wire.clone(), appended.stamp);
         let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
-        let member = Member { user, join: join.clone(), join_lamport, join_at, part: part.clone() };
+        let member = Member { user, join: join.clone(), joined, part: part.clone() };
         room.members.insert(me, member);
         self.links.hello_again(&id);
         let writes = vec![
@@ -244,13 +244,13 @@ impl Account {
         let reason = Text::<REASON_BYTES_MAX>::default().into_string();
         let Some(appended) = self.append(cx, id, &Content::Part(reason)) else { return };
         cx.wait(re);
-        let (part, lamport, number) = (appended.wire.clone(), appended.lamport, appended.number);
+        let (part, parted, number) = (appended.wire.clone(), appended.stamp, appended.number);
         let mut writes = vec![appended.into_write()];
         let me = self.me;
         if let Some(room) = self.conversations.get_mut(&id).and_then(Conversation::room_mut)
             && let Some(member) = room.members.get_mut(&me)
         {
-            member.part = Some((lamport, part.clone()));
+            member.part = Some((parted, part.clone()));
             let join = member.join.clone();
             writes.push(Write::Member { room: room.id, identity: me, join, part: Some(part.clone()) });
             writes.push(Write::Room { room: room.id, genesis: room.signed.clone(), joined: false });

@@ -324,7 +324,7 @@ impl Account {
 /// From when on somebody is served a room whose history begins with one's join; `None` is everything.
 fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<UnixMillis> {
     let room = conversation.room().filter(|room| room.genesis.history == History::Joined)?;
-    room.members.get(identity).map(|member| member.join_at.minus(JOIN_CLOCK_SLACK))
+    room.members.get(identity).map(|member| member.joined.at.minus(JOIN_CLOCK_SLACK))
 }
 
 fn is_late(cx: &Context, at: UnixMillis) -> bool {

@@ -201,7 +201,7 @@ pub fn judge_join(kept: Option<&Member>, present_count: usize, join: &WireEvent)
         return Ok(if kept.is_present() { Joining::Already } else { Joining::Stale });
     }
     let last = kept.part.as_ref().unwrap_or(&kept.join);
-    let is_newer = supersedes(&claim(join)?, &claim(last)?);
+    let is_newer = claim(join)?.stamp().supersedes(&claim(last)?.stamp());
     Ok(match (kept.is_present(), is_newer) {
         (true, true) => Joining::Renewed,
         (true, false) => Joining::Already,
@@ -209,10 +209,6 @@ pub fn judge_join(kept: Option<&Member>, present_count: usize, join: &WireEvent)
         (false, true) if present_count < MEMBERS_MAX => Joining::Entered,
         (false, true) => Joining::Full,
     })
-}
-
-fn supersedes(new: &Event, old: &Event) -> bool {
-    new.lamport > old.lamport || (new.chain != old.chain && new.at > old.at)
 }
 
 fn claim(event: &WireEvent) -> Result<Event, StoreError> {
