@@ -57,6 +57,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "peer/src/net",
             "registry/src/server",
             "registry/src/store",
+            "registry/tests",
             "tests",
         ],
     ),
