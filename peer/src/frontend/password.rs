@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, bounded, select};
 use zeroize::Zeroizing;
 
 use super::signals::Signals;
+use super::terminal::Quiet;
 use crate::api::{Code, Refusal};
 
 /// The one source of passwords of this run.
@@ -129,6 +130,7 @@ fn ask(prompt: &str, signals: &Signals, ending: &Receiver<()>) -> Result<Secret<
     let (sender, answer) = bounded(1);
     let prompt = prompt.to_owned();
     signals.prompting(true);
+    let _quiet = Quiet::for_password();
     let thread = common::thread::spawn("password", move || {
         let _ = sender.send(rpassword::prompt_password(prompt).map(Secret::new));
     });

@@ -40,9 +40,19 @@ pub struct Quiet {
 
 impl Quiet {
     pub fn begin() -> Self {
+        Self::without(libc::ECHO)
+    }
+
+    /// Before a password is asked for: from the prompt's first character on nothing typed shows, and Ctrl-C is a key
+    /// like any other, which the prompt reads.
+    pub fn for_password() -> Self {
+        Self::without(libc::ECHO | libc::ICANON | libc::ISIG)
+    }
+
+    fn without(flags: libc::tcflag_t) -> Self {
         let before = Modes::remember();
         if let Some(mut modes) = before.saved {
-            modes.c_lflag &= !libc::ECHO;
+            modes.c_lflag &= !flags;
             // SAFETY: the structure came from `tcgetattr`.
             unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const modes) };
         }
