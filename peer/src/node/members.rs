@@ -178,6 +178,7 @@ impl Account {
         if membership.statement.user != record.user {
             return;
         }
+        let was_member = room.is_member(&membership.event.author);
         let mut writes = Vec::new();
         self.member_joined(cx, id, &record.join, announce, &mut writes);
         if let Some(wire) = &record.part
@@ -191,7 +192,8 @@ impl Account {
             self.commit(cx, writes, Vec::new());
         }
         if record.user != self.user {
-            let tell = announce && self.registry.begun;
+            // Whoever is told to have joined need not be told to be there.
+            let tell = announce && self.registry.begun && was_member;
             self.listed_by_registry(cx, &record.user, record.online, tell);
         }
     }
