@@ -156,11 +156,16 @@ impl Reader<'_> {
 fn print(events: &Receiver<Told>, answers: Receiver<String>, notice: &Sender<Notice>, out: &mut impl Write) -> Exit {
     let mut answers = answers;
     let mut output_gone = false;
+    // The engine's first word is `ready`, and that is the first line: no answer of ours overtakes it.
+    let (mut is_ready, not_yet) = (false, never());
     let exit = loop {
         let (mut batch, mut ended) = (String::new(), None);
         select! {
-            recv(events) -> told => take(&told, &mut batch, &mut ended),
-            recv(answers) -> answer => match answer {
+            recv(events) -> told => {
+                is_ready = true;
+                take(&told, &mut batch, &mut ended);
+            }
+            recv(if is_ready { &answers } else { &not_yet }) -> answer => match answer {
                 Ok(answer) => batch.push_str(&answer),
                 Err(_) => answers = never(),
             },
