@@ -251,6 +251,17 @@ mod tests {
     }
 
     #[test]
+    fn ready_is_the_first_line_even_before_answers() {
+        // Which of two waiting queues is looked at first is chance.
+        for _ in 0..50 {
+            let ready = Event::Ready { listen: "127.0.0.1:1".parse().unwrap() };
+            let bye = Event::Bye { reason: "quit".to_owned(), exit: Exit::Done };
+            let (_, text) = printed(vec![ready, bye], vec!["{\"type\":\"help\"}\n".to_owned()]);
+            assert!(text.starts_with("{\"type\":\"ready\""), "{text}");
+        }
+    }
+
+    #[test]
     fn an_engine_that_vanished_is_told_and_fails() {
         let (exit, text) = printed(vec![Event::PasswordChanged], Vec::new());
         assert_eq!(exit, Exit::Failed);
