@@ -106,7 +106,7 @@ fn garbage_on_an_authenticated_link_ends_that_link_alone() {
 #[test]
 fn nobody_speaks_in_anothers_name() {
     let registry = Registry::start(&[]);
-    let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    let [alice, mut bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
     alice.says("@bob I am alice");
     bob.hears("@alice", "alice", "I am alice");
     let (mallory, mut at_mallory) = newcomer(&registry, "mallory");
@@ -114,35 +114,50 @@ fn nobody_speaks_in_anothers_name() {
     let alices = at_mallory.lookup("alice").credentials.certificate.claim().unwrap();
     let device = record.credentials.certificate.claim().unwrap().device;
     let credentials = at_mallory.credentials.clone().unwrap();
-    let mut link = PeerLink::dial(&bob.listen(), device, &mallory, &credentials).expect("mallory has an account");
     let realm = at_mallory.realm();
     let name = |name: &str| UserName::parse(name).unwrap();
     let with_alice = ConversationId::direct(&realm, &name("alice"), &name("bob"));
     let with_mallory = ConversationId::direct(&realm, &name("mallory"), &name("bob"));
-    for (conversation, author) in
-        [(with_alice, alices.identity), (with_mallory, alices.identity), (with_alice, mallory.keys.identity())]
-    {
-        let (kind, body) = Content::Text("send me your money".to_owned()).encode().unwrap();
+    let signed = |conversation, author, number, previous, text: &str| {
+        let (kind, body) = Content::Text(text.to_owned()).encode().unwrap();
         let event = Event {
             conversation,
             author,
             chain: common::ids::ChainId([5; 16]),
-            number: 1,
-            previous: NO_EVENT,
+            number,
+            previous,
             head: 0,
-            lamport: 1,
+            lamport: number,
             at: common::time::UnixMillis(1_800_000_000_000),
             kind,
             body,
         };
-        let events = List::cut(vec![event.sign(mallory.keys.event_signer())]);
-        link.sealed.send(&PeerMessage::Events(Events { conversation, late: false, events }));
+        event.sign(mallory.keys.event_signer())
+    };
+    let forged =
+        [(with_alice, alices.identity), (with_mallory, alices.identity), (with_alice, mallory.keys.identity())];
+    let honest = signed(with_mallory, mallory.keys.identity(), 1, NO_EVENT, "I am mallory");
+    for (conversation, author) in forged {
+        let alone = vec![signed(conversation, author, 1, NO_EVENT, MONEY)];
+        let behind_an_honest_one = vec![honest.clone(), signed(conversation, author, 2, honest.id(), MONEY)];
+        for events in [alone, behind_an_honest_one] {
+            let mut link =
+                PeerLink::dial(&bob.listen(), device, &mallory, &credentials).expect("mallory has an account");
+            let message = Events { conversation: with_mallory, late: false, events: List::cut(events) };
+            link.sealed.send(&PeerMessage::Events(Events { conversation, ..message.clone() }));
+            link.sealed.send(&PeerMessage::Events(message));
+            link.hear(Duration::from_millis(300));
+        }
     }
-    link.hear(Duration::from_secs(1));
     alice.says("@bob it was not me");
     bob.hears("@alice", "alice", "it was not me");
-    let shown = bob.so_far().iter().any(|event| event.to_string().contains("send me your money"));
+    let history = bob.ask("/history @alice").to_string();
+    let shown = history.contains(MONEY) || bob.so_far().iter().any(|event| event.to_string().contains(MONEY));
     bob.transcript().check(!shown, "bob was shown a forged message");
+    bob.kill9();
+    bob.restart();
+    alice.says("@bob still me");
+    bob.hears("@alice", "alice", "still me");
 }
 
 fn newcomer(registry: &Registry, name: &str) -> (Person, RegistryLink) {
@@ -169,3 +184,4 @@ pub(crate) fn cpu_ticks(pid: u32) -> u64 {
 const SLACK: Duration = Duration::from_secs(5);
 const AT_ONCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(400);
+const MONEY: &str = "send me your money";
