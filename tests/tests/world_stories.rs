@@ -156,6 +156,22 @@ fn people_who_know_each_other_talk_without_a_registry() {
 }
 
 #[test]
+fn who_is_told_to_have_joined_is_in_after_a_crash() {
+    for seed in 0..20 {
+        let (mut world, [alice, bob]) = seeded(seed, ["alice", "bob"]);
+        create(&mut world, alice, "#dev", false);
+        command(&mut world, bob, Command::Join { room: room("#dev") });
+        enter(&mut world, bob, "#dev");
+        world.crash(bob);
+        world.start(bob);
+        wait(&mut world, "bob to be signed in", |world| is_signed_in(world, bob));
+        say(&mut world, bob, "#dev", "still in");
+        wait(&mut world, "his text at alice's", |world| world.shown(alice) == ["still in"]);
+        holds(&mut world);
+    }
+}
+
+#[test]
 fn an_older_copy_of_a_log_speaks_in_a_chain_of_its_own() {
     let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
     say(&mut world, alice, "@bob", "one");

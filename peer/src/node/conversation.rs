@@ -37,6 +37,8 @@ pub(super) struct OwnLog {
     pub(super) last: EventId,
     pub(super) acked: BTreeMap<IdentityKey, u64>,
     pub(super) pending: BTreeMap<u64, PendingEvent>,
+    /// What an earlier run of the program had written.
+    pub(super) before: u64,
     /// Told to be waiting up to this number, per recipient.
     pub(super) told_queued: BTreeMap<IdentityKey, u64>,
     recent: VecDeque<Recent>,
@@ -137,6 +139,7 @@ impl OwnLog {
             last: NO_EVENT,
             acked: BTreeMap::new(),
             pending: BTreeMap::new(),
+            before: 0,
             told_queued: BTreeMap::new(),
             recent: VecDeque::new(),
             recent_bytes: 0,
@@ -162,6 +165,12 @@ impl OwnLog {
         let first = self.recent.front().map_or(u64::MAX, |recent| recent.number);
         let skip = from.checked_sub(first).and_then(|skip| usize::try_from(skip).ok()).unwrap_or(usize::MAX);
         self.recent.iter().skip(skip).take_while(|recent| recent.number <= self.committed)
+    }
+
+    /// Whether event `number` comes to `recipient` after the fact: it was not written for them, or it had to wait.
+    pub(super) fn comes_late(&self, recipient: &IdentityKey, number: u64) -> bool {
+        let meant = self.pending.get(&number).is_some_and(|event| event.recipients.contains(recipient));
+        !meant || number <= self.before || self.told_queued.get(recipient).is_some_and(|told| *told >= number)
     }
 
     /// Drops what nobody is waited for any more.

@@ -38,6 +38,7 @@ fn own_log(chain: OwnChain) -> OwnLog {
     let mut log = OwnLog::new();
     log.number = chain.number;
     log.committed = chain.number;
+    log.before = chain.number;
     log.last = chain.last;
     log.acked = chain.acked.into_iter().collect();
     let pending = chain.pending.into_iter();

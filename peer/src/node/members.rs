@@ -248,15 +248,12 @@ impl Account {
 
     /// A member holds my join now; when all that are there do, I am told to be in.
     pub(super) fn join_acknowledged(&mut self, cx: &mut Context, id: ConversationId, identity: &IdentityKey) {
-        let acked = |account: &Self, number: u64| {
-            let log = account.conversations.get(&id).and_then(|conversation| conversation.own.get(&account.chain));
-            log.and_then(|log| log.acked.get(identity)).is_some_and(|acked| *acked >= number)
-        };
-        let Some(at) = self.joining.iter().position(|joining| joining.room == id) else { return };
-        if acked(self, self.joining[at].number) {
-            self.joining[at].waiting.remove(identity);
-            self.joins_told(cx);
+        let log = self.conversations.get(&id).and_then(|conversation| conversation.own.get(&self.chain));
+        let acked = log.and_then(|log| log.acked.get(identity)).copied().unwrap_or(0);
+        for joining in self.joining.iter_mut().filter(|joining| joining.room == id && joining.number <= acked) {
+            joining.waiting.remove(identity);
         }
+        self.joins_told(cx);
     }
 
     /// Tells the joins that nobody has to be waited for any more.

@@ -119,10 +119,13 @@ pub(super) enum Call {
     Part {
         room: ConversationId,
     },
-    /// Without `asked` it follows from another command.
     AddEntry {
         entry: Box<Signed<LogEntry>>,
-        asked: bool,
+    },
+    /// The topic a room is made with; then it is entered.
+    FirstTopic {
+        room: ConversationId,
+        entry: Box<Signed<LogEntry>>,
     },
     Invite {
         room: ConversationId,
@@ -151,7 +154,6 @@ impl Call {
                 | Self::LookUpToDial { .. }
                 | Self::MembersOf { .. }
                 | Self::LogOf { .. }
-                | Self::AddEntry { asked: false, .. }
         )
     }
 }
@@ -313,7 +315,9 @@ impl Account {
                 self.leave_quietly(cx, room);
                 cx.fail(no_registry("Can't enter the room"));
             }
-            Call::JoinMembers { room } | Call::JoinLog { room } => self.entered(cx, room),
+            Call::JoinMembers { room } | Call::JoinLog { room } | Call::FirstTopic { room, .. } => {
+                self.entered(cx, room)
+            }
             Call::Part { room } => self.parted(cx, room),
             call if call.is_command() => cx.fail(no_registry("Can't do that now")),
             _ => {}

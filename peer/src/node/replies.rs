@@ -83,7 +83,17 @@ impl Account {
                 self.parting.remove(&room);
                 self.parted(cx, room);
             }
-            Call::AddEntry { entry, asked } => self.entry_added(cx, *entry, asked),
+            Call::AddEntry { entry } => {
+                if let Some(event) = self.entry_added(cx, *entry) {
+                    cx.finish(event);
+                }
+            }
+            Call::FirstTopic { room, entry } => {
+                if let Some(event) = self.entry_added(cx, *entry) {
+                    cx.tell(event);
+                }
+                self.entered(cx, room);
+            }
             Call::Invite { room, user } => self.invite_sent(cx, room, user),
             Call::Decline { room } => cx.finish(Event::Declined { conversation: room }),
             Call::ChangePassword => {
@@ -118,8 +128,11 @@ impl Account {
                 cx.out.push_back(Output::Vault(job));
             }
             Call::SeeInvites => self.registry.begun = true,
-            // The room came about, its topic did not.
-            Call::AddEntry { asked: false, .. } => cx.tell(Event::Refused(refusal)),
+            Call::FirstTopic { room, .. } => {
+                // The room came about, its topic did not.
+                cx.tell(Event::Refused(refusal));
+                self.entered(cx, room);
+            }
             call if call.is_command() => cx.fail(refusal),
             _ => {}
         }

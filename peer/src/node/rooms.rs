@@ -71,15 +71,24 @@ impl Account {
         let (mark, by) = (cx.mark(), user.clone());
         let text = topic.clone().unwrap_or_default();
         cx.answer(mark, Event::Room { conversation, change: RoomChange::Created, user, by, text });
-        self.entered(cx, id);
-        if let Some(text) = topic {
-            self.write_topic(cx, id, &text, false);
+        match topic.and_then(|text| self.sign_topic(cx, id, &text)) {
+            Some(entry) => {
+                let request = Request::AddEntry { entry: entry.clone() };
+                self.ask(cx, request, Call::FirstTopic { room: id, entry: Box::new(entry) });
+            }
+            None => self.entered(cx, id),
         }
     }
 
     pub(super) fn join(&mut self, cx: &mut Context, re: Option<String>, room: RoomName, invited: bool) {
         if let Ok(id) = self.open_room(&room) {
             self.set_current(cx, Some(Target::Room(room)));
+            if let Some(entering) = self.joining.iter().find(|joining| joining.room == id) {
+                // Asked twice: the second is told with the first, once a restart would find me in.
+                let Joining { number, until, stored, ref waiting, .. } = *entering;
+                let waiting = waiting.clone();
+                return self.joining.push(Joining { room: id, re, number, waiting, until, stored });
+            }
             return self.tell_joined(cx, id, re);
         }
         let call = Call::FindToJoin { room: room.clone(), invited };
@@ -320,11 +329,13 @@ impl Account {
             return cx.refuse(re, refusal);
         }
         cx.wait(re);
-        self.write_topic(cx, id, &text, true);
+        if let Some(entry) = self.sign_topic(cx, id, &text) {
+            self.ask(cx, Request::AddEntry { entry: entry.clone() }, Call::AddEntry { entry: Box::new(entry) });
+        }
     }
 
-    fn write_topic(&mut self, cx: &mut Context, id: ConversationId, text: &str, asked: bool) {
-        let Some(room) = self.room(id) else { return };
+    fn sign_topic(&self, cx: &Context, id: ConversationId, text: &str) -> Option<Signed<LogEntry>> {
+        let room = self.room(id)?;
         let entry = LogEntry {
             room: room.id,
             index: room.head() + 1,
@@ -332,12 +343,12 @@ impl Account {
             at: cx.now.wall,
             act: Act::Topic { text: Text::cut(text) },
         };
-        let entry = Signed::sign(&entry, self.keys.identity_signer());
-        self.ask(cx, Request::AddEntry { entry: entry.clone() }, Call::AddEntry { entry: Box::new(entry), asked });
+        Some(Signed::sign(&entry, self.keys.identity_signer()))
     }
 
-    pub(super) fn entry_added(&mut self, cx: &mut Context, signed: Signed<LogEntry>, asked: bool) {
-        let Ok(entry) = signed.claim() else { return };
+    /// The registry took my entry: so do I, and whoever is linked. What to tell of it.
+    pub(super) fn entry_added(&mut self, cx: &mut Context, signed: Signed<LogEntry>) -> Option<Event> {
+        let entry = signed.claim().ok()?;
         let mut writes = Vec::new();
         let id = ConversationId::from(entry.room);
         self.entry_received(cx, entry.room, signed, false, &mut writes);
@@ -348,11 +359,10 @@ impl Account {
                 self.send_newer_entries(cx, link, id, entry.index - 1);
             }
         }
-        let Some(room) = self.room(id) else { return };
+        let room = self.room(id)?;
         let (conversation, user) = (room.genesis.name.clone(), self.user.clone());
         let (change, by, text) = (RoomChange::Topic, user.clone(), room.topic.clone());
-        let event = Event::Room { conversation, change, user, by, text };
-        if asked { cx.finish(event) } else { cx.tell(event) }
+        Some(Event::Room { conversation, change, user, by, text })
     }
 
     pub(super) fn invite(&mut self, cx: &mut Context, re: Option<String>, user: UserName, room: Option<RoomName>) {

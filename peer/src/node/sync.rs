@@ -230,8 +230,11 @@ impl Account {
         if !entitled || !live.conversations.get(&id).is_some_and(|told| told.have_heard) {
             return;
         }
-        let since = joined_since(conversation, &live.person.identity);
+        let identity = live.person.identity;
+        let since = joined_since(conversation, &identity);
         let log = &conversation.own[&chain];
+        let wall = cx.now.wall;
+        let late = |recent: &Recent| log.comes_late(&identity, recent.number) || is_late(wall, recent.at);
         let committed = log.committed;
         let Some(live) = self.links.get_mut(link) else { return };
         live.used_at = cx.now.monotonic;
@@ -239,7 +242,7 @@ impl Account {
         cursor.begun |= since.is_none();
         while !cursor.reading && cursor.sent < committed && !cursor.is_full() {
             let recent: Vec<&Recent> =
-                if cursor.begun { fitting(log.recent_from(cursor.sent + 1)) } else { Vec::new() };
+                if cursor.begun { fitting(log.recent_from(cursor.sent + 1), late) } else { Vec::new() };
             let (Some(first), Some(last)) = (recent.first(), recent.last()) else {
                 cursor.reading = true;
                 let ticket = cx.number();
@@ -258,9 +261,9 @@ impl Account {
                 return;
             };
             cursor.send(last.number, recent.iter().map(|recent| recent.wire.bytes.len()).sum());
-            let late = is_late(cx, first.at);
+            let is_late = late(first);
             let events = recent.iter().map(|recent| recent.wire.clone()).collect();
-            send_events(cx, link, id, late, events);
+            send_events(cx, link, id, is_late, events);
         }
     }
 
@@ -289,13 +292,18 @@ impl Account {
         if let Some(last) = events.last() {
             cursor.send(last.number, events.iter().map(|event| event.wire.bytes.len()).sum());
         }
+        let log = self.conversations.get(&reading.conversation).and_then(|known| known.own.get(&reading.chain));
+        let (Some(live), Some(log)) = (self.links.get(reading.link), log) else { return };
+        let (identity, wall) = (live.person.identity, cx.now.wall);
+        let late = |event: &StoredEvent| log.comes_late(&identity, event.number) || is_late(wall, event.at);
         let mut rest = events.as_slice();
         while let Some(first) = rest.first() {
-            let late = is_late(cx, first.at);
-            let count = count_fitting(rest.iter().map(|event| &event.wire));
+            let late_first = late(first);
+            let alike = rest.iter().take_while(|event| late(event) == late_first);
+            let count = count_fitting(alike.map(|event| &event.wire));
             let (batch, left) = rest.split_at(count);
             let events = batch.iter().map(|event| event.wire.clone()).collect();
-            send_events(cx, reading.link, reading.conversation, late, events);
+            send_events(cx, reading.link, reading.conversation, late_first, events);
             rest = left;
         }
     }
@@ -327,12 +335,16 @@ fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<U
     room.members.get(identity).map(|member| member.joined.at.minus(JOIN_CLOCK_SLACK))
 }
 
-fn is_late(cx: &Context, at: UnixMillis) -> bool {
-    cx.now.wall > at.plus(LATE_AFTER)
+fn is_late(now: UnixMillis, at: UnixMillis) -> bool {
+    now > at.plus(LATE_AFTER)
 }
 
-fn fitting<'a>(recent: impl Iterator<Item = &'a Recent>) -> Vec<&'a Recent> {
+/// The first of these that go into one message, and are late or not like the very first.
+fn fitting<'a>(recent: impl Iterator<Item = &'a Recent>, late: impl Fn(&Recent) -> bool) -> Vec<&'a Recent> {
     let mut recent: Vec<_> = recent.take(EVENTS_PER_MESSAGE_MAX).collect();
+    let is_late = recent.first().is_some_and(|first| late(first));
+    let alike = recent.iter().take_while(|recent| late(recent) == is_late).count();
+    recent.truncate(alike);
     recent.truncate(count_fitting(recent.iter().map(|recent| &recent.wire)));
     recent
 }

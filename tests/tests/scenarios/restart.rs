@@ -30,6 +30,8 @@ fn a_peer_killed_and_restarted_hears_once_what_it_missed() {
     let expected = |what: &str| -> Vec<String> { (0..10).map(|number| format!("{what} {number}")).collect() };
     assert_eq!(texts("#dev"), expected("meanwhile"), "once, in order, and nothing from before");
     assert_eq!(texts("@alice"), expected("to you"));
+    let of_alice = |event: &&Event| event.is_message("#dev", "alice") || event.is_message("@alice", "alice");
+    assert!(events.iter().filter(of_alice).all(|event| event.flag("late")), "all of it is marked as late");
     let history = bob.must("/history @alice", "history");
     assert_eq!(history.items("items").len(), 11, "everything is kept: {history}");
     bob.says("@alice I have it all");
@@ -50,6 +52,7 @@ fn what_waits_is_shown_waiting_and_survives_its_author() {
     alice.restart();
     let heard = bob.hears("@alice", "alice", "are you there?");
     assert_eq!(heard.text("id"), own.text("id"));
+    assert!(heard.flag("late"), "it had to wait: {heard}");
     alice.wait("the message being delivered", |event| {
         event.is("delivery") && event.text("id") == own.text("id") && event.text("state") == "delivered"
     });
