@@ -72,6 +72,14 @@ impl Stop {
     fn usage(refusal: Refusal) -> Self {
         Self::Refused { refusal, code: WRONG_USAGE }
     }
+
+    fn without_password(none: NoPassword, signals: &Signals, code: u8) -> Self {
+        match none {
+            NoPassword::Refused(refusal) => Self::Refused { refusal, code },
+            NoPassword::Cancelled => Self::Ended(Exit::Interrupted),
+            NoPassword::Ending => Self::Ended(signals.exit().unwrap_or(Exit::Interrupted)),
+        }
+    }
 }
 
 impl From<anyhow::Error> for Stop {
@@ -84,7 +92,8 @@ fn run(flags: Flags) -> Result<u8, Stop> {
     let plan = Plan::new(flags, &Environment::of_process()).map_err(Stop::usage)?;
     let signals = Signals::watch().context("cannot watch for signals")?;
     colored::control::set_override(true);
-    let passwords = Passwords::from_flag(plan.password_file.as_deref(), plan.can_ask).map_err(Stop::usage)?;
+    let passwords = Passwords::from_flag(plan.password_file.as_deref(), plan.can_ask, &signals)
+        .map_err(|none| Stop::without_password(none, &signals, WRONG_USAGE))?;
     let startup = startup(&plan, &passwords, &signals)?;
     let history = plan.data_dir.join("history");
     let join = if startup.is_some() { plan.join.clone() } else { Vec::new() };
@@ -142,9 +151,7 @@ fn startup(plan: &Plan, passwords: &Passwords, signals: &Signals) -> Result<Opti
     };
     match password {
         Ok(password) => Ok(Some(Startup { user, password, register: plan.register })),
-        Err(NoPassword::Refused(refusal)) => Err(Stop::Refused { refusal, code: Exit::SignInRefused as u8 }),
-        Err(NoPassword::Cancelled) => Err(Stop::Ended(Exit::Interrupted)),
-        Err(NoPassword::Ending) => Err(Stop::Ended(signals.exit().unwrap_or(Exit::Interrupted))),
+        Err(none) => Err(Stop::without_password(none, signals, Exit::SignInRefused as u8)),
     }
 }
 
@@ -152,7 +159,8 @@ fn startup(plan: &Plan, passwords: &Passwords, signals: &Signals) -> Result<Opti
 /// default message would be written across the prompt.
 fn log(plan: &Plan) {
     let Some(level) = plan.log_level else { return silence_panics() };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
+    // A log that nobody reads any more is no reason to end.
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).log_internal_errors(false);
     if plan.face == Face::Terminal {
         match log_file(&plan.data_dir) {
             Ok(file) => builder.with_writer(Mutex::new(file)).init(),

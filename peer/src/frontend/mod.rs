@@ -14,6 +14,8 @@ pub mod terminal;
 #[cfg(test)]
 mod sample;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::api::{Asked, Command, Told};
@@ -33,6 +35,12 @@ const PATIENCE_AT_END_MS: u32 = 5000;
 
 /// Waiting for acknowledgements after `/quit`: somebody looks at the screen.
 const PATIENCE_AT_QUIT_MS: u32 = 1000;
+
+/// Runs what a face does on `main`. If that panics, the engine is told to end before the panic goes on: the printer,
+/// which is joined on the way out, waits for that.
+fn on_main<T>(signals: &signals::Signals, face: impl FnOnce() -> T) -> std::thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(face)).inspect_err(|_| signals.stop_engine())
+}
 
 /// Asks the engine to end. If it already did, that is what was wanted.
 fn quit(commands: &Sender<Asked>, re: Option<String>, patience_ms: u32) {

@@ -39,16 +39,11 @@ pub enum NoPassword {
 
 impl Passwords {
     /// From the flag: a path, or `-` for the first line of standard input, which is read now.
-    pub fn from_flag(file: Option<&str>, can_ask: bool) -> Result<Self, Refusal> {
+    pub fn from_flag(file: Option<&str>, can_ask: bool, signals: &Signals) -> Result<Self, NoPassword> {
         match file {
             None if can_ask => Ok(Self::Asked),
             None => Ok(Self::Nowhere),
-            Some("-") => {
-                let mut line = Zeroizing::new(String::new());
-                // The same buffer serves the lines that follow.
-                io::stdin().lock().read_line(&mut line).map_err(|error| unreadable("standard input", &error))?;
-                Ok(Self::Given(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned())))
-            }
+            Some("-") => first_line(signals.came()).map(Self::Given),
             Some(path) => Ok(Self::File(PathBuf::from(path))),
         }
     }
@@ -122,6 +117,23 @@ fn twice(prompt: &str, signals: &Signals, ending: &Receiver<()>) -> Result<Secre
         return Ok(first);
     }
     Err(refused("The two passwords differ. Nothing was changed; try again."))
+}
+
+/// The first line of standard input, read on a thread of its own for the same reason as below.
+fn first_line(ending: &Receiver<()>) -> Result<Secret<String>, NoPassword> {
+    let (sender, read) = bounded(1);
+    let thread = common::thread::spawn("password", move || {
+        let mut line = Zeroizing::new(String::new());
+        // The same buffer serves the lines that follow.
+        let count = io::stdin().lock().read_line(&mut line);
+        let _ = sender.send(count.map(|_| Secret::new(line.trim_end_matches(['\r', '\n']).to_owned())));
+    });
+    let unread = |error: &io::Error| NoPassword::Refused(unreadable("standard input", error));
+    thread.map_err(|error| unread(&error))?.detach();
+    select! {
+        recv(read) -> line => line.unwrap_or_else(|_| Err(ErrorKind::Interrupted.into())).map_err(|error| unread(&error)),
+        recv(ending) -> _ => Err(NoPassword::Ending),
+    }
 }
 
 /// Asks on a thread of its own: the prompt blocks in a read that nobody can interrupt, and the program must be able
@@ -205,7 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
         std::fs::write(&path, "open sesame\r\nnew sesame\n").unwrap();
-        let file = Passwords::from_flag(path.to_str(), true).unwrap();
+        let file = Passwords::from_flag(path.to_str(), true, &Signals::watch().unwrap()).unwrap();
         assert_eq!(told(file.line(0)), "open sesame");
         assert_eq!(told(file.line(1)), "new sesame");
         std::fs::write(&path, "").unwrap();

@@ -4,18 +4,22 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals as Iterator};
 
 use super::quit;
+use super::terminal::Modes;
 use crate::api::{Asked, Command, Exit};
 
 /// The running watch; dropping it ends the thread.
 pub struct Signals {
     shared: Arc<Shared>,
     came: Receiver<()>,
+    // Nothing is sent: it disconnects when the program has come to its end by itself.
+    _running: Sender<()>,
     // Closed in `drop`, before the thread is joined.
     handle: Handle,
     _thread: common::thread::Handle,
@@ -26,6 +30,8 @@ struct Shared {
     /// The exit code of the first signal that came, or 0.
     exit: AtomicU8,
     commands: OnceLock<Sender<Asked>>,
+    /// The terminal as it was, for leaving at once.
+    modes: OnceLock<Modes>,
     /// SIGINT is the program's own and means nothing.
     waking: AtomicBool,
     /// The next SIGINT comes from a password prompt that was left, and means only that.
@@ -34,20 +40,27 @@ struct Shared {
 
 impl Signals {
     pub fn watch() -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { modes: OnceLock::from(Modes::remember()), ..Shared::default() });
         let mut signals = Iterator::new([SIGTERM, SIGHUP, SIGINT])?;
         let handle = signals.handle();
         // One notice is enough: it says that there was one.
         let (notice, came) = bounded(1);
         let seen = Arc::clone(&shared);
+        let (running, ended) = bounded(0);
         let thread = common::thread::spawn("signals", move || {
             for signal in &mut signals {
-                if seen.take(signal) {
-                    let _ = notice.try_send(());
+                match seen.take(signal) {
+                    Taken::Ignored => {}
+                    Taken::First => {
+                        let _ = notice.try_send(());
+                        leave_after_grace(Arc::clone(&seen), ended.clone());
+                        seen.ask_to_quit();
+                    }
+                    Taken::Again => seen.leave(),
                 }
             }
         })?;
-        Ok(Self { shared, came, handle, _thread: thread })
+        Ok(Self { shared, came, _running: running, handle, _thread: thread })
     }
 
     /// From now on a signal asks the engine to quit at once.
@@ -113,20 +126,59 @@ impl Waker {
 }
 
 impl Shared {
-    /// Takes note of a signal; whether it ends the program.
-    fn take(&self, signal: i32) -> bool {
+    /// Takes note of a signal.
+    fn take(&self, signal: i32) -> Taken {
         let own = self.waking.load(Ordering::SeqCst) || self.prompting.swap(false, Ordering::SeqCst);
         if signal == SIGINT && own {
-            return false;
+            return Taken::Ignored;
         }
         let exit = if signal == SIGINT { INTERRUPTED } else { TERMINATED };
-        let _ = self.exit.compare_exchange(0, exit, Ordering::SeqCst, Ordering::SeqCst);
+        match self.exit.compare_exchange(0, exit, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => Taken::First,
+            Err(_) => Taken::Again,
+        }
+    }
+
+    fn ask_to_quit(&self) {
         if let Some(commands) = self.commands.get() {
             quit(commands, None, 0);
         }
-        true
+    }
+
+    /// Ends the process here and now. Nothing is lost by it that was ever called sent: that is on the disk.
+    fn leave(&self) {
+        if let Some(modes) = self.modes.get() {
+            modes.restore();
+        }
+        signal_hook::low_level::exit(self.exit.load(Ordering::SeqCst).into());
     }
 }
+
+/// What a signal means.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    /// It was the program's own.
+    Ignored,
+    First,
+    /// Somebody is in a hurry.
+    Again,
+}
+
+/// A program that cannot end by itself (nobody reads its output, say) ends all the same.
+fn leave_after_grace(shared: Arc<Shared>, ended: Receiver<()>) {
+    let grace = common::thread::spawn("grace", move || {
+        if ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            shared.leave();
+        }
+    });
+    if let Ok(grace) = grace {
+        // It ends with the program, one way or the other.
+        grace.detach();
+    }
+}
+
+/// Longer than a slow disk and a slow goodbye together.
+const GRACE: Duration = Duration::from_secs(4);
 
 const INTERRUPTED: u8 = Exit::Interrupted as u8;
 const TERMINATED: u8 = Exit::Terminated as u8;
@@ -141,11 +193,11 @@ mod tests {
         let (commands, asked) = bounded(4);
         shared.commands.set(commands).unwrap();
         shared.prompting.store(true, Ordering::SeqCst);
-        assert!(!shared.take(SIGINT), "the one of a password prompt");
-        assert!(asked.is_empty());
-        assert!(shared.take(SIGTERM));
+        assert_eq!(shared.take(SIGINT), Taken::Ignored, "the one of a password prompt");
+        assert_eq!(shared.take(SIGTERM), Taken::First);
+        shared.ask_to_quit();
         assert!(matches!(asked.try_recv().unwrap().command, Command::Quit { patience_ms: 0 }));
-        assert!(shared.take(SIGINT));
+        assert_eq!(shared.take(SIGINT), Taken::Again);
         assert_eq!(shared.exit.load(Ordering::SeqCst), TERMINATED, "the first one counts");
     }
 }

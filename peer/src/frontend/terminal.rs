@@ -20,7 +20,8 @@ impl Modes {
         Self { saved }
     }
 
-    fn restore(&self) {
+    /// Puts them back now.
+    pub fn restore(&self) {
         let Some(saved) = &self.saved else { return };
         // SAFETY: the structure came from `tcgetattr`. A terminal that has gone away needs no modes.
         unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, saved) };

@@ -134,3 +134,46 @@ fn output_that_nobody_reads_is_a_clean_end() {
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(0), "after {first}");
 }
+
+#[test]
+#[expect(unsafe_code, reason = "std can only send SIGKILL; kill(2) takes two numbers and touches no memory")]
+fn a_reader_that_stalls_holds_no_signal_up() {
+    let registry = Registry::start(&[]);
+    // Keeps its folder until the end.
+    let launch = Launch::new(&registry, "alice");
+    let mut child = launch
+        .json_command()
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // Far more answers than a pipe holds, and the one who could read them keeps it open.
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, "/help\n".repeat(400).as_bytes()).unwrap();
+    let stdout = child.stdout.take().unwrap();
+    wait_until_full(&stdout);
+    let pid = i32::try_from(child.id()).unwrap();
+    // SAFETY: the child was not waited for, so the id is its own.
+    unsafe { libc::kill(pid, libc::SIGTERM) };
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
+    drop((stdin, stdout));
+}
+
+/// Waits until a pipe takes no more than a few bytes.
+#[expect(unsafe_code, reason = "how much a pipe holds, only FIONREAD says")]
+fn wait_until_full(pipe: &std::process::ChildStdout) {
+    use std::os::fd::AsRawFd;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let mut held = 0;
+    while held < PIPE_NEARLY_FULL {
+        assert!(std::time::Instant::now() < deadline, "the pipe holds {held} bytes after 30 s");
+        // SAFETY: FIONREAD writes one integer.
+        unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut held) };
+        std::thread::yield_now();
+    }
+}
+
+/// Linux gives a pipe 64 KiB, in pages that are not all filled; of a megabyte the rest has to wait.
+const PIPE_NEARLY_FULL: i32 = 40 * 1024;

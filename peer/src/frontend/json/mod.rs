@@ -5,6 +5,7 @@ mod input;
 mod output;
 
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
@@ -12,7 +13,7 @@ use super::commands::{self, Line};
 use super::password::{NoPassword, Passwords};
 use super::signals::Signals;
 use super::stdin::{self, Typed};
-use super::{ENGINE_LOST, PATIENCE_AT_END_MS, PATIENCE_AT_QUIT_MS, Wires, quit};
+use super::{ENGINE_LOST, PATIENCE_AT_END_MS, PATIENCE_AT_QUIT_MS, Wires, on_main, quit};
 use crate::api::{Asked, Code, Command, Event, Exit, Refusal, Told};
 
 /// Runs until the engine ended; the exit code.
@@ -25,10 +26,12 @@ pub fn run(wires: Wires, passwords: &Passwords, signals: &Signals) -> io::Result
     let events = wires.events;
     let printer = common::thread::spawn("printer", move || print(&events, own_answers, &notice, &mut io::stdout()))?;
     let reader = Reader { commands: wires.commands, answers, passwords, signals };
-    reader.read(&lines, &notices);
+    let read = on_main(signals, || reader.read(&lines, &notices));
     // Without its answers the printer would wait for more of them.
     drop(reader);
-    Ok(signals.exit().unwrap_or(printer.join()))
+    let exit = printer.join();
+    read.unwrap_or_else(|panic| resume_unwind(panic));
+    Ok(signals.exit().unwrap_or(exit))
 }
 
 /// Tells of a start that failed, in the same words as later errors.

@@ -11,7 +11,7 @@ pub(super) fn candidates(line: &str, at: usize, status: &Status) -> (usize, Vec<
     let start = before.rfind(char::is_whitespace).map_or(0, |index| index + 1);
     let word = &before[start..];
     let earlier: Vec<&str> = before[..start].split_whitespace().collect();
-    let found = match (line.strip_prefix('/'), earlier.split_first()) {
+    let found = match (before.strip_prefix('/'), earlier.split_first()) {
         (Some(_), None) => commands_beginning(word),
         (Some(_), Some((command, arguments))) => match commands::row(&command[1..]) {
             Some(row) => argument(row, arguments.len(), word, status),
@@ -127,5 +127,15 @@ mod tests {
         check("hello bobb", 6, &["bobby"]);
         check("/nonsense b", 10, &[]);
         check("hello ", 6, &[]);
+    }
+
+    #[test]
+    fn the_cursor_may_stand_anywhere() {
+        for line in ["/who", "/msg bob hi", "@bob é", ""] {
+            for at in (0..=line.len()).filter(|at| line.is_char_boundary(*at)) {
+                let (start, _) = candidates(line, at, &Status::default());
+                assert!(start <= at, "{line:?} at {at}");
+            }
+        }
     }
 }

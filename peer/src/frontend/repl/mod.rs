@@ -15,6 +15,7 @@ mod screen;
 mod theme;
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +27,7 @@ use super::password::Passwords;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::stdin::{self, Typed};
-use super::{PATIENCE_AT_END_MS, Wires, quit};
+use super::{PATIENCE_AT_END_MS, Wires, on_main, quit};
 use crate::api::{Code, Exit, Refusal};
 use editor::Terminal;
 use gate::gate;
@@ -66,12 +67,13 @@ pub fn run_terminal(wires: Wires, setup: Setup, passwords: &Passwords, signals: 
     let paper = Paper::Editor(Box::new(EditorPaper { print, pass, waker: signals.waker(), left }));
     let (signs_in, enters_room) = (setup.signs_in, setup.enters_room);
     let (mut reader, printer) = start(wires, setup, passwords, signals, paper, (status, updates))?;
-    let interrupted = terminal.read(&mut reader, signs_in, enters_room);
+    let interrupted = on_main(signals, || terminal.read(&mut reader, signs_in, enters_room));
     // The terminal goes first: the printer may be waiting for it, and ends only when it is gone.
     drop(terminal);
     drop::<Sender<()>>(leaving);
     drop(reader);
     let exit = printer.join();
+    let interrupted = interrupted.unwrap_or_else(|panic| resume_unwind(panic));
     Ok(signals.exit().or(interrupted).unwrap_or(exit))
 }
 
@@ -82,9 +84,10 @@ pub fn run_plain(wires: Wires, setup: Setup, passwords: &Passwords, signals: &Si
     let paper = Paper::Streams { gone: Some(gone) };
     let (status, updates) = bounded(1);
     let (mut reader, printer) = start(wires, setup, passwords, signals, paper, (status, updates.clone()))?;
-    let output_gone = read_plain(&mut reader, &lines, &output_gone, &updates);
+    let output_gone = on_main(signals, || read_plain(&mut reader, &lines, &output_gone, &updates));
     drop(reader);
     let exit = printer.join();
+    let output_gone = output_gone.unwrap_or_else(|panic| resume_unwind(panic));
     Ok(signals.exit().unwrap_or(if output_gone { Exit::Done } else { exit }))
 }
 
