@@ -130,7 +130,9 @@ fn start_logging(serve: &Serve) {
         (false, 1) => tracing::Level::DEBUG,
         (false, _) => tracing::Level::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(false).with_target(false).init();
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
+    // A log that nobody reads any more is no reason to end.
+    builder.with_ansi(false).with_target(false).log_internal_errors(false).init();
 }
 
 // The first signal is read by `run`; from then on one more ends the process at once.

@@ -122,13 +122,16 @@ impl Online {
         names.dedup();
         names.shrink_to_fit();
         let mut inner = self.inner();
-        inner.unwatch(session);
-        for name in &names {
-            inner.watchers.entry(name.clone()).or_default().insert(session);
-        }
         let online = names.iter().filter(|name| inner.users.contains_key(name)).cloned().collect();
-        if let Some(found) = inner.sessions.get_mut(&session) {
-            found.watched = names;
+        // A session that was replaced meanwhile is closed already: nobody would take its names out again.
+        if inner.sessions.contains_key(&session) {
+            inner.unwatch(session);
+            for name in &names {
+                inner.watchers.entry(name.clone()).or_default().insert(session);
+            }
+            if let Some(found) = inner.sessions.get_mut(&session) {
+                found.watched = names;
+            }
         }
         online
     }

@@ -337,8 +337,9 @@ fn room_exists(name: &RoomName) -> Failure {
 }
 
 fn not_invited(room: &Room) -> Failure {
-    let (name, owner) = (&room.genesis.name, &room.genesis.owner_name);
-    let text = format!("{name} is private and you have no invitation that holds. Ask {owner} for one.");
+    // Whose room it is, is for those in it.
+    let name = &room.genesis.name;
+    let text = format!("{name} is private and you have no invitation that holds. Ask its owner for one.");
     Failure::new(Code::NotInvited, &text)
 }
 

@@ -15,7 +15,7 @@ mod permits;
 mod session;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -178,12 +178,19 @@ impl Drop for Server {
         let shared = &self.shared;
         let deadline = Instant::now() + STOP_TIMEOUT;
         shared.is_stopping.store(true, Ordering::SeqCst);
-        wake(self.address);
-        let sessions = acceptor.join();
+        let sessions = if wake(self.address) {
+            Some(acceptor.join())
+        } else {
+            // It cannot be reached; it ends with the process, and so do its sessions.
+            acceptor.detach();
+            None
+        };
         shared.permits.close();
         shared.couriers.close_all();
         shared.hall.cut_strangers();
-        sessions.join(deadline, &shared.counts);
+        if let Some(sessions) = sessions {
+            sessions.join(deadline, &shared.counts);
+        }
         shared.couriers.stop();
         self.couriers.clear();
         tracing::info!(counts = %shared.counts, "stopped");
@@ -199,18 +206,20 @@ fn spawn_acceptor(
     thread::spawn("acceptor", move || acceptor::run(&listener, &shared, sessions_max))
 }
 
-// The acceptor sits in `accept`; a connection gets it out.
-fn wake(address: SocketAddr) {
-    let mut address = address;
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    if let Err(error) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
-        tracing::warn!(%error, "could not wake the acceptor");
-    }
+// The acceptor sits in `accept`; a connection gets it out. Where IPv6 is switched off, its unspecified address can be
+// listened on while its loopback cannot be reached: there IPv4's is.
+fn wake(address: SocketAddr) -> bool {
+    let ips: Vec<IpAddr> = match address.ip() {
+        IpAddr::V6(ip) if ip.is_unspecified() => vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
+        ip => vec![ip],
+    };
+    let reached = |ip: IpAddr| {
+        let address = SocketAddr::new(ip, address.port());
+        let woken = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+        woken.inspect_err(|error| tracing::debug!(%error, "could not wake the acceptor")).is_ok()
+    };
+    ips.into_iter().any(reached)
 }
 
 /// The only clock of the registry.

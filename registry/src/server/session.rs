@@ -185,13 +185,15 @@ impl Session<'_> {
                 signed_in = true;
                 self.admission.iter_mut().for_each(Admission::welcome);
             }
-            self.reply(id, reply)?;
+            let replied = self.reply(id, reply);
+            // What happened has happened, whether the one who asked hears of it or not.
+            // The others in `close` are told `Replaced`, and the courier that tells them ends them.
+            shared.couriers.post(news);
+            replied?;
             if close.contains(&self.id) {
                 self.flush()?;
                 return Err(Ended::Replaced);
             }
-            // The others in `close` are told `Replaced`, and the courier that tells them ends them.
-            shared.couriers.post(news);
         }
         self.flush()?;
         Ok(signed_in)

@@ -38,6 +38,11 @@ pub enum FolderError {
     Empty { path: String },
     #[error("The key file {path} is damaged. Restore it from a backup: without it nobody would know this registry.")]
     KeysDamaged { path: String },
+    #[error(
+        "The database {path} is missing or empty beside its journal (the file ending in -wal). Restore it from a backup, \
+         or move the journal away; nothing was changed."
+    )]
+    JournalAlone { path: String },
     #[error("The key file {path} is missing beside its database. Restore it from a backup of this folder.")]
     KeysMissing { path: String },
 }
@@ -66,6 +71,11 @@ impl Folder {
     /// Where the database is; an empty file, private like the rest, if there was none.
     pub fn database(&self) -> Result<PathBuf, FolderError> {
         let path = self.path.join(DATABASE_FILE);
+        let is_empty = |path: &Path| std::fs::metadata(path).map_or(true, |found| found.len() == 0);
+        // SQLite would take the journal of a lost database for that of a new one, and discard it.
+        if is_empty(&path) && !is_empty(&self.path.join(format!("{DATABASE_FILE}-wal"))) {
+            return Err(FolderError::JournalAlone { path: shown(&path) });
+        }
         let mut options = OpenOptions::new();
         let opened = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
         opened.map_err(|source| FolderError::Unusable { path: shown(&path), source })?;
@@ -181,6 +191,19 @@ mod tests {
         let _first = Folder::open(root.path()).unwrap();
         let second = Folder::open(root.path()).unwrap_err().to_string();
         assert!(second.contains(&format!("process {}", std::process::id())), "{second}");
+    }
+
+    #[test]
+    fn the_journal_of_a_lost_database_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let database = folder.database().unwrap();
+        let journal = root.path().join(format!("{DATABASE_FILE}-wal"));
+        fs::write(&journal, b"pages").unwrap();
+        assert!(matches!(folder.database(), Err(FolderError::JournalAlone { .. })), "empty");
+        fs::remove_file(&database).unwrap();
+        assert!(matches!(folder.database(), Err(FolderError::JournalAlone { .. })), "missing");
+        assert_eq!(fs::read(&journal).unwrap(), b"pages");
     }
 
     #[test]
