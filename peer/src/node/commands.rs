@@ -151,6 +151,8 @@ impl Account {
         let id = self.open_direct(user, writes);
         if self.conversations.len() > known {
             self.watch(cx);
+            // Whoever writes to me first is there.
+            self.people.presence_may_have_changed(cx, user, true);
             self.tell_roster(cx);
         }
         id

@@ -178,8 +178,9 @@ impl Account {
         let now = cx.now.monotonic;
         let conversations = BTreeMap::new();
         self.links.live.insert(link, Link { person, direction, up_at: now, address, used_at: now, conversations });
-        let tell = self.shares_with(&user);
-        self.people.presence_may_have_changed(cx, &user, tell);
+        if self.shares_with(&user) {
+            self.people.presence_may_have_changed(cx, &user, true);
+        }
         self.tell_roster(cx);
         self.greet(cx, link, &user);
         self.close_idle(cx, link);
@@ -227,8 +228,9 @@ impl Account {
             contact.link = None;
             contact.away = None;
         }
-        let tell = self.shares_with(&user);
-        self.people.presence_may_have_changed(cx, &user, tell);
+        if self.shares_with(&user) {
+            self.people.presence_may_have_changed(cx, &user, true);
+        }
         self.dial_soon(cx, &user, REDIAL_AFTER);
         if !self.people.entry(&user).is_online() {
             self.tell_queued(cx, &user);

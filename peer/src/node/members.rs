@@ -117,7 +117,7 @@ impl Account {
             let conversation = room.genesis.name.clone();
             let (change, by, text) = (RoomChange::Joined, user.clone(), String::new());
             cx.tell(Event::Room { conversation, change, user: user.clone(), by, text });
-            self.people.entry(&user);
+            self.people.presence_may_have_changed(cx, &user, true);
             self.tell_roster(cx);
             match self.people.entry(&user).link {
                 // Their hello may have come before I was in myself.
@@ -178,7 +178,6 @@ impl Account {
         if membership.statement.user != record.user {
             return;
         }
-        let was_member = room.is_member(&membership.event.author);
         let mut writes = Vec::new();
         self.member_joined(cx, id, &record.join, announce, &mut writes);
         if let Some(wire) = &record.part
@@ -192,8 +191,7 @@ impl Account {
             self.commit(cx, writes, Vec::new());
         }
         if record.user != self.user {
-            // Whoever is told to have joined need not be told to be there.
-            let tell = announce && self.registry.begun && was_member;
+            let tell = announce && self.registry.begun;
             self.listed_by_registry(cx, &record.user, record.online, tell);
         }
     }
