@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::room::Invite;
 use crate::ids::{self, ChainId, ConversationId, EventId, EventKey, IdentityKey, Signature};
-use crate::limits::{EVENT_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{EVENT_BYTES_MAX, PARENTS_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::secure::identity::DeviceStatement;
 use crate::secure::sign::{self, SignError, Signed};
 use crate::time::UnixMillis;
-use crate::wire::bounded::{Blob, Text, TooLong};
+use crate::wire::bounded::{Blob, List, Text, TooLong};
 use crate::wire::codec::{self, DecodeError};
 
 /// The signed part of an event.
@@ -25,6 +25,10 @@ pub struct Event {
     /// The event before it in the chain; zeros before the first.
     #[serde(rename = "prev")]
     pub previous: EventId,
+    /// The newest events of others that the author had seen and no earlier one of the conversation names: they are to
+    /// be shown before this one.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub parents: List<Parent, PARENTS_MAX>,
     /// Entries of the room owner's log that the author knew; 0 in a conversation of two.
     pub head: u32,
     /// One more than the highest the author had seen in the conversation (Lamport 1978).
@@ -34,6 +38,14 @@ pub struct Event {
     /// What the body is; a kind not known here is kept, acknowledged and passed over.
     pub kind: u8,
     pub body: Blob<TEXT_BYTES_MAX>,
+}
+
+/// An event of another chain, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    pub number: u64,
 }
 
 /// An event as it travels and is stored. The signature may be missing inside a run: the next signed event of the
@@ -226,6 +238,7 @@ mod tests {
                 chain: ChainId([2; 16]),
                 number,
                 previous,
+                parents: List::default(),
                 head: 0,
                 lamport: number,
                 at: UnixMillis(0),

@@ -36,6 +36,7 @@ fn peer_messages() {
             join: sample::join(),
         },
         PeerMessage::Have(_) => PeerMessage::Have(sample::have()),
+        PeerMessage::Want(_) => PeerMessage::Want(sample::want()),
         PeerMessage::Events(_) => PeerMessage::Events(sample::events()),
         PeerMessage::Skip { .. } => PeerMessage::Skip {
             conversation: sample::room().into(),

@@ -84,6 +84,17 @@ pub enum Event {
 
     Message(MessageShown),
     Delivery(Delivery),
+    /// So many events of `from` are known to exist and not here; 0 once they are.
+    Gap {
+        conversation: Target,
+        from: UserName,
+        missing: u64,
+    },
+    /// `user` signed different things for different people in the same place.
+    Forked {
+        conversation: Target,
+        user: UserName,
+    },
     /// Oldest first. Answer to `/history`.
     History {
         conversation: Target,

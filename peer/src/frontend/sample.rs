@@ -112,6 +112,9 @@ fn account() -> Vec<Event> {
         Event::AwaySet { text: None },
         Event::AwaySeen { user: user("bob"), text: Some("lunch".to_owned()) },
         Event::AwaySeen { user: user("bob"), text: None },
+        Event::Gap { conversation: target("#dev"), from: user("bob"), missing: 3 },
+        Event::Gap { conversation: target("#dev"), from: user("bob"), missing: 0 },
+        Event::Forked { conversation: target("#dev"), user: user("bob") },
         Event::KeyChanged { user: user("bob"), old: "2f7a".to_owned(), new: "91bc".to_owned() },
     ]);
     events

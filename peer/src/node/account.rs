@@ -19,6 +19,7 @@ use super::loading;
 use super::outgoing::Disk;
 use super::people::{self, People};
 use super::registry::RegistryCalls;
+use super::repair::Repair;
 use super::sign_in::Standing;
 use crate::api::{Event, Target};
 use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
@@ -45,6 +46,11 @@ pub(super) struct Account {
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
+    pub(super) repair: Repair,
+    /// Conversations in which something waits for what it answers.
+    pub(super) held_back: BTreeSet<ConversationId>,
+    /// When everybody is told next what is held here.
+    pub(super) haves_at: Monotonic,
     /// Rooms whose registry copy may not know yet that I left.
     pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
@@ -109,6 +115,9 @@ impl Account {
             links: Links::default(),
             registry: RegistryCalls::default(),
             disk: Disk::default(),
+            repair: Repair::default(),
+            held_back: BTreeSet::new(),
+            haves_at: cx.now.monotonic,
             parting,
             joining: Vec::new(),
             roster: Default::default(),
@@ -141,6 +150,8 @@ impl Account {
         self.dial_timers(cx);
         self.joins_told(cx);
         self.disk_timers(cx);
+        self.release_overdue(cx);
+        self.have_timer(cx);
         if self.registry.is_online() && cx.now.wall.plus(RENEW_BEFORE) > self.expires && !self.registry.is_renewing() {
             self.renew(cx);
         }
@@ -148,7 +159,9 @@ impl Account {
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let joins = self.joining.iter().filter(|joining| joining.stored).map(|joining| joining.until);
-        [self.registry.next_timeout(), self.next_dial(), self.disk.next_timeout()]
+        let haves = Some(self.haves_at);
+        let repair = self.repair.next_timeout();
+        [self.registry.next_timeout(), self.next_dial(), self.disk.next_timeout(), repair, self.next_overdue(), haves]
             .into_iter()
             .flatten()
             .chain(joins)
@@ -159,6 +172,7 @@ impl Account {
     pub(super) fn flush(&mut self, cx: &mut Context) {
         self.send_pushes(cx);
         self.send_haves(cx);
+        self.repair(cx);
     }
 
     /// Certificates change with every sign-in.

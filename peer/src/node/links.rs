@@ -14,9 +14,10 @@ use common::wire::bounded::Text;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::Kind;
+use super::conversation::{ChainKey, Kind};
 use super::people::{self, Dial};
 use super::registry::Call;
+use super::repair::Claim;
 use crate::api::Event;
 use crate::ports::{Direction, LinkId, LinkInput, LinkOutput, Output};
 
@@ -26,6 +27,8 @@ pub(super) struct Links {
     live: BTreeMap<LinkId, Link>,
     pub(super) pushes: BTreeSet<(LinkId, ConversationId)>,
     pub(super) haves: BTreeSet<(LinkId, ConversationId)>,
+    /// Where everything held is to be said, not only what acknowledges.
+    pub(super) whole_haves: BTreeSet<(LinkId, ConversationId)>,
     /// Links whose events were not taken because the disk failed.
     pub(super) passed_over: BTreeSet<LinkId>,
 }
@@ -49,6 +52,12 @@ pub(super) struct Told {
     /// We showed our membership.
     pub(super) hello_sent: bool,
     pub(super) cursors: BTreeMap<ChainId, Cursor>,
+    /// What the other end said it holds of others beyond what is here.
+    pub(super) claims: BTreeMap<ChainKey, Claim>,
+    /// Chains that we hold further than they: whether theirs is the same was looked up.
+    pub(super) compared: BTreeSet<ChainKey>,
+    /// What was held when the other end was last told everything.
+    pub(super) version_told: Option<u64>,
 }
 
 /// How far one of my chains went out on one link.
@@ -110,6 +119,10 @@ impl Links {
 
     pub(super) fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
         self.live.get_mut(&link)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.live.values_mut()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
@@ -204,7 +217,7 @@ impl Account {
             cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
         }
         let direct = self.direct_id(user);
-        self.links.haves.insert((link, direct));
+        self.links.whole_haves.insert((link, direct));
         let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { return };
         let shared: Vec<_> = self
             .conversations
@@ -240,6 +253,8 @@ impl Account {
     fn forget_link(&mut self, link: LinkId) -> Option<Link> {
         self.links.pushes.retain(|(pushed, _)| *pushed != link);
         self.links.haves.retain(|(told, _)| *told != link);
+        self.links.whole_haves.retain(|(told, _)| *told != link);
+        self.repair.forget_link(link);
         self.links.passed_over.remove(&link);
         self.links.live.remove(&link)
     }

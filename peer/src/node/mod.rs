@@ -2,6 +2,7 @@
 //! the simulator) calls `handle` with what happened, drains `poll_output`, and calls again at `next_timeout`.
 
 mod account;
+mod arrivals;
 mod commands;
 mod context;
 mod conversation;
@@ -12,7 +13,9 @@ mod outgoing;
 mod people;
 mod receive;
 mod registry;
+mod repair;
 mod replies;
+mod restored;
 mod rooms;
 mod sign_in;
 mod sync;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
 use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
+use common::message::peer::Want;
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{OwnLog, PendingEvent, Recent};
+use super::conversation::{ChainKey, OwnLog, PendingEvent, Recent};
 use super::registry::Call;
 use super::sync::Reading;
 use crate::api::{Event, MessageKind, MessageShown, Target};
@@ -58,7 +59,21 @@ pub(super) enum After {
 #[derive(Debug)]
 pub(super) enum Read {
     Chain(Reading),
-    History { conversation: ConversationId },
+    History {
+        conversation: ConversationId,
+    },
+    /// For somebody who lacks it.
+    Wanted {
+        link: LinkId,
+        want: Want,
+    },
+    /// What is held of a chain at `number`, where another holds `last`.
+    Compare {
+        conversation: ConversationId,
+        key: ChainKey,
+        number: u64,
+        last: EventId,
+    },
 }
 
 /// An event of mine that was given its number.
@@ -155,6 +170,7 @@ impl Account {
         let (kind, body) = content.encode().ok()?;
         let entry = self.conversations.get_mut(&conversation)?;
         let head = entry.head();
+        let parents = entry.take_parents();
         entry.lamport = (entry.lamport + 1).min(COUNT_MAX);
         let lamport = entry.lamport;
         let log = entry.own.entry(self.chain).or_insert_with(OwnLog::new);
@@ -164,6 +180,7 @@ impl Account {
             chain: self.chain,
             number: log.number + 1,
             previous: log.last,
+            parents,
             head,
             lamport,
             at: cx.now.wall,
@@ -225,9 +242,7 @@ impl Account {
         match reply {
             DiskReply::Committed { ticket } => self.committed(cx, ticket),
             DiskReply::ChainRead { ticket, events } => {
-                if let Some(Read::Chain(reading)) = self.disk.reads.remove(&ticket) {
-                    self.chain_read(cx, &reading, events);
-                }
+                self.chain_was_read(cx, ticket, events);
             }
             DiskReply::HistoryRead { ticket, events } => {
                 if let Some(Read::History { conversation }) = self.disk.reads.remove(&ticket) {
@@ -236,6 +251,17 @@ impl Account {
             }
             DiskReply::Failed { ticket, error } => self.disk_failed(cx, ticket, &error),
             DiskReply::Opened(_) | DiskReply::Closed => {}
+        }
+    }
+
+    fn chain_was_read(&mut self, cx: &mut Context, ticket: u64, events: Vec<StoredEvent>) {
+        match self.disk.reads.remove(&ticket) {
+            Some(Read::Chain(reading)) => self.chain_read(cx, &reading, events),
+            Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
+            Some(Read::Compare { conversation, key, number, last }) => {
+                self.compared(cx, conversation, key, (number, last), &events);
+            }
+            Some(Read::History { .. }) | None => {}
         }
     }
 
@@ -289,6 +315,8 @@ impl Account {
         if let Some(read) = self.disk.reads.remove(&ticket) {
             match read {
                 Read::History { .. } => cx.fail(Refusal::new(Code::Storage, &error.text)),
+                Read::Wanted { link, want } => self.served(cx, link, &want, Vec::new()),
+                Read::Compare { .. } => {}
                 Read::Chain(reading) => {
                     let unread = self.read_failed(&reading);
                     self.disk.unread.insert(unread);

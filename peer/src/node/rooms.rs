@@ -146,7 +146,8 @@ impl Account {
         let part = room.members.remove(&me).and_then(|member| member.part);
         let (join, joined) = (appended.wire.clone(), appended.stamp);
         let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
-        let member = Member { user, join: join.clone(), joined, part: part.clone() };
+        let key = self.keys.event();
+        let member = Member { user, key, join: join.clone(), joined, part: part.clone() };
         room.members.insert(me, member);
         self.links.hello_again(&id);
         let writes = vec![

@@ -7,7 +7,6 @@ use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::limits::{EVENTS_BYTES_MAX, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX};
 use common::message::event::WireEvent;
 use common::message::peer::{Events, Have, Holding, PeerMessage};
-use common::message::registry::{Code, Refusal};
 use common::message::room::History;
 use common::names::UserName;
 use common::time::UnixMillis;
@@ -15,7 +14,7 @@ use common::wire::bounded::List;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{Conversation, Kind, Recent};
+use super::conversation::{Conversation, Held, Kind, OwnLog, Recent};
 use super::outgoing::Read;
 use crate::api::{Delivery, DeliveryState, Event};
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
@@ -44,27 +43,23 @@ impl Account {
         if !known {
             return self.remember_direct(link, id);
         }
-        let own = |holding: &&Holding| {
-            holding.author == self.me
-                && self.conversations.get(&id).is_some_and(|known| known.own.contains_key(&holding.chain))
-        };
-        let mine: Vec<_> = have.holdings.iter().filter(own).copied().collect();
-        let unknown = |holding: &Holding| {
+        let (mine, others): (Vec<&Holding>, Vec<&Holding>) =
+            have.holdings.iter().partition(|holding| holding.author == self.me);
+        let (known, ahead): (Vec<&Holding>, Vec<&Holding>) = mine.into_iter().partition(|holding| {
             let log = self.conversations.get(&id).and_then(|known| known.own.get(&holding.chain));
-            log.is_some_and(|log| holding.number > log.number)
-        };
-        let (ahead, mine): (Vec<_>, Vec<_>) = mine.into_iter().partition(unknown);
+            log.is_some_and(|log| log.has_given(holding))
+        });
         if ahead.iter().any(|holding| holding.chain == self.chain) {
             self.begin_new_chain(cx);
         }
         let Some(live) = self.links.get_mut(link) else { return };
         let told = live.conversations.entry(id).or_default();
-        for holding in ahead {
+        for holding in &ahead {
             // They have what my log has lost: of this chain there is nothing to send them, and nothing to believe.
             told.cursors.entry(holding.chain).or_default().sent = holding.number;
         }
         let first = !std::mem::replace(&mut told.have_heard, true);
-        for holding in &mine {
+        for holding in &known {
             let cursor = told.cursors.entry(holding.chain).or_default();
             cursor.acknowledge(holding.number);
             if first {
@@ -72,22 +67,17 @@ impl Account {
                 cursor.begun = holding.number > 0;
             }
         }
-        for holding in mine {
-            self.acknowledged(cx, id, &identity, holding);
+        for holding in known {
+            self.acknowledged(cx, id, &identity, *holding);
+        }
+        for holding in ahead.into_iter().chain(others) {
+            if holding.author != identity {
+                self.claimed(cx, link, id, holding);
+            }
         }
         self.links.pushes.insert((link, id));
         self.send_newer_entries(cx, link, id, have.head);
         self.join_acknowledged(cx, id, &identity);
-    }
-
-    /// Somebody holds numbers of my chain that my log has never given out: it is a restored copy. What I say from now on
-    /// goes into a chain of its own, so that no number means two things.
-    fn begin_new_chain(&mut self, cx: &mut Context) {
-        self.chain = cx.chain_id();
-        self.commit(cx, vec![Write::Chain(self.chain)], Vec::new());
-        let text = "This profile is an older copy: others hold lines of yours that are not in it. What you write now is \
-                    kept apart from those.";
-        cx.tell(Event::Refused(Refusal::new(Code::Storage, text)));
     }
 
     /// A `Have` for the direct conversation may come before anything was said there.
@@ -146,7 +136,7 @@ impl Account {
         }
     }
 
-    fn name_in(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<UserName> {
+    pub(super) fn name_in(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<UserName> {
         let member = conversation.room().and_then(|room| room.members.get(identity));
         self.people.name_of(identity).cloned().or_else(|| member.map(|member| member.user.clone()))
     }
@@ -182,25 +172,60 @@ impl Account {
         }
     }
 
-    /// Acknowledgements that have come due, one `Have` per link and conversation.
+    /// Acknowledgements that have come due, and everything held where the far end was not told of it yet.
     pub(super) fn send_haves(&mut self, cx: &mut Context) {
-        for (link, id) in std::mem::take(&mut self.links.haves) {
-            let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { continue };
+        let whole = std::mem::take(&mut self.links.whole_haves);
+        let due: Vec<_> = std::mem::take(&mut self.links.haves).union(&whole).copied().collect();
+        for (link, id) in due {
+            let Some(live) = self.links.get_mut(link) else { continue };
+            let identity = live.person.identity;
             let conversation = self.conversations.get(&id);
-            let holdings = conversation.into_iter().flat_map(|conversation| {
-                let theirs = conversation.theirs.iter().filter(|((author, _), _)| *author == identity);
-                theirs.map(|((author, chain), held)| Holding { author: *author, chain: *chain, number: held.stored })
-            });
-            let holdings: List<_, HOLDINGS_MAX> = List::cut(holdings.collect());
+            if whole.contains(&(link, id)) {
+                let version = conversation.map_or(0, |conversation| conversation.version);
+                live.conversations.entry(id).or_default().version_told = Some(version);
+            }
+            let mut holdings = conversation.map(|known| known.holdings_of(&identity)).unwrap_or_default();
+            if whole.contains(&(link, id)) {
+                holdings.extend(conversation.into_iter().flat_map(|known| known.holdings_besides(&identity)));
+            }
             let head = conversation.map_or(0, Conversation::head);
-            let message = PeerMessage::Have(Have { conversation: id, head, holdings });
-            cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
+            let mut pages = holdings.chunks(HOLDINGS_MAX);
+            let mut page = pages.next().unwrap_or_default();
+            loop {
+                let holdings = List::cut(page.to_vec());
+                let message = PeerMessage::Have(Have { conversation: id, head, holdings });
+                cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
+                match pages.next() {
+                    Some(next) => page = next,
+                    None => break,
+                }
+            }
         }
+    }
+
+    /// Once a while everybody is told what is held here, if it is more than when they were told last: so that what one
+    /// lacks is found with another even if no link ever breaks.
+    pub(super) fn have_timer(&mut self, cx: &mut Context) {
+        if cx.now.monotonic < self.haves_at {
+            return;
+        }
+        self.haves_at = cx.now.monotonic.plus(HAVE_EVERY);
+        let mut due = Vec::new();
+        for (link, live) in self.links.iter() {
+            for (id, told) in live.conversations.iter().filter(|(_, told)| told.have_heard) {
+                let version = self.conversations.get(id).map(|conversation| conversation.version);
+                if version.is_some() && told.version_told != version {
+                    due.push((link, *id));
+                }
+            }
+        }
+        self.links.whole_haves.extend(due);
     }
 
     /// Events up to `number` are on the disk here: whoever linked as their author is told at the next flush.
     pub(super) fn stored(&mut self, id: ConversationId, author: IdentityKey, chain: ChainId, number: u64) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        conversation.version += 1;
         if let Some(held) = conversation.theirs.get_mut(&(author, chain)) {
             held.stored = held.stored.max(number);
         }
@@ -329,8 +354,38 @@ impl Account {
     }
 }
 
+impl Conversation {
+    /// What is held of somebody's own chains: an acknowledgement.
+    fn holdings_of(&self, author: &IdentityKey) -> Vec<Holding> {
+        // Where their chain begins is not known from themselves: they might take it for more than it is.
+        let own = self.held().filter(|(holding, _)| holding.author == *author);
+        own.filter(|(_, held)| held.borrowed_from.is_none()).map(|(holding, _)| holding).collect()
+    }
+
+    /// What is held of everybody else: an offer.
+    fn holdings_besides(&self, author: &IdentityKey) -> impl Iterator<Item = Holding> {
+        let others = self.held().filter(move |(holding, _)| holding.author != *author);
+        others.map(|(holding, _)| holding).filter(|holding| holding.number > 0)
+    }
+
+    fn held(&self) -> impl Iterator<Item = (Holding, &Held)> {
+        self.theirs.iter().map(|((author, chain), held)| {
+            let last = held.last.filter(|_| held.stored == held.received && held.received > 0);
+            (Holding { author: *author, chain: *chain, number: held.stored, last }, held)
+        })
+    }
+}
+
+impl OwnLog {
+    /// Whether what somebody holds is what I gave: not beyond it, nor another event under the same number.
+    fn has_given(&self, holding: &Holding) -> bool {
+        let is_other = |last| holding.number == self.number && self.number > 0 && last != self.last;
+        holding.number <= self.number && !holding.last.is_some_and(is_other)
+    }
+}
+
 /// From when on somebody is served a room whose history begins with one's join; `None` is everything.
-fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<UnixMillis> {
+pub(super) fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<UnixMillis> {
     let room = conversation.room().filter(|room| room.genesis.history == History::Joined)?;
     room.members.get(identity).map(|member| member.joined.at.minus(JOIN_CLOCK_SLACK))
 }
@@ -350,7 +405,7 @@ fn fitting<'a>(recent: impl Iterator<Item = &'a Recent>, late: impl Fn(&Recent) 
 }
 
 /// How many of these events go into one message: at least one.
-fn count_fitting<'a>(events: impl Iterator<Item = &'a WireEvent>) -> usize {
+pub(super) fn count_fitting<'a>(events: impl Iterator<Item = &'a WireEvent>) -> usize {
     let mut bytes = 0;
     let fits = |event: &&WireEvent| {
         bytes += event.bytes.len() + EVENT_OVERHEAD_BYTES;
@@ -359,12 +414,20 @@ fn count_fitting<'a>(events: impl Iterator<Item = &'a WireEvent>) -> usize {
     events.take(EVENTS_PER_MESSAGE_MAX).take_while(fits).count().max(1)
 }
 
-fn send_events(cx: &mut Context, link: LinkId, conversation: ConversationId, late: bool, events: Vec<WireEvent>) {
+pub(super) fn send_events(
+    cx: &mut Context,
+    link: LinkId,
+    conversation: ConversationId,
+    late: bool,
+    events: Vec<WireEvent>,
+) {
     let events = List::new(events).expect("batches are cut to EVENTS_PER_MESSAGE_MAX");
     let message = PeerMessage::Events(Events { conversation, late, events });
     cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
 }
 
+/// How often those who are linked tell each other what they hold of others.
+const HAVE_EVERY: Duration = Duration::from_secs(60);
 const READ_BYTES_MAX: usize = 4 * EVENTS_BYTES_MAX;
 /// Signature and field names around an event's bytes.
 const EVENT_OVERHEAD_BYTES: usize = 96;

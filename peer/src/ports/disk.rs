@@ -140,6 +140,14 @@ pub enum Write {
         chain: ChainId,
         number: u64,
     },
+    /// A chain is held from number `from` on because another than its author said that it begins there; with `None`
+    /// its author said so, too.
+    Borrowed {
+        conversation: ConversationId,
+        author: IdentityKey,
+        chain: ChainId,
+        from: Option<u64>,
+    },
     /// A recipient holds my `chain` up to `number`.
     Acked {
         conversation: ConversationId,
@@ -232,4 +240,6 @@ pub struct TheirChain {
     pub number: u64,
     /// `None` after a skip: the next event is tied by its signature alone.
     pub last: Option<EventId>,
+    /// See [`Write::Borrowed`].
+    pub borrowed_from: Option<u64>,
 }

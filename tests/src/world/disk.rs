@@ -53,6 +53,7 @@ struct Chain {
     number: u64,
     last: Option<EventId>,
     lamport: u64,
+    borrowed_from: Option<u64>,
     events: BTreeMap<u64, StoredEvent>,
     recipients: BTreeMap<u64, Vec<IdentityKey>>,
     acked: BTreeMap<IdentityKey, u64>,
@@ -218,6 +219,13 @@ impl Log {
                     chain.hold(number, None);
                 }
             }
+            Write::Borrowed { conversation, author, chain, from } => {
+                let chain = self.conversation(conversation)?.chains.entry((author, chain)).or_default();
+                if let Some(before) = from.map(|from| from - 1).filter(|before| *before > chain.number) {
+                    chain.hold(before, None);
+                }
+                chain.borrowed_from = from;
+            }
             Write::Acked { conversation, chain, recipient, number } => {
                 let mut chains = self.conversation(conversation)?.chains.iter_mut();
                 let own = chains.find(|((_, id), own)| *id == chain && own.own);
@@ -302,7 +310,8 @@ impl Kept {
                 loaded.own.push(chain.load_own(*id));
             } else {
                 let last = if chain.number == 0 { Some(NO_EVENT) } else { chain.last };
-                loaded.theirs.push(TheirChain { author: *author, chain: *id, number: chain.number, last });
+                let (number, borrowed_from) = (chain.number, chain.borrowed_from);
+                loaded.theirs.push(TheirChain { author: *author, chain: *id, number, last, borrowed_from });
             }
         }
         loaded

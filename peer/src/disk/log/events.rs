@@ -73,6 +73,17 @@ pub(super) fn skip(connection: &Connection, name: &ChainName, number: u64) -> Re
     advance(connection, &chain, head, last, 0)
 }
 
+/// Has others' chain begin with number `from`, on the word of a third; with `None` its author agrees.
+pub(super) fn borrow(connection: &Connection, name: &ChainName, from: Option<u64>) -> Result<(), Fault> {
+    if let Some(from) = from {
+        skip(connection, name, from.saturating_sub(1))?;
+    }
+    let chain = chain(connection, name, false)?;
+    let mut statement = connection.prepare_cached("UPDATE chains SET borrowed = ?2 WHERE row = ?1")?;
+    statement.execute(params![chain.row, from.map(column)])?;
+    Ok(())
+}
+
 /// Consecutive events of one chain.
 pub(super) fn read_chain(connection: &Connection, read: &ChainRead) -> Result<Vec<StoredEvent>, Fault> {
     let Some(chain) = find(connection, &read.name)? else { return Ok(Vec::new()) };
@@ -117,7 +128,7 @@ pub(super) fn read_history(
 /// Where every chain of a conversation stands. No event's bytes are read.
 pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedChains, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT row, author, chain, own, number, last, lamport FROM chains WHERE conversation = ?1 ORDER BY row",
+        "SELECT row, author, chain, own, number, last, lamport, borrowed FROM chains WHERE conversation = ?1 ORDER BY row",
     )?;
     let mut found = statement.query([conversation])?;
     let mut chains = LoadedChains::default();
@@ -132,7 +143,8 @@ pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedC
         } else {
             // Before the first event there is nothing to be skipped.
             let last = if number == 0 { Some(NO_EVENT) } else { last };
-            chains.theirs.push(TheirChain { author, chain, number, last });
+            let borrowed_from = row.get::<_, Option<i64>>(7)?.map(rows::number).transpose()?;
+            chains.theirs.push(TheirChain { author, chain, number, last, borrowed_from });
         }
     }
     Ok(chains)

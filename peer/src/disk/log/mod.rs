@@ -193,6 +193,10 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
             let name = ChainName { conversation: *conversation, author: *author, chain: *chain };
             events::skip(connection, &name, *number)
         }
+        Write::Borrowed { conversation, author, chain, from } => {
+            let name = ChainName { conversation: *conversation, author: *author, chain: *chain };
+            events::borrow(connection, &name, *from)
+        }
         Write::Acked { conversation, chain, recipient, number } => {
             receipts::write_acknowledged(connection, conversation, chain, recipient, *number)
         }

@@ -29,7 +29,12 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, BORROWED];
+
+/// A chain of somebody may begin here with another number than 1 on the word of a third.
+const BORROWED: &str = "
+ALTER TABLE chains ADD COLUMN borrowed INTEGER; -- the first number held; NULL once its author says the same
+";
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
 const FIRST: &str = "

@@ -83,6 +83,13 @@ fn object(event: &Event) -> Option<Object> {
 
 fn rooms(event: &Event) -> Option<Object> {
     Some(match event {
+        Event::Gap { conversation, from, missing } => Object::of(
+            "gap",
+            [("conversation", json!(conversation.to_string())), ("from", name(from)), ("missing", json!(missing))],
+        ),
+        Event::Forked { conversation, user } => {
+            Object::of("fork", [("conversation", json!(conversation.to_string())), ("from", name(user))])
+        }
         Event::Rooms { rooms } => {
             let rooms: Vec<Object> = rooms.iter().map(room).collect();
             Object::of("rooms", [("rooms", json!(rooms))])

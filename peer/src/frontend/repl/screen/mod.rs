@@ -1,6 +1,7 @@
 //! What is on the screen and what follows from it: times, day lines, unread counters, lines that are held, hints.
 //! Takes events and gives rows; the printer owns it. No clock, no terminal: both are told.
 
+mod holes;
 #[cfg(test)]
 mod tests;
 
@@ -188,6 +189,8 @@ impl Screen {
             Event::Room { conversation, change, user, by, text } => {
                 self.room(&Target::Room(conversation), change, &user, &by, &text, now);
             }
+            Event::Gap { conversation, from, missing } => self.gap(&conversation, &from, missing, now),
+            Event::Forked { conversation, user } => self.forked(&conversation, &user),
             Event::Presence { user, online } if self.settings.presence => {
                 let symbol = if online { Symbol::Joined } else { Symbol::Parted };
                 let text = if online { "is online" } else { "is offline" };
