@@ -195,6 +195,31 @@ fn an_older_copy_of_a_log_speaks_in_a_chain_of_its_own_and_gets_back_what_it_lac
 }
 
 #[test]
+fn what_an_older_copy_said_under_used_numbers_is_said_again() {
+    for lines in 1..4 {
+        let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+        say(&mut world, alice, "@bob", "one");
+        wait(&mut world, "the first text delivered", |world| deliveries(world, alice) == 1);
+        let copy = world.copy_log(alice);
+        say(&mut world, alice, "@bob", "two");
+        say(&mut world, alice, "@bob", "three");
+        wait(&mut world, "the other texts delivered", |world| deliveries(world, alice) == 3);
+        world.crash(bob);
+        world.put_log_back(alice, copy);
+        world.expect(Code::Storage);
+        world.start(alice);
+        wait(&mut world, "alice to be signed in", |world| is_signed_in(world, alice));
+        let again: Vec<String> = (0..lines).map(|line| format!("again {line}")).collect();
+        again.iter().for_each(|text| say(&mut world, alice, "@bob", text));
+        world.run_for(LONG);
+        world.start(bob);
+        wait(&mut world, "what the copy said at bob's", |world| world.shown(bob) == again);
+        world.run_for(LONG);
+        assert_eq!(world.violation(), None, "with {lines} lines");
+    }
+}
+
+#[test]
 fn what_its_author_cannot_send_any_more_comes_from_another() {
     let (mut world, [alice, bob, carol]) = world_of(["alice", "bob", "carol"]);
     create(&mut world, alice, "#dev", false);

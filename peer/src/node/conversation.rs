@@ -50,6 +50,8 @@ pub(super) struct OwnLog {
     pub(super) last: EventId,
     pub(super) acked: BTreeMap<IdentityKey, u64>,
     pub(super) pending: BTreeMap<u64, PendingEvent>,
+    /// From here on the numbers may mean something else to others: nobody is sent them.
+    pub(super) withdrawn_from: Option<u64>,
     /// What an earlier run of the program had written.
     pub(super) before: u64,
     /// Told to be waiting up to this number, per recipient.
@@ -69,6 +71,7 @@ pub(super) struct PendingEvent {
 #[derive(Debug, Clone)]
 pub(super) struct Recent {
     pub(super) number: u64,
+    pub(super) id: EventId,
     pub(super) at: UnixMillis,
     pub(super) wire: WireEvent,
 }
@@ -248,6 +251,7 @@ impl OwnLog {
             last: NO_EVENT,
             acked: BTreeMap::new(),
             pending: BTreeMap::new(),
+            withdrawn_from: None,
             before: 0,
             told_queued: BTreeMap::new(),
             recent: VecDeque::new(),
@@ -269,11 +273,16 @@ impl OwnLog {
         }
     }
 
-    /// The committed events at hand from number `from` on, if that one is at hand.
+    /// What may be sent: on the disk, and certain to be the only event of its number.
+    pub(super) fn sendable(&self) -> u64 {
+        self.withdrawn_from.map_or(self.committed, |from| self.committed.min(from - 1))
+    }
+
+    /// The events at hand that may be sent from number `from` on, if that one is at hand.
     pub(super) fn recent_from(&self, from: u64) -> impl Iterator<Item = &Recent> {
         let first = self.recent.front().map_or(u64::MAX, |recent| recent.number);
         let skip = from.checked_sub(first).and_then(|skip| usize::try_from(skip).ok()).unwrap_or(usize::MAX);
-        self.recent.iter().skip(skip).take_while(|recent| recent.number <= self.committed)
+        self.recent.iter().skip(skip).take_while(|recent| recent.number <= self.sendable())
     }
 
     /// Whether event `number` comes to `recipient` after the fact: it was not written for them, or it had to wait.
@@ -348,7 +357,7 @@ mod tests {
         let mut log = OwnLog::new();
         for number in 1..=2000 {
             let wire = WireEvent { bytes: Blob::new(vec![0; 8]).unwrap(), signature: None };
-            log.remember(Recent { number, at: UnixMillis(0), wire });
+            log.remember(Recent { number, id: NO_EVENT, at: UnixMillis(0), wire });
         }
         log.committed = 1990;
         let numbers = |from| log.recent_from(from).map(|recent| recent.number).collect::<Vec<_>>();

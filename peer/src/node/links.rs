@@ -54,7 +54,7 @@ pub(super) struct Told {
     pub(super) cursors: BTreeMap<ChainId, Cursor>,
     /// What the other end said it holds of others beyond what is here.
     pub(super) claims: BTreeMap<ChainKey, Claim>,
-    /// Chains that we hold further than they: whether theirs is the same was looked up.
+    /// Chains of which both hold the same, or where that was looked up.
     pub(super) compared: BTreeSet<ChainKey>,
     /// What was held when the other end was last told everything.
     pub(super) version_told: Option<u64>,
@@ -71,6 +71,8 @@ pub(super) struct Cursor {
     pub(super) reading: bool,
     /// What lies before the other's join was passed over.
     pub(super) begun: bool,
+    /// Whether what they hold of it is what was given is being looked up: nothing goes out until then.
+    pub(super) is_disputed: bool,
 }
 
 impl Cursor {

@@ -6,6 +6,7 @@ mod arrivals;
 mod commands;
 mod context;
 mod conversation;
+mod holdings;
 mod links;
 mod loading;
 mod members;

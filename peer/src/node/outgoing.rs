@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
 use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
-use common::message::peer::Want;
+use common::message::peer::{Holding, Want};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{ChainKey, OwnLog, PendingEvent, Recent};
+use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::registry::Call;
 use super::sync::Reading;
 use crate::api::{Event, MessageKind, MessageShown, Target};
@@ -67,12 +67,16 @@ pub(super) enum Read {
         link: LinkId,
         want: Want,
     },
-    /// What is held of a chain at `number`, where another holds `last`.
-    Compare {
+    /// Of a chain of mine that is given up.
+    SayAgain {
         conversation: ConversationId,
-        key: ChainKey,
-        number: u64,
-        last: EventId,
+        chain: ChainId,
+    },
+    /// What is here of a chain where another holds something.
+    Compare {
+        link: LinkId,
+        conversation: ConversationId,
+        holding: Holding,
     },
 }
 
@@ -191,7 +195,7 @@ impl Account {
         let id = wire.id();
         log.number = event.number;
         log.last = id;
-        log.remember(Recent { number: event.number, at: event.at, wire: wire.clone() });
+        log.remember(Recent { number: event.number, id, at: event.at, wire: wire.clone() });
         if !recipients.is_empty() {
             log.pending.insert(event.number, PendingEvent { id, recipients: recipients.clone() });
         }
@@ -258,8 +262,9 @@ impl Account {
         match self.disk.reads.remove(&ticket) {
             Some(Read::Chain(reading)) => self.chain_read(cx, &reading, events),
             Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
-            Some(Read::Compare { conversation, key, number, last }) => {
-                self.compared(cx, conversation, key, (number, last), &events);
+            Some(Read::SayAgain { conversation, chain }) => self.said_before(cx, conversation, chain, &events),
+            Some(Read::Compare { link, conversation, holding }) => {
+                self.compared(cx, link, conversation, &holding, &events);
             }
             Some(Read::History { .. }) | None => {}
         }
@@ -316,7 +321,8 @@ impl Account {
             match read {
                 Read::History { .. } => cx.fail(Refusal::new(Code::Storage, &error.text)),
                 Read::Wanted { link, want } => self.served(cx, link, &want, Vec::new()),
-                Read::Compare { .. } => {}
+                // The next link asks again.
+                Read::SayAgain { .. } | Read::Compare { .. } => {}
                 Read::Chain(reading) => {
                     let unread = self.read_failed(&reading);
                     self.disk.unread.insert(unread);

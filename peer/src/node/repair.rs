@@ -87,10 +87,8 @@ impl Account {
         }
         let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) else { return };
         if holding.number <= number {
-            if let Some(last) =
-                holding.last.filter(|_| holding.number < number && !is_mine && told.compared.insert(key))
-            {
-                self.compare(cx, id, holding, last);
+            if holding.number > 0 && holding.number < number && !is_mine && told.compared.insert(key) {
+                self.compare(cx, link, id, holding);
             }
             return;
         }
@@ -305,7 +303,11 @@ impl Account {
         if let Some(gap) = self.repair.gaps.get_mut(&(id, key.0)) {
             gap.known.remove(&key.1);
         }
-        if !self.repair.forked.insert((id, key)) || key.0 == self.me {
+        if !self.repair.forked.insert((id, key)) {
+            return;
+        }
+        if key.0 == self.me {
+            // My log is a copy, and its numbers were given out before: nobody's fault, and dealt with elsewhere.
             return;
         }
         let Some(conversation) = self.conversations.get(&id) else { return };
@@ -314,11 +316,11 @@ impl Account {
         }
     }
 
-    /// Looks whether the event that another holds at some number is the one that we hold there.
-    fn compare(&mut self, cx: &mut Context, id: ConversationId, holding: &Holding, last: EventId) {
+    /// Looks whether the event that another holds at some number is the one that we have there.
+    pub(super) fn compare(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, holding: &Holding) {
         let ticket = cx.number();
         let Holding { author, chain, number, .. } = *holding;
-        self.disk.reads.insert(ticket, Read::Compare { conversation: id, key: (author, chain), number, last });
+        self.disk.reads.insert(ticket, Read::Compare { link, conversation: id, holding: *holding });
         let read = DiskJob::ReadChain {
             ticket,
             conversation: id,
@@ -334,14 +336,18 @@ impl Account {
     pub(super) fn compared(
         &mut self,
         cx: &mut Context,
+        link: LinkId,
         id: ConversationId,
-        key: ChainKey,
-        (number, last): (u64, EventId),
+        holding: &Holding,
         events: &[StoredEvent],
     ) {
-        // Before a beginning that came later there is nothing to compare with.
-        if events.first().is_some_and(|event| event.number == number && event.id != last) {
-            self.fork_seen(cx, id, key);
+        let ours = events.first().filter(|event| event.number == holding.number);
+        let differs = ours.is_some_and(|ours| holding.last.is_some_and(|theirs| theirs != ours.id));
+        match (holding.author == self.me, differs) {
+            (true, true) => self.disagreed(cx, link, id, holding),
+            (true, false) => self.agreed(cx, link, id, holding, false),
+            (false, true) => self.fork_seen(cx, id, (holding.author, holding.chain)),
+            (false, false) => {}
         }
     }
 

@@ -8,20 +8,60 @@ use common::message::registry::{Code, Refusal};
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{OwnLog, Recent};
-use super::outgoing::After;
+use super::outgoing::{After, Read};
 use super::receive::{Misbehaved, Taken};
 use crate::api::{Event, MessageKind, MessageShown};
-use crate::ports::{StoredEvent, Write};
+use crate::ports::{DiskJob, Output, StoredEvent, Write};
 
 impl Account {
     /// Somebody holds numbers of my chain that my log has never given out, or other events under those it has: it is a
     /// restored copy. What I say from now on goes into a chain of its own, so that no number means two things.
     pub(super) fn begin_new_chain(&mut self, cx: &mut Context) {
-        self.chain = cx.chain_id();
+        let old = std::mem::replace(&mut self.chain, cx.chain_id());
         self.commit(cx, vec![Write::Chain(self.chain)], Vec::new());
+        self.say_again(cx, old);
         let text = "This profile is an older copy: others hold lines of yours that are not in it. They are fetched \
                     from whoever has them; what you write now is kept apart from those.";
         cx.tell(Event::Refused(Refusal::new(Code::Storage, text)));
+    }
+
+    /// What was said in a chain whose numbers may mean something else by now reaches nobody in it: it is read, to be
+    /// said again in the chain of its own.
+    fn say_again(&mut self, cx: &mut Context, chain: ChainId) {
+        let me = self.me;
+        for (id, conversation) in &mut self.conversations {
+            let Some(log) = conversation.own.get_mut(&chain) else { continue };
+            // What was there when the program began is what the copy has in common with the others.
+            let Some(from) = log.pending.range(log.before + 1..).next().map(|(number, _)| *number) else { continue };
+            log.withdrawn_from = Some(from);
+            let ticket = cx.number();
+            self.disk.reads.insert(ticket, Read::SayAgain { conversation: *id, chain });
+            cx.out.push_back(Output::Disk(DiskJob::ReadChain {
+                ticket,
+                conversation: *id,
+                author: me,
+                chain,
+                from,
+                bytes_max: usize::MAX,
+                not_before: None,
+            }));
+        }
+    }
+
+    /// Says again what somebody waits for in a chain that is given up.
+    pub(super) fn said_before(&mut self, cx: &mut Context, id: ConversationId, chain: ChainId, events: &[StoredEvent]) {
+        for stored in events {
+            let log = self.conversations.get_mut(&id).and_then(|known| known.own.get_mut(&chain));
+            if log.is_none_or(|log| log.pending.remove(&stored.number).is_none()) {
+                continue;
+            }
+            let content = stored.wire.claim().and_then(|event| event.content());
+            match content {
+                Ok(Content::Text(text)) => self.say(cx, None, id, text, MessageKind::Text, Vec::new()),
+                Ok(Content::Action(text)) => self.say(cx, None, id, text, MessageKind::Action, Vec::new()),
+                _ => {}
+            }
+        }
     }
 
     /// Events of mine that only others had: kept, and shown as mine.
@@ -59,7 +99,7 @@ impl Account {
             log.number = event.number;
             log.before = event.number;
             log.last = event_id;
-            log.remember(Recent { number: event.number, at: event.at, wire: wire.clone() });
+            log.remember(Recent { number: event.number, id: event_id, at: event.at, wire: wire.clone() });
             conversation.lamport = conversation.lamport.max(event.lamport);
             let said = match event.content() {
                 Ok(Content::Text(text)) => Some((text, MessageKind::Text)),

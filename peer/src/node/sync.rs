@@ -1,12 +1,12 @@
-//! Keeping both ends of a conversation equal: who holds what (`Have`), what goes out on which link, and what my user
-//! is told about it. Per link, conversation and chain there is one cursor, and it only goes up.
+//! What goes out on which link, and what my user is told about it. Per link, conversation and chain there is one
+//! cursor, and it only goes up.
 
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, IdentityKey};
-use common::limits::{EVENTS_BYTES_MAX, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX};
+use common::limits::{EVENTS_BYTES_MAX, EVENTS_PER_MESSAGE_MAX};
 use common::message::event::WireEvent;
-use common::message::peer::{Events, Have, Holding, PeerMessage};
+use common::message::peer::{Events, Holding, PeerMessage};
 use common::message::room::History;
 use common::names::UserName;
 use common::time::UnixMillis;
@@ -14,7 +14,7 @@ use common::wire::bounded::List;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{Conversation, Held, Kind, OwnLog, Recent};
+use super::conversation::{Conversation, Kind, OwnLog, Recent};
 use super::outgoing::Read;
 use crate::api::{Delivery, DeliveryState, Event};
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
@@ -31,69 +31,17 @@ pub(super) struct Reading {
 }
 
 impl Account {
-    /// The far end says what it holds: that acknowledges, and asks for the rest.
-    pub(super) fn have_heard(&mut self, cx: &mut Context, link: LinkId, have: &Have) {
-        let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { return };
-        let id = have.conversation;
-        let known = match self.conversations.get(&id).map(|conversation| &conversation.kind) {
-            Some(Kind::Direct { .. }) => self.is_direct_with(link, id),
-            Some(Kind::Room(room)) => room.members.contains_key(&identity),
-            None => false,
-        };
-        if !known {
-            return self.remember_direct(link, id);
-        }
-        let (mine, others): (Vec<&Holding>, Vec<&Holding>) =
-            have.holdings.iter().partition(|holding| holding.author == self.me);
-        let (known, ahead): (Vec<&Holding>, Vec<&Holding>) = mine.into_iter().partition(|holding| {
-            let log = self.conversations.get(&id).and_then(|known| known.own.get(&holding.chain));
-            log.is_some_and(|log| log.has_given(holding))
-        });
-        if ahead.iter().any(|holding| holding.chain == self.chain) {
-            self.begin_new_chain(cx);
-        }
-        let Some(live) = self.links.get_mut(link) else { return };
-        let told = live.conversations.entry(id).or_default();
-        for holding in &ahead {
-            // They have what my log has lost: of this chain there is nothing to send them, and nothing to believe.
-            told.cursors.entry(holding.chain).or_default().sent = holding.number;
-        }
-        let first = !std::mem::replace(&mut told.have_heard, true);
-        for holding in &known {
-            let cursor = told.cursors.entry(holding.chain).or_default();
-            cursor.acknowledge(holding.number);
-            if first {
-                cursor.sent = cursor.sent.max(holding.number);
-                cursor.begun = holding.number > 0;
-            }
-        }
-        for holding in known {
-            self.acknowledged(cx, id, &identity, *holding);
-        }
-        for holding in ahead.into_iter().chain(others) {
-            if holding.author != identity {
-                self.claimed(cx, link, id, holding);
-            }
-        }
-        self.links.pushes.insert((link, id));
-        self.send_newer_entries(cx, link, id, have.head);
-        self.join_acknowledged(cx, id, &identity);
-    }
-
-    /// A `Have` for the direct conversation may come before anything was said there.
-    fn remember_direct(&mut self, link: LinkId, id: ConversationId) {
-        if self.is_direct_with(link, id)
-            && let Some(live) = self.links.get_mut(link)
-        {
-            live.conversations.entry(id).or_default().have_heard = true;
-        }
-    }
-
     pub(super) fn is_direct_with(&self, link: LinkId, id: ConversationId) -> bool {
         self.links.get(link).is_some_and(|link| self.direct_id(&link.person.user) == id)
     }
 
-    fn acknowledged(&mut self, cx: &mut Context, id: ConversationId, identity: &IdentityKey, holding: Holding) {
+    pub(super) fn acknowledged(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        identity: &IdentityKey,
+        holding: Holding,
+    ) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let target = conversation.target();
         let Some(log) = conversation.own.get_mut(&holding.chain) else { return };
@@ -172,56 +120,6 @@ impl Account {
         }
     }
 
-    /// Acknowledgements that have come due, and everything held where the far end was not told of it yet.
-    pub(super) fn send_haves(&mut self, cx: &mut Context) {
-        let whole = std::mem::take(&mut self.links.whole_haves);
-        let due: Vec<_> = std::mem::take(&mut self.links.haves).union(&whole).copied().collect();
-        for (link, id) in due {
-            let Some(live) = self.links.get_mut(link) else { continue };
-            let identity = live.person.identity;
-            let conversation = self.conversations.get(&id);
-            if whole.contains(&(link, id)) {
-                let version = conversation.map_or(0, |conversation| conversation.version);
-                live.conversations.entry(id).or_default().version_told = Some(version);
-            }
-            let mut holdings = conversation.map(|known| known.holdings_of(&identity)).unwrap_or_default();
-            if whole.contains(&(link, id)) {
-                holdings.extend(conversation.into_iter().flat_map(|known| known.holdings_besides(&identity)));
-            }
-            let head = conversation.map_or(0, Conversation::head);
-            let mut pages = holdings.chunks(HOLDINGS_MAX);
-            let mut page = pages.next().unwrap_or_default();
-            loop {
-                let holdings = List::cut(page.to_vec());
-                let message = PeerMessage::Have(Have { conversation: id, head, holdings });
-                cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
-                match pages.next() {
-                    Some(next) => page = next,
-                    None => break,
-                }
-            }
-        }
-    }
-
-    /// Once a while everybody is told what is held here, if it is more than when they were told last: so that what one
-    /// lacks is found with another even if no link ever breaks.
-    pub(super) fn have_timer(&mut self, cx: &mut Context) {
-        if cx.now.monotonic < self.haves_at {
-            return;
-        }
-        self.haves_at = cx.now.monotonic.plus(HAVE_EVERY);
-        let mut due = Vec::new();
-        for (link, live) in self.links.iter() {
-            for (id, told) in live.conversations.iter().filter(|(_, told)| told.have_heard) {
-                let version = self.conversations.get(id).map(|conversation| conversation.version);
-                if version.is_some() && told.version_told != version {
-                    due.push((link, *id));
-                }
-            }
-        }
-        self.links.whole_haves.extend(due);
-    }
-
     /// Events up to `number` are on the disk here: whoever linked as their author is told at the next flush.
     pub(super) fn stored(&mut self, id: ConversationId, author: IdentityKey, chain: ChainId, number: u64) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
@@ -260,10 +158,13 @@ impl Account {
         let log = &conversation.own[&chain];
         let wall = cx.now.wall;
         let late = |recent: &Recent| log.comes_late(&identity, recent.number) || is_late(wall, recent.at);
-        let committed = log.committed;
+        let committed = log.sendable();
         let Some(live) = self.links.get_mut(link) else { return };
         live.used_at = cx.now.monotonic;
         let cursor = live.conversations.entry(id).or_default().cursors.entry(chain).or_default();
+        if cursor.is_disputed {
+            return;
+        }
         cursor.begun |= since.is_none();
         while !cursor.reading && cursor.sent < committed && !cursor.is_full() {
             let recent: Vec<&Recent> =
@@ -314,11 +215,13 @@ impl Account {
             cx.out.push_back(Output::Link(LinkOutput::Send { link: reading.link, message }));
         }
         cursor.begun = true;
+        let sendable = self.own_log(reading).map_or(0, OwnLog::sendable);
+        events.retain(|event| event.number <= sendable);
+        let Some(cursor) = self.cursor(reading) else { return };
         if let Some(last) = events.last() {
             cursor.send(last.number, events.iter().map(|event| event.wire.bytes.len()).sum());
         }
-        let log = self.conversations.get(&reading.conversation).and_then(|known| known.own.get(&reading.chain));
-        let (Some(live), Some(log)) = (self.links.get(reading.link), log) else { return };
+        let (Some(live), Some(log)) = (self.links.get(reading.link), self.own_log(reading)) else { return };
         let (identity, wall) = (live.person.identity, cx.now.wall);
         let late = |event: &StoredEvent| log.comes_late(&identity, event.number) || is_late(wall, event.at);
         let mut rest = events.as_slice();
@@ -340,6 +243,10 @@ impl Account {
         log.pending.iter().find(|(_, event)| event.recipients.contains(&identity)).map(|(number, _)| *number)
     }
 
+    fn own_log(&self, reading: &Reading) -> Option<&OwnLog> {
+        self.conversations.get(&reading.conversation)?.own.get(&reading.chain)
+    }
+
     /// The disk could not read: where to push again later.
     pub(super) fn read_failed(&mut self, reading: &Reading) -> (LinkId, ConversationId) {
         if let Some(cursor) = self.cursor(reading) {
@@ -351,36 +258,6 @@ impl Account {
     fn cursor(&mut self, reading: &Reading) -> Option<&mut super::links::Cursor> {
         let live = self.links.get_mut(reading.link)?;
         live.conversations.get_mut(&reading.conversation)?.cursors.get_mut(&reading.chain)
-    }
-}
-
-impl Conversation {
-    /// What is held of somebody's own chains: an acknowledgement.
-    fn holdings_of(&self, author: &IdentityKey) -> Vec<Holding> {
-        // Where their chain begins is not known from themselves: they might take it for more than it is.
-        let own = self.held().filter(|(holding, _)| holding.author == *author);
-        own.filter(|(_, held)| held.borrowed_from.is_none()).map(|(holding, _)| holding).collect()
-    }
-
-    /// What is held of everybody else: an offer.
-    fn holdings_besides(&self, author: &IdentityKey) -> impl Iterator<Item = Holding> {
-        let others = self.held().filter(move |(holding, _)| holding.author != *author);
-        others.map(|(holding, _)| holding).filter(|holding| holding.number > 0)
-    }
-
-    fn held(&self) -> impl Iterator<Item = (Holding, &Held)> {
-        self.theirs.iter().map(|((author, chain), held)| {
-            let last = held.last.filter(|_| held.stored == held.received && held.received > 0);
-            (Holding { author: *author, chain: *chain, number: held.stored, last }, held)
-        })
-    }
-}
-
-impl OwnLog {
-    /// Whether what somebody holds is what I gave: not beyond it, nor another event under the same number.
-    fn has_given(&self, holding: &Holding) -> bool {
-        let is_other = |last| holding.number == self.number && self.number > 0 && last != self.last;
-        holding.number <= self.number && !holding.last.is_some_and(is_other)
     }
 }
 
@@ -426,8 +303,6 @@ pub(super) fn send_events(
     cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
 }
 
-/// How often those who are linked tell each other what they hold of others.
-const HAVE_EVERY: Duration = Duration::from_secs(60);
 const READ_BYTES_MAX: usize = 4 * EVENTS_BYTES_MAX;
 /// Signature and field names around an event's bytes.
 const EVENT_OVERHEAD_BYTES: usize = 96;
