@@ -13,7 +13,7 @@ use common::secure::identity::Keys;
 use common::time::{Monotonic, UnixMillis};
 
 use super::context::Context;
-use super::conversation::Conversation;
+use super::conversation::{ChainKey, Conversation};
 use super::links::Links;
 use super::loading;
 use super::outgoing::Disk;
@@ -36,6 +36,8 @@ pub(super) struct Account {
     pub(super) away: Option<String>,
     /// The chain that my new events go into.
     pub(super) chain: ChainId,
+    /// It was begun by this run of the program.
+    pub(super) chain_is_fresh: bool,
     pub(super) people: People,
     pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     /// A room's name belongs to the first room seen under it.
@@ -47,6 +49,8 @@ pub(super) struct Account {
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
     pub(super) repair: Repair,
+    /// Chains whose author signed two events for one place.
+    pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
     /// Conversations in which something waits for what it answers.
     pub(super) held_back: BTreeSet<ConversationId>,
     /// When everybody is told next what is held here.
@@ -106,6 +110,7 @@ impl Account {
             expires,
             away: None,
             chain: log.chain,
+            chain_is_fresh: false,
             people: People::load(log.pins),
             rooms,
             conversations,
@@ -116,6 +121,7 @@ impl Account {
             registry: RegistryCalls::default(),
             disk: Disk::default(),
             repair: Repair::default(),
+            forked: BTreeSet::new(),
             held_back: BTreeSet::new(),
             haves_at: cx.now.monotonic,
             parting,

@@ -90,6 +90,10 @@ impl Account {
     /// nothing to send them, and nothing to believe.
     pub(super) fn disagreed(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, holding: &Holding) {
         if holding.chain == self.chain {
+            if self.chain_is_fresh {
+                // It began in this very run: nobody can hold anything else of it.
+                return;
+            }
             self.begin_new_chain(cx);
         }
         if let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) {

@@ -388,7 +388,8 @@ impl Account {
         }
     }
 
-    /// Grows from one second to thirty, with jitter, for as long as they are said to be online.
+    /// Grows from one second to three, and after some minutes to thirty, with jitter, for as long as they are said to be
+    /// online: a network that was down for a minute is noticed at once when it is back.
     fn try_later(&mut self, cx: &mut Context, user: &UserName) {
         self.tell_queued(cx, user);
         let contact = self.people.entry(user);
@@ -397,7 +398,8 @@ impl Account {
             contact.dial = Dial::Idle;
             return;
         }
-        let pause = DIAL_PAUSE_MAX.min(Duration::from_secs(1) * 2u32.saturating_pow(failures - 1));
+        let longest = if failures < DIALS_AT_FIRST { DIAL_PAUSE_AT_FIRST_MAX } else { DIAL_PAUSE_MAX };
+        let pause = longest.min(Duration::from_secs(1) * 2u32.saturating_pow(failures.min(10) - 1));
         let jitter = Duration::from_millis(cx.below(1 + u64::try_from(pause.as_millis()).unwrap_or(0) / 2));
         let until = cx.now.monotonic.plus(pause + jitter);
         self.people.entry(user).dial = Dial::Waiting { until, failures };
@@ -461,6 +463,9 @@ const REDIAL_AFTER: Duration = Duration::from_millis(300);
 const REDIAL_AFTER_CUT: Duration = Duration::from_secs(10);
 /// Longer than connecting and shaking hands may take with all their deadlines.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
+const DIAL_PAUSE_AT_FIRST_MAX: Duration = Duration::from_secs(3);
 const DIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// An attempt and its pause take six seconds where nothing answers: some four minutes.
+const DIALS_AT_FIRST: u32 = 40;
 /// Every member of the largest room, and as many people besides.
 const LINKS_MAX: usize = 2 * common::limits::MEMBERS_MAX;

@@ -6,6 +6,7 @@ mod arrivals;
 mod commands;
 mod context;
 mod conversation;
+mod forks;
 mod holdings;
 mod links;
 mod loading;

@@ -134,6 +134,10 @@ impl Account {
         let (chain, late, events) = (first.chain, events.late, &*events.events);
         let run = Run { conversation: id, author, chain, events, late, via: Via::Author };
         match self.take_run(cx, &run)? {
+            Taken::Fork => {
+                self.fork_seen(cx, id, (person.identity, chain));
+                Ok(())
+            }
             // In a room it was sent before my hello when I came back; what I passed over is sent again after it.
             Taken::Hole if !is_room => Err("a hole in a chain"),
             _ => Ok(()),
@@ -143,10 +147,16 @@ impl Account {
     /// Checks a run and takes it in, as far as it is new: what the wait for others' events allows is shown at once.
     pub(super) fn take_run(&mut self, cx: &mut Context, run: &Run<'_>) -> Result<Taken, Misbehaved> {
         let Run { conversation: id, author, chain, events, late, via } = run;
+        let key = (author.identity, *chain);
+        if self.is_forked(*id, key) {
+            return Ok(Taken::PassedOver);
+        }
         let Some(conversation) = self.conversations.get_mut(id) else { return Ok(Taken::PassedOver) };
         let Some(first) = events.first() else { return Ok(Taken::PassedOver) };
         let first = first.claim().map_err(|_| "an event that is none")?;
-        let key = (author.identity, *chain);
+        if first.number == 0 {
+            return Err("an event before the first");
+        }
         if !conversation.theirs.contains_key(&key) && conversation.chains_of(&author.identity) >= CHAINS_PER_AUTHOR_MAX
         {
             return Err("more chains than databases anybody loses");

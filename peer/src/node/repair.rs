@@ -1,7 +1,7 @@
 //! Filling holes: what others say they hold and we do not is asked of them, of its author first. Signatures make every
 //! copy equally good. What stays missing is told, and told again when it is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
@@ -31,21 +31,23 @@ pub(super) struct Repair {
     /// Something changed: what to ask for is looked at again.
     due: bool,
     look_at: Option<Monotonic>,
-    /// Authors whose chain was found to fork, told once.
-    forked: BTreeSet<(ConversationId, ChainKey)>,
 }
 
 #[derive(Debug)]
 struct Wanted {
     want: Want,
+    /// What we hold there, if it is asked for to be compared.
+    ours: Option<EventId>,
     until: Monotonic,
 }
 
 /// Somebody says that they hold a chain up to here.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim {
-    number: u64,
-    heard_at: Monotonic,
+    pub(super) number: u64,
+    pub(super) heard_at: Monotonic,
+    /// What we hold at that number, if they name another event there. Only the event itself proves it.
+    pub(super) ours: Option<EventId>,
 }
 
 /// What one author said and we do not have.
@@ -74,7 +76,7 @@ impl Account {
     pub(super) fn claimed(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, holding: &Holding) {
         let key = (holding.author, holding.chain);
         let Some(conversation) = self.conversations.get(&id) else { return };
-        if holding.number > COUNT_MAX || self.repair.forked.contains(&(id, key)) {
+        if holding.number > COUNT_MAX || self.is_forked(id, key) {
             return;
         }
         let is_mine = holding.author == self.me;
@@ -82,26 +84,39 @@ impl Account {
             return;
         }
         let (number, last) = conversation.reached(&self.me, &key);
-        if holding.number == number && last.is_some() && holding.last.is_some() && holding.last != last {
-            return self.fork_seen(cx, id, key);
-        }
-        let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) else { return };
         if holding.number <= number {
-            if holding.number > 0 && holding.number < number && !is_mine && told.compared.insert(key) {
-                self.compare(cx, link, id, holding);
+            if is_mine || holding.number == 0 {
+                return;
+            }
+            match last.filter(|_| holding.number == number) {
+                Some(ours) => self.suspect(cx, link, id, holding, ours),
+                None => self.compare_once(cx, link, id, holding),
             }
             return;
         }
-        if told.claims.len() >= CLAIMS_MAX && !told.claims.contains_key(&key) {
+        if !self.note(link, id, key, Claim { number: holding.number, heard_at: cx.now.monotonic, ours: None }) {
             return;
         }
-        let heard_at = told.claims.get(&key).map_or(cx.now.monotonic, |claim| claim.heard_at);
-        told.claims.insert(key, Claim { number: holding.number, heard_at });
         let fresh = || Gap { since: cx.now.monotonic, known: BTreeMap::new(), told: false };
         let gap = self.repair.gaps.entry((id, holding.author)).or_insert_with(fresh);
-        let known = gap.known.entry(holding.chain).or_default();
-        *known = (*known).max(holding.number);
+        if gap.known.len() < CLAIMS_MAX || gap.known.contains_key(&holding.chain) {
+            let known = gap.known.entry(holding.chain).or_default();
+            *known = (*known).max(holding.number);
+        }
+    }
+
+    /// Keeps what the far end of a link claims; when it first did stays known. `false` if it claims too much.
+    pub(super) fn note(&mut self, link: LinkId, id: ConversationId, key: ChainKey, claim: Claim) -> bool {
+        let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) else {
+            return false;
+        };
+        if told.claims.len() >= CLAIMS_MAX && !told.claims.contains_key(&key) {
+            return false;
+        }
+        let heard_at = told.claims.get(&key).map_or(claim.heard_at, |known| known.heard_at);
+        told.claims.insert(key, Claim { heard_at, ..claim });
         self.repair.due = true;
+        true
     }
 
     /// Asks for what is missing and tells what stays so; called whenever outputs are drained, and now and then.
@@ -114,9 +129,9 @@ impl Account {
         self.drop_satisfied();
         for link in self.links.ids() {
             if !self.repair.wants.contains_key(&link)
-                && let Some(want) = self.next_want(now, link)
+                && let Some((want, ours)) = self.next_want(now, link)
             {
-                self.repair.wants.insert(link, Wanted { want, until: now.plus(WANT_TIMEOUT) });
+                self.repair.wants.insert(link, Wanted { want, ours, until: now.plus(WANT_TIMEOUT) });
                 cx.out.push_back(Output::Link(LinkOutput::Send { link, message: PeerMessage::Want(want) }));
             }
         }
@@ -141,13 +156,14 @@ impl Account {
         for live in self.links.iter_mut() {
             for (id, told) in &mut live.conversations {
                 let Some(conversation) = conversations.get(id) else { continue };
-                told.claims.retain(|key, claim| claim.number > conversation.reached(&me, key).0);
+                told.claims
+                    .retain(|key, claim| claim.ours.is_some() || claim.number > conversation.reached(&me, key).0);
             }
         }
     }
 
     /// What to ask the far end of a link for: of everything missing what was said first.
-    fn next_want(&self, now: Monotonic, link: LinkId) -> Option<Want> {
+    fn next_want(&self, now: Monotonic, link: LinkId) -> Option<(Want, Option<EventId>)> {
         let live = self.links.get(link)?;
         let mut candidates = Vec::new();
         for (id, told) in &live.conversations {
@@ -155,13 +171,13 @@ impl Account {
             for (key, claim) in &told.claims {
                 let asked = |wanted: &Wanted| (wanted.want.conversation, (wanted.want.author, wanted.want.chain));
                 let is_asked = self.repair.wants.values().any(|wanted| asked(wanted) == (*id, *key));
-                if is_asked || self.is_served_by_author(now, conversation, key, claim) {
+                if is_asked || claim.ours.is_none() && self.is_served_by_author(now, conversation, key, claim) {
                     continue;
                 }
-                let from = conversation.reached(&self.me, key).0 + 1;
+                let from = claim.ours.map_or_else(|| conversation.reached(&self.me, key).0 + 1, |_| claim.number);
                 let lamport = conversation.theirs.get(key).map_or(0, |held| held.lamport);
                 let want = Want { conversation: *id, author: key.0, chain: key.1, from };
-                candidates.push((lamport, *key, want));
+                candidates.push((lamport, *key, (want, claim.ours)));
             }
         }
         candidates.into_iter().min_by_key(|(lamport, key, _)| (*lamport, *key)).map(|(_, _, want)| want)
@@ -189,9 +205,17 @@ impl Account {
         };
         // What came too late was asked of another meanwhile.
         let Some(wanted) = self.repair.wants.get(&link).filter(|wanted| is_it(wanted)) else { return Ok(()) };
-        let from = wanted.want.from;
+        let (from, ours) = (wanted.want.from, wanted.ours);
         self.repair.due = true;
         let Some(conversation) = self.conversations.get(&id) else { return Ok(()) };
+        if let Some(ours) = ours {
+            let is_fork = self.proves_fork(conversation, &key, (from, ours), events);
+            self.not_served(link);
+            if is_fork {
+                self.fork_seen(cx, id, key);
+            }
+            return Ok(());
+        }
         let before = conversation.reached(&self.me, &key).0;
         let taken = if key.0 == self.me {
             self.take_own(cx, id, key.1, events)?
@@ -212,6 +236,23 @@ impl Account {
         Ok(())
     }
 
+    /// Nothing more of a chain is asked for, from anybody.
+    pub(super) fn nothing_wanted(&mut self, id: ConversationId, key: ChainKey) {
+        for link in self.links.ids() {
+            let is_it =
+                |Wanted { want, .. }: &Wanted| (want.conversation, want.author, want.chain) == (id, key.0, key.1);
+            if self.repair.wants.get(&link).is_some_and(is_it) {
+                self.repair.wants.remove(&link);
+            }
+            if let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) {
+                told.claims.remove(&key);
+            }
+        }
+        if let Some(gap) = self.repair.gaps.get_mut(&(id, key.0)) {
+            gap.known.remove(&key.1);
+        }
+    }
+
     /// The far end has nothing of what was asked for that it may give us.
     pub(super) fn nothing_served(&mut self, _cx: &Context, link: LinkId, id: ConversationId) {
         if self.repair.wants.get(&link).is_some_and(|wanted| wanted.want.conversation == id) {
@@ -222,7 +263,7 @@ impl Account {
 
     /// What a link was asked for it does not give: its word on that counts no more, and if nobody else says that there
     /// is something, there is nothing.
-    fn not_served(&mut self, link: LinkId) {
+    pub(super) fn not_served(&mut self, link: LinkId) {
         let Some(Wanted { want, .. }) = self.repair.wants.remove(&link) else { return };
         let (id, key) = (want.conversation, (want.author, want.chain));
         if let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) {
@@ -286,71 +327,6 @@ impl Account {
         }
     }
 
-    /// One author signed two events for one place: what each of us holds is kept, and that it is so is told.
-    pub(super) fn fork_seen(&mut self, cx: &mut Context, id: ConversationId, key: ChainKey) {
-        let links: Vec<LinkId> = self.links.ids();
-        for link in links {
-            let is_it = |wanted: &Wanted| {
-                (wanted.want.conversation, wanted.want.author, wanted.want.chain) == (id, key.0, key.1)
-            };
-            if self.repair.wants.get(&link).is_some_and(is_it) {
-                self.not_served(link);
-            }
-            if let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) {
-                told.claims.remove(&key);
-            }
-        }
-        if let Some(gap) = self.repair.gaps.get_mut(&(id, key.0)) {
-            gap.known.remove(&key.1);
-        }
-        if !self.repair.forked.insert((id, key)) {
-            return;
-        }
-        if key.0 == self.me {
-            // My log is a copy, and its numbers were given out before: nobody's fault, and dealt with elsewhere.
-            return;
-        }
-        let Some(conversation) = self.conversations.get(&id) else { return };
-        if let Some(user) = self.name_in(conversation, &key.0) {
-            cx.tell(Event::Forked { conversation: conversation.target(), user });
-        }
-    }
-
-    /// Looks whether the event that another holds at some number is the one that we have there.
-    pub(super) fn compare(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, holding: &Holding) {
-        let ticket = cx.number();
-        let Holding { author, chain, number, .. } = *holding;
-        self.disk.reads.insert(ticket, Read::Compare { link, conversation: id, holding: *holding });
-        let read = DiskJob::ReadChain {
-            ticket,
-            conversation: id,
-            author,
-            chain,
-            from: number,
-            bytes_max: 1,
-            not_before: None,
-        };
-        cx.out.push_back(Output::Disk(read));
-    }
-
-    pub(super) fn compared(
-        &mut self,
-        cx: &mut Context,
-        link: LinkId,
-        id: ConversationId,
-        holding: &Holding,
-        events: &[StoredEvent],
-    ) {
-        let ours = events.first().filter(|event| event.number == holding.number);
-        let differs = ours.is_some_and(|ours| holding.last.is_some_and(|theirs| theirs != ours.id));
-        match (holding.author == self.me, differs) {
-            (true, true) => self.disagreed(cx, link, id, holding),
-            (true, false) => self.agreed(cx, link, id, holding, false),
-            (false, true) => self.fork_seen(cx, id, (holding.author, holding.chain)),
-            (false, false) => {}
-        }
-    }
-
     /// Somebody lacks what we said that we hold.
     pub(super) fn want_heard(&mut self, cx: &mut Context, link: LinkId, want: Want) {
         let Some(identity) = self.links.get(link).map(|live| live.person.identity) else { return };
@@ -403,7 +379,7 @@ impl Account {
     }
 
     /// Whose events these are, if the name and the key agree with everything that is known here.
-    fn author_of(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<Author> {
+    pub(super) fn author_of(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<Author> {
         let member = conversation.room()?.members.get(identity)?;
         let contact = self.people.get(&member.user);
         let other = contact.is_some_and(|contact| {

@@ -18,6 +18,7 @@ impl Account {
     /// restored copy. What I say from now on goes into a chain of its own, so that no number means two things.
     pub(super) fn begin_new_chain(&mut self, cx: &mut Context) {
         let old = std::mem::replace(&mut self.chain, cx.chain_id());
+        self.chain_is_fresh = true;
         self.commit(cx, vec![Write::Chain(self.chain)], Vec::new());
         self.say_again(cx, old);
         let text = "This profile is an older copy: others hold lines of yours that are not in it. They are fetched \
