@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::names::RoomName;
-use peer::api::{Code, Command, DeliveryState, Event, MessageKind, RoomChange, Target, To};
+use peer::api::{Code, Command, DeliveryState, Event, History, MessageKind, NewRoom, RoomChange, Target, To};
 use tests::world::{Journal, Who, World};
 
 #[test]
@@ -385,7 +385,8 @@ fn command(world: &mut World, who: Who, command: Command) {
 }
 
 fn create(world: &mut World, who: Who, name: &str, private: bool) {
-    world.command(who, Command::Create { room: room(name), private, topic: None });
+    let history = if private { History::Joined } else { History::All };
+    world.command(who, Command::Create(NewRoom { name: room(name), private, history, topic: None }));
     wait(world, "the room to be there", |world| {
         world.told(who).any(|event| matches!(event, Event::Room { change: RoomChange::Joined, .. }))
     });

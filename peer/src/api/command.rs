@@ -1,6 +1,7 @@
 //! What a front-end asks for. Sent by the front-end's thread, taken by the engine, one after the other: a later
 //! command sees what an earlier one did.
 
+use common::message::room::History;
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
 
@@ -23,6 +24,16 @@ pub enum To {
     LastHeard,
     /// Whomever I last wrote privately.
     LastSpoken,
+}
+
+/// What a room is made with, once and for all but for its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRoom {
+    pub name: RoomName,
+    pub private: bool,
+    /// What somebody who joins is served.
+    pub history: History,
+    pub topic: Option<String>,
 }
 
 #[derive(Debug)]
@@ -74,11 +85,7 @@ pub enum Command {
         count: u32,
     },
 
-    Create {
-        room: RoomName,
-        private: bool,
-        topic: Option<String>,
-    },
+    Create(NewRoom),
     Rooms {
         pattern: Option<String>,
     },

@@ -8,8 +8,9 @@ use std::fmt;
 
 use common::names::{BadName, RoomName, UserName};
 
-pub use command::{Asked, Command, To};
+pub use command::{Asked, Command, NewRoom, To};
 pub use common::message::registry::{Code, Refusal};
+pub use common::message::room::History;
 pub use event::{
     Delivery, DeliveryState, Event, Exit, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown,
     PersonShown, RoomChange, RoomShown, Told,

@@ -43,7 +43,7 @@ impl Account {
             }
             Command::Away { text } => self.set_away(cx, re, Some(text)),
             Command::Back => self.set_away(cx, re, None),
-            Command::Create { room, private, topic } => self.create(cx, re, room, private, topic),
+            Command::Create(new) => self.create(cx, re, new),
             Command::Rooms { pattern } => {
                 let request = Request::Rooms { pattern: pattern.as_deref().map(Text::cut), after: None };
                 self.begin_call(cx, re, request, Call::Rooms { pattern, rooms: Vec::new() });

@@ -18,7 +18,7 @@ use common::wire::bounded::List;
 use super::account::{Account, Replaced};
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
-use crate::api::{Event, LinkState, MessageKind};
+use crate::api::{Event, LinkState, MessageKind, NewRoom};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
 #[derive(Debug, Default)]
@@ -94,11 +94,7 @@ pub(super) enum Call {
         pattern: Option<String>,
         rooms: Vec<RoomSummary>,
     },
-    FindToCreate {
-        room: RoomName,
-        private: bool,
-        topic: Option<String>,
-    },
+    FindToCreate(Box<NewRoom>),
     Create {
         room: ConversationId,
         topic: Option<String>,

@@ -65,7 +65,7 @@ impl Account {
             (Call::FindToJoin { room, invited }, Reply::Room { genesis, invite }) => {
                 self.room_found(cx, &room, *genesis, invite, invited);
             }
-            (Call::FindToCreate { room, .. }, Reply::Room { .. }) => self.room_exists(cx, &room),
+            (Call::FindToCreate(new), Reply::Room { .. }) => self.room_exists(cx, &new.name),
             (call, Reply::Done) => self.done(cx, call),
             (call, _) => self.replied_unexpectedly(cx, call),
         }
@@ -108,10 +108,8 @@ impl Account {
         match call {
             Call::Resume => self.resume_refused(cx, refusal),
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
-            Call::FindToCreate { room, private, topic } if refusal.code == Code::NoSuchRoom => {
-                self.create_free(cx, room, private, topic);
-            }
-            Call::FindToCreate { room, .. } if refusal.code == Code::NotInvited => self.room_exists(cx, &room),
+            Call::FindToCreate(new) if refusal.code == Code::NoSuchRoom => self.create_free(cx, *new),
+            Call::FindToCreate(new) if refusal.code == Code::NotInvited => self.room_exists(cx, &new.name),
             Call::Create { room, .. } | Call::Join { room } => {
                 self.leave_quietly(cx, room);
                 cx.fail(refusal);

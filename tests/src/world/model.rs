@@ -90,10 +90,10 @@ impl Model {
                 let said = Said { author: who, to, order, id: None, audience: BTreeSet::new() };
                 self.texts.insert(text.clone(), said);
             }
-            Command::Create { room, private, .. } => {
-                let known = self.rooms.entry(room.clone()).or_default();
+            Command::Create(new) => {
+                let known = self.rooms.entry(new.name.clone()).or_default();
                 if known.owner.is_none() {
-                    known.private = *private;
+                    known.private = new.private;
                 }
             }
             Command::Join { room } | Command::Accept { room } => {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use common::names::RoomName;
-use peer::api::{Command, MessageKind, Target, To};
+use peer::api::{Command, History, MessageKind, NewRoom, Target, To};
 
 use super::host::Who;
 use super::journal::Journal;
@@ -101,8 +101,10 @@ impl World {
             }
             Deed::SayInRoom => self.says_in_room(who, 1),
             Deed::Create => {
-                let (room, private) = (self.some_room(), self.random.percent(50));
-                self.command(who, Command::Create { room, private, topic: private.then(|| "plans".to_owned()) });
+                let (name, private) = (self.some_room(), self.random.percent(50));
+                let history = if private { History::Joined } else { History::All };
+                let topic = private.then(|| "plans".to_owned());
+                self.command(who, Command::Create(NewRoom { name, private, history, topic }));
             }
             Deed::Join => {
                 let rooms = self.model.other_rooms(who);

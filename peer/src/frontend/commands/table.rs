@@ -256,11 +256,19 @@ pub(crate) static TABLE: &[Row] = &[
     Row {
         name: "create",
         aliases: &[],
-        arguments: "#ROOM [--private] [--topic TEXT]",
+        arguments: "#ROOM [--private] [--history all|joined] [--topic TEXT]",
         group: Rooms,
-        slots: &[Slot::Text, Slot::Option("--private"), Slot::Option("--topic")],
+        slots: &[
+            Slot::Text,
+            Slot::Option("--private"),
+            Slot::Option("--history all"),
+            Slot::Option("--history joined"),
+            Slot::Option("--topic"),
+        ],
         summary: "make a room and enter it",
         details: "A private room is seen by its members only, and entered with an invitation of its owner. \
+                  --history says what somebody who enters is given: all that was ever said (as in a public room, \
+                  if nothing is said), or only what is said once they joined (as in a private one). \
                   --topic takes the rest of the line.",
         examples: &["/create #dev", "/create #plans --private --topic What we do next"],
         see_also: &["invite", "topic"],
@@ -437,11 +445,7 @@ fn history(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
 }
 
 fn create(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
-    let mut private = arguments.option("--private");
-    let room = arguments.room()?;
-    private |= arguments.option("--private");
-    let topic = if arguments.option("--topic") { Some(arguments.text()?) } else { None };
-    ask(Command::Create { room, private, topic })
+    ask(Command::Create(arguments.new_room()?))
 }
 
 fn topic(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {

@@ -117,7 +117,7 @@ mod tests {
         check("/join d", 6, &["#dev "]);
         check("/invite bobb", 8, &["bobby "]);
         check("/invite bobby #", 14, &["#dev ", "#plans "]);
-        check("/create #x --", 11, &["--private ", "--topic "]);
+        check("/create #x --", 11, &["--private ", "--history all ", "--history joined ", "--topic "]);
         check("/set b", 5, &["bell "]);
         check("/help inv", 6, &["invite", "invites"]);
         check("/me greets bobb", 11, &["bobby"]);

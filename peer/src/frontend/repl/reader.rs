@@ -94,7 +94,7 @@ impl Reader<'_> {
     fn ask(&mut self, command: Command) -> Next {
         let patience_ms = match &command {
             Command::Say { .. } => 0,
-            Command::Join { .. } | Command::Create { .. } | Command::Accept { .. } => ENTER_PATIENCE_MS,
+            Command::Join { .. } | Command::Create(_) | Command::Accept { .. } => ENTER_PATIENCE_MS,
             _ => ANSWER_PATIENCE_MS,
         };
         if let Command::Say { text, .. } | Command::Query { text: Some(text), .. } = &command {
