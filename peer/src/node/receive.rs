@@ -108,7 +108,7 @@ impl Account {
                 Content::Action(text) => self.show(cx, id, user, &event, event_id, (text, MessageKind::Action, late)),
                 Content::Join(_) => self.member_joined(cx, id, wire, true, &mut writes),
                 Content::Part(reason) => self.member_parted(cx, id, &event, wire, &reason, &mut writes),
-                Content::Unknown => {}
+                Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. } | Content::Unknown => {}
             }
         }
         let after = After::Received { conversation: id, author: person.identity, chain, number };
