@@ -15,10 +15,10 @@ use common::wire::bounded::Text;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::Kind;
-use super::people::{self, Dial};
+use super::people::{self, Attempt, Dial};
 use super::registry::Call;
 use crate::api::Event;
-use crate::ports::{Direction, LinkId, LinkInput, LinkOutput, Output};
+use crate::ports::{DialId, Direction, LinkId, LinkInput, LinkOutput, Output};
 
 /// Every live link, and what has to be said on which at the next flush.
 #[derive(Debug, Default)]
@@ -139,7 +139,7 @@ impl Account {
                 }
             }
             LinkInput::Down { link, .. } => self.link_down(cx, link),
-            LinkInput::DialFailed { dial, .. } => self.dial_failed(cx, dial),
+            LinkInput::DialFailed { dial, tried } => self.dial_failed(cx, dial, tried),
         }
     }
 
@@ -359,14 +359,19 @@ impl Account {
         let Some(person) = person.filter(|_| !addresses.is_empty()) else { return self.try_later(cx, user) };
         let dial = cx.dial_id();
         let until = cx.now.monotonic.plus(DIAL_TIMEOUT);
-        self.people.entry(user).dial = Dial::Dialing { dial, failures, until };
+        let attempt = Attempt { at: cx.now.wall, addresses: addresses.clone(), tried: Vec::new() };
+        let contact = self.people.entry(user);
+        (contact.dial, contact.attempt) = (Dial::Dialing { dial, failures, until }, Some(attempt));
         cx.out.push_back(Output::Link(LinkOutput::Dial { dial, person: Box::new(person), addresses }));
     }
 
-    fn dial_failed(&mut self, cx: &mut Context, failed: crate::ports::DialId) {
+    fn dial_failed(&mut self, cx: &mut Context, failed: DialId, tried: Vec<(SocketAddr, String)>) {
         let is_it = |dial: &Dial| matches!(dial, Dial::Dialing { dial, .. } if *dial == failed);
         let user = self.people.iter().find(|(_, contact)| is_it(&contact.dial)).map(|(user, _)| user.clone());
         if let Some(user) = user {
+            if let Some(attempt) = &mut self.people.entry(&user).attempt {
+                attempt.tried = tried;
+            }
             self.try_later(cx, &user);
         }
     }
