@@ -105,6 +105,14 @@ pub enum EventError {
 }
 
 impl Content {
+    /// The message that this one is about.
+    pub fn target(&self) -> Option<&EventId> {
+        match self {
+            Self::Edit { target, .. } | Self::Delete { target } | Self::Reaction { target, .. } => Some(target),
+            Self::Text(_) | Self::Action(_) | Self::Join(_) | Self::Part(_) | Self::Unknown => None,
+        }
+    }
+
     /// Kind and body for the wire. A text that is too long is the caller's to refuse; here it is an error.
     pub fn encode(&self) -> Result<(u8, Blob<TEXT_BYTES_MAX>), TooLong> {
         let (kind, body) = match self {

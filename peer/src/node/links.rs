@@ -33,8 +33,8 @@ pub(super) struct Links {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) person: Person,
-    direction: Direction,
-    up_at: Monotonic,
+    pub(super) direction: Direction,
+    pub(super) up_at: Monotonic,
     pub(super) address: SocketAddr,
     /// When anything but an acknowledgement last went either way.
     pub(super) used_at: Monotonic,
@@ -58,6 +58,8 @@ pub(super) struct Cursor {
     /// Last number and size of each message sent and not acknowledged.
     in_flight: VecDeque<(u64, usize)>,
     in_flight_bytes: usize,
+    /// Noted to have gone out, for `/trace`.
+    pub(super) noted: u64,
     /// Events are being read from the disk.
     pub(super) reading: bool,
     /// What lies before the other's join was passed over.

@@ -2,6 +2,7 @@
 //! the simulator) calls `handle` with what happened, drains `poll_output`, and calls again at `next_timeout`.
 
 mod account;
+mod changes;
 mod commands;
 mod context;
 mod conversation;
@@ -11,11 +12,14 @@ mod members;
 mod outgoing;
 mod people;
 mod receive;
+mod references;
 mod registry;
 mod replies;
 mod rooms;
 mod sign_in;
 mod sync;
+mod trace;
+mod why;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

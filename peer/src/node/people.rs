@@ -58,7 +58,6 @@ pub(super) enum Dial {
 
 /// One attempt to reach somebody: what there is to say to whoever asks why there is no link.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the command that shows it reads these")]
 pub(super) struct Attempt {
     pub(super) at: UnixMillis,
     /// All were tried at once.

@@ -8,10 +8,11 @@ use common::names::UserName;
 use common::secure::certificate::Person;
 
 use super::account::Account;
+use super::changes::Heard;
 use super::context::Context;
 use super::conversation::{Conversation, Held, Kind};
 use super::outgoing::After;
-use crate::api::{Event, MessageKind, MessageShown};
+use crate::api::{Changes, Event, MessageKind, MessageShown};
 use crate::ports::{LinkId, StoredEvent, Write};
 
 /// Why a link is cut, for the log.
@@ -97,6 +98,10 @@ impl Account {
         let contents = contents?;
         (held.received, held.last) = (last.number, Some(*last_id));
         let number = last.number;
+        let step = self.received_step(cx, &checked, person.identity);
+        if let Some(heard) = Heard::of(id, &person, &checked, &contents, late) {
+            self.read_changed(cx, heard);
+        }
         let mut writes = Vec::new();
         for (((event_id, event), wire), content) in checked.into_iter().zip(fresh).zip(contents) {
             let conversation = self.conversations.get_mut(&id).expect("it was there a moment ago");
@@ -111,6 +116,7 @@ impl Account {
                 Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. } | Content::Unknown => {}
             }
         }
+        writes.extend(step);
         let after = After::Received { conversation: id, author: person.identity, chain, number };
         self.commit(cx, writes, vec![after]);
         if let Some(live) = self.links.get_mut(link) {
@@ -141,6 +147,7 @@ impl Account {
             at: event.at,
             own: false,
             late,
+            changes: Changes::default(),
         }));
     }
 

@@ -29,7 +29,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, CHANGES_AND_STEPS];
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
 const FIRST: &str = "
@@ -124,4 +124,31 @@ CREATE TABLE pins (
     credentials BLOB NOT NULL,      -- encoded, the newest seen
     blocked_by  BLOB                -- another key shown since; NULL: none
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Messages are named by their ids from now on, changed by later events, and traced.
+const CHANGES_AND_STEPS: &str = "
+CREATE INDEX events_by_id ON events (id);
+
+-- Edits, deletions and reactions, and what they are about.
+CREATE TABLE changes (
+    event        INTEGER PRIMARY KEY REFERENCES events,
+    conversation INTEGER NOT NULL REFERENCES conversations,
+    target       BLOB NOT NULL      -- id of an event that may still be to come
+) STRICT;
+CREATE INDEX changes_about ON changes (conversation, target);
+
+-- When runs of events took a step, in the order in which it was noted.
+CREATE TABLE steps (
+    row   INTEGER PRIMARY KEY,
+    chain INTEGER NOT NULL REFERENCES chains,
+    step  INTEGER NOT NULL,         -- 1: sent, 3: delivered, 4: received
+    party BLOB NOT NULL,            -- who is at the other end
+    first INTEGER NOT NULL,
+    last  INTEGER NOT NULL,
+    at    INTEGER NOT NULL,         -- our clock, milliseconds since 1970
+    route TEXT                      -- address of the link
+) STRICT;
+CREATE INDEX steps_of ON steps (chain, last);
+CREATE INDEX steps_newest ON steps (chain, step, party);
 ";
