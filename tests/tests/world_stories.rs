@@ -262,6 +262,26 @@ fn reactions_add_up_for_everybody() {
 }
 
 #[test]
+fn a_reaction_that_overtakes_its_message_is_told_behind_it() {
+    let (mut world, [alice, bob, carol]) = world_of(["alice", "bob", "carol"]);
+    create(&mut world, alice, "#dev", false);
+    enter(&mut world, bob, "#dev");
+    enter(&mut world, carol, "#dev");
+    world.run_for(LONG);
+    world.cut(alice, bob);
+    say(&mut world, bob, "#dev", "deploy is green");
+    wait(&mut world, "the text at carol's", |world| world.shown(carol) == ["deploy is green"]);
+    command(
+        &mut world,
+        carol,
+        Command::React { reference: Reference::Newest { back: 0 }, word: Some("wow".to_owned()) },
+    );
+    wait(&mut world, "the reaction at alice's", |world| acts(world, alice) == ["deploy is green wow"]);
+    assert_eq!(world.shown(alice), ["deploy is green"]);
+    holds(&mut world);
+}
+
+#[test]
 fn a_message_can_be_traced_and_its_way_is_remembered() {
     let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
     for (who, with) in [(alice, "@bob"), (bob, "@alice")] {

@@ -12,6 +12,7 @@ use common::secure::certificate::Credentials;
 use common::secure::identity::Keys;
 use common::time::{Monotonic, UnixMillis};
 
+use super::changes::Early;
 use super::context::Context;
 use super::conversation::Conversation;
 use super::links::Links;
@@ -45,6 +46,7 @@ pub(super) struct Account {
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
+    pub(super) early: Early,
     /// Rooms whose registry copy may not know yet that I left.
     pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
@@ -109,6 +111,7 @@ impl Account {
             links: Links::default(),
             registry: RegistryCalls::default(),
             disk: Disk::default(),
+            early: Early::default(),
             parting,
             joining: Vec::new(),
             roster: Default::default(),

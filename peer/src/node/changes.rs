@@ -40,8 +40,8 @@ pub(super) struct Heard {
     author: IdentityKey,
     late: bool,
     acts: Vec<Deed>,
-    /// What the same run says itself, and is not on the disk yet.
-    said: BTreeMap<EventId, String>,
+    /// What others and the same run have said, and is not on the disk yet.
+    said: BTreeMap<EventId, (IdentityKey, String)>,
 }
 
 #[derive(Debug)]
@@ -49,6 +49,29 @@ struct Deed {
     event: EventId,
     at: UnixMillis,
     content: Content,
+}
+
+/// Changes of messages that are still to come: a reaction may overtake what it is about. They are told when that is
+/// there; after a restart only histories know of them.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    by_target: BTreeMap<EventId, Vec<Heard>>,
+    count: usize,
+}
+
+impl Early {
+    fn keep(&mut self, target: EventId, heard: Heard) {
+        if self.count < EARLY_MAX {
+            self.count += 1;
+            self.by_target.entry(target).or_default().push(heard);
+        }
+    }
+
+    fn take(&mut self, target: &EventId) -> Vec<Heard> {
+        let heard = self.by_target.remove(target).unwrap_or_default();
+        self.count -= heard.len();
+        heard
+    }
 }
 
 /// What has to be known of a message to tell a change of it.
@@ -73,7 +96,7 @@ impl Heard {
         for ((event, signed), content) in run.iter().zip(contents) {
             match content {
                 Content::Text(text) | Content::Action(text) => {
-                    heard.said.insert(*event, text.clone());
+                    heard.said.insert(*event, (author, text.clone()));
                 }
                 Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. } => {
                     heard.acts.push(Deed { event: *event, at: signed.at, content: content.clone() });
@@ -82,6 +105,13 @@ impl Heard {
             }
         }
         Some(heard)
+    }
+
+    /// One of these changes as it is told, if it counts; `known` is changed then.
+    fn told(&self, conversation: &Conversation, id: EventId, deed: &Deed, known: &mut Known) -> Option<ChangeShown> {
+        let (before, act) = known.change(&self.author, &deed.content)?;
+        let (event, from, at, late) = (deed.event, self.from.clone(), deed.at, self.late);
+        Some(ChangeShown { conversation: conversation.target(), id, before, event, from, act, at, own: false, late })
     }
 }
 
@@ -119,18 +149,35 @@ impl Account {
         cx.out.push_back(Output::Disk(DiskJob::ReadEvents { ticket, wanted }));
     }
 
-    /// Tells what counts of somebody's changes. One of a message that is not here is told by no line: history has it
-    /// once the message is there.
+    /// A message has come: what was done to it before it was here, to be told behind it.
+    pub(super) fn overtook(&mut self, id: EventId, event: &ChainEvent, text: &str) -> Vec<ChangeShown> {
+        for read in self.disk.reads.values_mut() {
+            if let Read::Changed(heard) = read
+                && heard.acts.iter().any(|deed| deed.content.target() == Some(&id))
+            {
+                // It is asked for just now, and the disk may not find it yet.
+                heard.said.insert(id, (event.author, text.to_owned()));
+            }
+        }
+        let mut known = Known { author: event.author, text: text.to_owned(), deleted: false };
+        let Some(conversation) = self.conversations.get(&event.conversation) else { return Vec::new() };
+        let early = self.early.take(&id);
+        let here = early.iter().filter(|heard| heard.conversation == event.conversation);
+        let deeds = here.flat_map(|heard| heard.acts.iter().map(move |deed| (heard, deed)));
+        deeds.filter_map(|(heard, deed)| heard.told(conversation, id, deed, &mut known)).collect()
+    }
+
+    /// Tells what counts of somebody's changes.
     pub(super) fn tell_changes(
         &mut self,
         cx: &mut Context,
-        heard: Heard,
+        mut heard: Heard,
         events: Vec<StoredEvent>,
         changes: Vec<StoredEvent>,
     ) {
         let Some(conversation) = self.conversations.get(&heard.conversation) else { return };
-        let author = heard.author;
-        let said = heard.said.into_iter().map(|(id, text)| (id, Known { author, text, deleted: false }));
+        let said = std::mem::take(&mut heard.said).into_iter();
+        let said = said.map(|(id, (author, text))| (id, Known { author, text, deleted: false }));
         let here =
             fold(events, &changes).into_iter().filter(|message| message.event.conversation == heard.conversation);
         let read = here.map(|message| {
@@ -138,22 +185,19 @@ impl Account {
             (event.id, Known { author: event.author, text, deleted })
         });
         let mut known: BTreeMap<EventId, Known> = said.chain(read).collect();
-        for Deed { event, at, content } in heard.acts {
-            let Some(id) = content.target().copied() else { continue };
-            let Some((before, act)) = known.get_mut(&id).and_then(|known| known.change(&author, &content)) else {
-                continue;
-            };
-            cx.tell(Event::Changed(ChangeShown {
-                conversation: conversation.target(),
-                id,
-                before,
-                event,
-                from: heard.from.clone(),
-                act,
-                at,
-                own: false,
-                late: heard.late,
-            }));
+        for deed in std::mem::take(&mut heard.acts) {
+            let Some(id) = deed.content.target().copied() else { continue };
+            match known.get_mut(&id) {
+                Some(known) => {
+                    if let Some(change) = heard.told(conversation, id, &deed, known) {
+                        cx.tell(Event::Changed(change));
+                    }
+                }
+                None => {
+                    let (from, said) = (heard.from.clone(), BTreeMap::new());
+                    self.early.keep(id, Heard { from, acts: vec![deed], said, ..heard });
+                }
+            }
         }
     }
 
@@ -329,6 +373,9 @@ fn changed(event: StoredEvent, text: String, acts: &[(&StoredEvent, Content)]) -
     }
     message
 }
+
+/// More than overtakes anything in an honest room; what is beyond is not told, and histories still know it.
+const EARLY_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -138,8 +138,10 @@ impl Account {
         if matches!(conversation.kind, Kind::Direct { .. }) {
             self.last_heard = Some(from.clone());
         }
+        let conversation = conversation.target();
+        let overtook = self.overtook(event_id, event, &text);
         cx.tell(Event::Message(MessageShown {
-            conversation: conversation.target(),
+            conversation,
             id: event_id,
             from: from.clone(),
             text,
@@ -149,6 +151,7 @@ impl Account {
             late,
             changes: Changes::default(),
         }));
+        overtook.into_iter().for_each(|change| cx.tell(Event::Changed(change)));
     }
 
     /// The author does not serve us what lies before `number`.

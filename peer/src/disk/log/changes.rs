@@ -82,13 +82,13 @@ pub(super) const ABOUT: &str = "
     WHERE changes.conversation = ?1 AND changes.target = ?2 GROUP BY author, kind ORDER BY events.row";
 
 /// Two would do to see that a beginning is not enough.
-const BETWEEN: &str = "
+pub(super) const BETWEEN: &str = "
     SELECT events.number, events.id, events.lamport, at, kind, late, signature, bytes, author, chains.chain,
            conversations.id
     FROM events JOIN chains ON chains.row = events.chain JOIN conversations ON conversations.row = events.conversation
     WHERE events.id BETWEEN ?1 AND ?2 AND kind IN (1, 2, 5, 6, 7) ORDER BY events.id LIMIT 2";
 
-const NEWEST: &str = "
+pub(super) const NEWEST: &str = "
     SELECT events.number, events.id, events.lamport, at, kind, late, signature, bytes, author, chains.chain
     FROM events JOIN chains ON chains.row = events.chain
     WHERE events.conversation = ?1 AND kind IN (1, 2) AND (?2 IS NULL OR author = ?2)

@@ -69,6 +69,22 @@ fn a_message_is_named_by_its_place_or_the_beginning_of_its_id() {
 }
 
 #[test]
+fn nothing_is_looked_up_by_reading_everything() {
+    let desk = Desk::with_bob();
+    let (log, _) = desk.open();
+    for (select, index) in
+        [(changes::ABOUT, "changes_about"), (changes::BETWEEN, "events_by_id"), (changes::NEWEST, "events_shown")]
+    {
+        let mut plan = log.connection.prepare(&format!("EXPLAIN QUERY PLAN {select}")).unwrap();
+        let values = vec![1; plan.parameter_count()];
+        let plan = plan.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+        let plan: Vec<String> = plan.map(Result::unwrap).collect();
+        assert!(plan.iter().any(|line| line.contains(index)), "{plan:?}");
+        assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:?}");
+    }
+}
+
+#[test]
 fn a_history_can_begin_at_a_time() {
     let desk = Desk::with_bob();
     desk.write(&[1, 2, 3, 4].map(|number| theirs(text(BOB, number, "hi"))));
