@@ -289,7 +289,6 @@ fn a_message_can_be_traced_and_its_way_is_remembered() {
     }
     say(&mut world, alice, "@bob", "hello");
     wait(&mut world, "the text delivered", |world| deliveries(world, alice) == 1);
-    world.run_for(LONG);
     let known = ["accepted", "sent bob +route", "delivered bob +route"];
     assert_eq!(trace(&mut world, alice, Reference::Mine { back: 0 }), known);
     world.crash(alice);

@@ -78,6 +78,8 @@ impl Account {
 
     /// `/trace`: what was noted of this message is read next.
     pub(super) fn trace(&mut self, cx: &mut Context, event: StoredEvent) {
+        // The newest steps may not be written yet.
+        self.write_lazily_kept(cx);
         let ticket = cx.number();
         let StoredEvent { conversation, author, chain, number, .. } = event;
         self.disk.reads.insert(ticket, Read::Traced(Box::new(event)));
@@ -119,8 +121,11 @@ impl Account {
                 let acked = log.and_then(|log| log.acked.get(identity)).is_some_and(|acked| *acked >= event.number);
                 let newest = |step: Step| noted.iter().rev().find(|run| run.step == step && run.party == *identity);
                 let mut steps = Vec::new();
+                // A run has the time of its first event: no step comes before the one it follows.
+                let mut earliest = event.at;
                 let mut step = |state: StepState, run: Option<&StepRun>| {
-                    let (at, route) = (run.map(|run| run.at), run.and_then(|run| run.route));
+                    let (at, route) = (run.map(|run| run.at.max(earliest)), run.and_then(|run| run.route));
+                    earliest = at.unwrap_or(earliest);
                     steps.push(StepShown { to: Some(to.clone()), state, at, route, via: None });
                 };
                 let sent = newest(Step::Sent);

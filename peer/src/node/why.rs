@@ -8,7 +8,7 @@ use common::names::UserName;
 use super::account::Account;
 use super::context::Context;
 use super::links::Link;
-use super::people::{Contact, Dial};
+use super::people::{Attempt, Contact, Dial};
 use super::registry::Call;
 use crate::api::{Event, Tried, WhyShown, WhyState};
 use crate::ports::Direction;
@@ -44,6 +44,9 @@ impl Account {
             .collect();
         match waiting {
             0 => {}
+            _ if link.is_some() => {
+                text.push_str(&format!(" {} not acknowledged yet.", counted(waiting, "message is", "messages are")));
+            }
             1 => text.push_str(" One message waits for them on your disk."),
             more => text.push_str(&format!(" {more} messages wait for them on your disk.")),
         }
@@ -60,7 +63,7 @@ impl Account {
         let now = cx.now.monotonic;
         let tried_at = contact.attempt.as_ref().map(|attempt| {
             let ago = Duration::from_millis(cx.now.wall.0.saturating_sub(attempt.at.0));
-            format!("{} tried {} ago", counted(attempt.addresses.len(), "address was", "addresses were"), span(ago))
+            format!("{} tried {} ago", counted(count_of(attempt), "address was", "addresses were"), span(ago))
         });
         if contact.is_blocked() {
             let text = format!("{user} shows another key than before: nothing is sent to them until that is settled.");
@@ -74,7 +77,7 @@ impl Account {
                 );
             }
             Dial::Dialing { .. } => {
-                let count = contact.attempt.as_ref().map_or(0, |attempt| attempt.addresses.len());
+                let count = contact.attempt.as_ref().map_or(0, count_of);
                 let text = format!("{user} is being dialled, at {}.", counted(count, "address", "addresses"));
                 return (WhyState::Dialing, text);
             }
@@ -82,7 +85,7 @@ impl Account {
                 let last = tried_at.map_or_else(String::new, |tried| format!(" {tried}."));
                 let text = format!(
                     "{user} was not reached, {} in a row; the next attempt is in {}.{last}",
-                    counted(usize::try_from(*failures).unwrap_or(usize::MAX), "time", "times"),
+                    counted(*failures, "time", "times"),
                     span(until.since(now)),
                 );
                 return (WhyState::Waiting, text);
@@ -133,10 +136,14 @@ fn linked(cx: &Context, user: &UserName, link: &Link) -> String {
         Direction::Answered => format!("{user} dialled"),
     };
     let (since, idle) = (span(now.since(link.up_at)), span(now.since(link.used_at)));
-    format!("{user} is linked directly at {} since {since} ago; {who}; idle for {idle}.", link.address)
+    format!("{user} is linked directly at {}, for {since}; {who}; idle for {idle}.", link.address)
 }
 
-fn counted(count: usize, one: &str, more: &str) -> String {
+fn count_of(attempt: &Attempt) -> u32 {
+    u32::try_from(attempt.addresses.len()).unwrap_or(u32::MAX)
+}
+
+fn counted(count: u32, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 

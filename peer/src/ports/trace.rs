@@ -32,9 +32,9 @@ pub enum Step {
     Received,
 }
 
-/// Runs that follow on each other by the same way within this time, in milliseconds, are one: a burst is a line, not a
-/// thousand.
-pub const ONE_RUN_WITHIN_MS: u64 = 200;
+/// Runs that follow on each other by the same way within this time, in milliseconds, are one, with the time of the
+/// first: a burst is a row, not a thousand, and no step is told much earlier than it was.
+pub const ONE_RUN_WITHIN_MS: u64 = 10;
 
 impl StepRun {
     /// Whether `next` goes on where this run ends.

@@ -107,7 +107,7 @@ fn steps_survive_and_a_burst_is_one_run() {
         at: UnixMillis(at),
         route: Some("192.0.2.7:41000".parse().unwrap()),
     };
-    let steps = [run(Step::Sent, 1, 1, 1000), run(Step::Delivered, 1, 1, 1050), run(Step::Sent, 2, 3, 1100)];
+    let steps = [run(Step::Sent, 1, 1, 1000), run(Step::Delivered, 1, 1, 1050), run(Step::Sent, 2, 3, 1005)];
     let later = run(Step::Sent, 4, 4, 5000);
     let foreign = StepRun { chain: BOBS, ..later.clone() };
     desk.write(&[own(mine(1), &[BOB, CAROL]), own(mine(2), &[BOB]), own(mine(3), &[BOB]), own(mine(4), &[BOB])]);
