@@ -12,9 +12,9 @@ use common::secure::certificate::Credentials;
 use common::secure::identity::Keys;
 use common::time::{Monotonic, UnixMillis};
 
-use super::changes::Early;
 use super::context::Context;
 use super::conversation::Conversation;
+use super::deeds::Deeds;
 use super::links::Links;
 use super::loading;
 use super::outgoing::Disk;
@@ -46,7 +46,7 @@ pub(super) struct Account {
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
-    pub(super) early: Early,
+    pub(super) deeds: Deeds,
     /// Rooms whose registry copy may not know yet that I left.
     pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
@@ -111,7 +111,7 @@ impl Account {
             links: Links::default(),
             registry: RegistryCalls::default(),
             disk: Disk::default(),
-            early: Early::default(),
+            deeds: Deeds::default(),
             parting,
             joining: Vec::new(),
             roster: Default::default(),

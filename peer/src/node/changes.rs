@@ -1,25 +1,22 @@
-//! Edits, deletions and reactions: who may change which message, what all of them together make of it, and how each is
-//! told. A change that does not count is kept like any event, and passed over here.
+//! Edits, deletions and reactions: which of them my user may make, and what all of them together make of a message. A
+//! change that does not count is kept like any event, and passed over here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use common::ids::{ConversationId, EventId, IdentityKey};
 use common::limits::REACTION_BYTES_MAX;
-use common::message::event::{Content, EDIT_BYTES_MAX, Event as ChainEvent, KIND_ACTION};
+use common::message::event::{Content, EDIT_BYTES_MAX, KIND_ACTION};
 use common::message::registry::{Code, Refusal};
 use common::names::UserName;
-use common::secure::certificate::Person;
-use common::time::UnixMillis;
 
 use super::account::Account;
 use super::commands::{check_text, not_member};
 use super::context::Context;
 use super::conversation::{Conversation, Kind};
-use super::outgoing::Read;
 use super::people;
 use super::references::Errand;
 use crate::api::{Act, ChangeShown, Changes, Event, MessageKind, MessageShown, Reference};
-use crate::ports::{DiskJob, Output, StoredEvent, Wanted};
+use crate::ports::StoredEvent;
 
 /// A text or action with everything that became of it.
 #[derive(Debug)]
@@ -32,175 +29,7 @@ pub(super) struct Message {
     pub(super) reactions: BTreeMap<String, Vec<IdentityKey>>,
 }
 
-/// What somebody did to messages in one run of their events.
-#[derive(Debug)]
-pub(super) struct Heard {
-    conversation: ConversationId,
-    from: UserName,
-    author: IdentityKey,
-    late: bool,
-    acts: Vec<Deed>,
-    /// What others and the same run have said, and is not on the disk yet.
-    said: BTreeMap<EventId, (IdentityKey, String)>,
-}
-
-#[derive(Debug)]
-struct Deed {
-    event: EventId,
-    at: UnixMillis,
-    content: Content,
-}
-
-/// Changes of messages that are still to come: a reaction may overtake what it is about. They are told when that is
-/// there; after a restart only histories know of them.
-#[derive(Debug, Default)]
-pub(super) struct Early {
-    by_target: BTreeMap<EventId, Vec<Heard>>,
-    count: usize,
-}
-
-impl Early {
-    fn keep(&mut self, target: EventId, heard: Heard) {
-        if self.count < EARLY_MAX {
-            self.count += 1;
-            self.by_target.entry(target).or_default().push(heard);
-        }
-    }
-
-    fn take(&mut self, target: &EventId) -> Vec<Heard> {
-        let heard = self.by_target.remove(target).unwrap_or_default();
-        self.count -= heard.len();
-        heard
-    }
-}
-
-/// What has to be known of a message to tell a change of it.
-struct Known {
-    author: IdentityKey,
-    text: String,
-    deleted: bool,
-}
-
-impl Heard {
-    /// What a run of checked events does to messages, if it does anything.
-    pub(super) fn of(
-        conversation: ConversationId,
-        person: &Person,
-        run: &[(EventId, ChainEvent)],
-        contents: &[Content],
-        late: bool,
-    ) -> Option<Self> {
-        contents.iter().find_map(Content::target)?;
-        let (from, author) = (person.user.clone(), person.identity);
-        let mut heard = Self { conversation, from, author, late, acts: Vec::new(), said: BTreeMap::new() };
-        for ((event, signed), content) in run.iter().zip(contents) {
-            match content {
-                Content::Text(text) | Content::Action(text) => {
-                    heard.said.insert(*event, (author, text.clone()));
-                }
-                Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. } => {
-                    heard.acts.push(Deed { event: *event, at: signed.at, content: content.clone() });
-                }
-                Content::Join(_) | Content::Part(_) | Content::Unknown => {}
-            }
-        }
-        Some(heard)
-    }
-
-    /// One of these changes as it is told, if it counts; `known` is changed then.
-    fn told(&self, conversation: &Conversation, id: EventId, deed: &Deed, known: &mut Known) -> Option<ChangeShown> {
-        let (before, act) = known.change(&self.author, &deed.content)?;
-        let (event, from, at, late) = (deed.event, self.from.clone(), deed.at, self.late);
-        Some(ChangeShown { conversation: conversation.target(), id, before, event, from, act, at, own: false, late })
-    }
-}
-
-impl Known {
-    /// What `author` does by `content` to this message, if it counts; the message is changed then.
-    fn change(&mut self, author: &IdentityKey, content: &Content) -> Option<(String, Act)> {
-        let mine = self.author == *author;
-        let before = self.text.clone();
-        let act = match content {
-            _ if self.deleted => return None,
-            Content::Edit { text, .. } if mine => {
-                self.text.clone_from(text);
-                Act::Edited { text: text.clone() }
-            }
-            Content::Delete { .. } if mine => {
-                self.deleted = true;
-                Act::Deleted
-            }
-            Content::Reaction { word, .. } => Act::Reacted { word: word.clone() },
-            _ => return None,
-        };
-        Some((before, act))
-    }
-}
-
 impl Account {
-    /// Reads what the messages said that were changed. Asked before the changes are written: it finds what was there
-    /// until then.
-    pub(super) fn read_changed(&mut self, cx: &mut Context, heard: Heard) {
-        let targets = heard.acts.iter().filter_map(|deed| deed.content.target());
-        let ids: BTreeSet<EventId> = targets.filter(|id| !heard.said.contains_key(*id)).copied().collect();
-        let ticket = cx.number();
-        self.disk.reads.insert(ticket, Read::Changed(Box::new(heard)));
-        let wanted = Wanted::Ids(ids.into_iter().collect());
-        cx.out.push_back(Output::Disk(DiskJob::ReadEvents { ticket, wanted }));
-    }
-
-    /// A message has come: what was done to it before it was here, to be told behind it.
-    pub(super) fn overtook(&mut self, id: EventId, event: &ChainEvent, text: &str) -> Vec<ChangeShown> {
-        for read in self.disk.reads.values_mut() {
-            if let Read::Changed(heard) = read
-                && heard.acts.iter().any(|deed| deed.content.target() == Some(&id))
-            {
-                // It is asked for just now, and the disk may not find it yet.
-                heard.said.insert(id, (event.author, text.to_owned()));
-            }
-        }
-        let mut known = Known { author: event.author, text: text.to_owned(), deleted: false };
-        let Some(conversation) = self.conversations.get(&event.conversation) else { return Vec::new() };
-        let early = self.early.take(&id);
-        let here = early.iter().filter(|heard| heard.conversation == event.conversation);
-        let deeds = here.flat_map(|heard| heard.acts.iter().map(move |deed| (heard, deed)));
-        deeds.filter_map(|(heard, deed)| heard.told(conversation, id, deed, &mut known)).collect()
-    }
-
-    /// Tells what counts of somebody's changes.
-    pub(super) fn tell_changes(
-        &mut self,
-        cx: &mut Context,
-        mut heard: Heard,
-        events: Vec<StoredEvent>,
-        changes: Vec<StoredEvent>,
-    ) {
-        let Some(conversation) = self.conversations.get(&heard.conversation) else { return };
-        let said = std::mem::take(&mut heard.said).into_iter();
-        let said = said.map(|(id, (author, text))| (id, Known { author, text, deleted: false }));
-        let here =
-            fold(events, &changes).into_iter().filter(|message| message.event.conversation == heard.conversation);
-        let read = here.map(|message| {
-            let Message { event, text, deleted, .. } = message;
-            (event.id, Known { author: event.author, text, deleted })
-        });
-        let mut known: BTreeMap<EventId, Known> = said.chain(read).collect();
-        for deed in std::mem::take(&mut heard.acts) {
-            let Some(id) = deed.content.target().copied() else { continue };
-            match known.get_mut(&id) {
-                Some(known) => {
-                    if let Some(change) = heard.told(conversation, id, &deed, known) {
-                        cx.tell(Event::Changed(change));
-                    }
-                }
-                None => {
-                    let (from, said) = (heard.from.clone(), BTreeMap::new());
-                    self.early.keep(id, Heard { from, acts: vec![deed], said, ..heard });
-                }
-            }
-        }
-    }
-
     pub(super) fn edit(&mut self, cx: &mut Context, re: Option<String>, reference: Reference, text: String) {
         match check_text(&text) {
             Err(refusal) => cx.refuse(re, refusal),
@@ -374,16 +203,14 @@ fn changed(event: StoredEvent, text: String, acts: &[(&StoredEvent, Content)]) -
     message
 }
 
-/// More than overtakes anything in an honest room; what is beyond is not told, and histories still know it.
-const EARLY_MAX: usize = 256;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use common::ids::ChainId;
-    use common::message::event::{NO_EVENT, WireEvent};
+    use common::message::event::{Event as ChainEvent, NO_EVENT, WireEvent};
     use common::secret::Secret;
     use common::secure::identity::{KEYS_BYTES, Keys};
+    use common::time::UnixMillis;
 
     fn event(author: u8, lamport: u64, content: &Content) -> StoredEvent {
         let (kind, body) = content.encode().unwrap();

@@ -6,6 +6,7 @@ mod changes;
 mod commands;
 mod context;
 mod conversation;
+mod deeds;
 mod links;
 mod loading;
 mod members;

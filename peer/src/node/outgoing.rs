@@ -11,9 +11,9 @@ use common::names::UserName;
 use common::time::Monotonic;
 
 use super::account::Account;
-use super::changes::Heard;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
+use super::deeds::Heard;
 use super::references::Errand;
 use super::registry::Call;
 use super::sync::Reading;
@@ -249,7 +249,7 @@ impl Account {
             self.disk.retry_at = None;
             self.links.pushes.append(&mut self.disk.unread);
             for heard in std::mem::take(&mut self.disk.untold) {
-                self.read_changed(cx, heard);
+                self.read_heard(cx, heard);
             }
             for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
                 cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes: commit.writes.clone() }));
@@ -273,7 +273,7 @@ impl Account {
             }
             DiskReply::EventsRead { ticket, events, changes } => match self.disk.reads.remove(&ticket) {
                 Some(Read::Referred(errand)) => self.referred(cx, errand, events, changes),
-                Some(Read::Changed(heard)) => self.tell_changes(cx, *heard, events, changes),
+                Some(Read::Changed(heard)) => self.tell_deeds(cx, *heard, events, &changes),
                 _ => {}
             },
             DiskReply::StepsRead { ticket, recipients, steps } => {

@@ -8,7 +8,6 @@ use common::names::UserName;
 use common::secure::certificate::Person;
 
 use super::account::Account;
-use super::changes::Heard;
 use super::context::Context;
 use super::conversation::{Conversation, Held, Kind};
 use super::outgoing::After;
@@ -98,10 +97,7 @@ impl Account {
         let contents = contents?;
         (held.received, held.last) = (last.number, Some(*last_id));
         let number = last.number;
-        let step = self.received_step(cx, &checked, person.identity);
-        if let Some(heard) = Heard::of(id, &person, &checked, &contents, late) {
-            self.read_changed(cx, heard);
-        }
+        self.note_received(cx, (&checked[0].1, last.number), person.identity);
         let mut writes = Vec::new();
         for (((event_id, event), wire), content) in checked.into_iter().zip(fresh).zip(contents) {
             let conversation = self.conversations.get_mut(&id).expect("it was there a moment ago");
@@ -113,10 +109,13 @@ impl Account {
                 Content::Action(text) => self.show(cx, id, user, &event, event_id, (text, MessageKind::Action, late)),
                 Content::Join(_) => self.member_joined(cx, id, wire, true, &mut writes),
                 Content::Part(reason) => self.member_parted(cx, id, &event, wire, &reason, &mut writes),
-                Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. } | Content::Unknown => {}
+                content @ (Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. }) => {
+                    self.deed_came(user, &event, event_id, content, late);
+                }
+                Content::Unknown => {}
             }
         }
-        writes.extend(step);
+        self.read_deeds(cx);
         let after = After::Received { conversation: id, author: person.identity, chain, number };
         self.commit(cx, writes, vec![after]);
         if let Some(live) = self.links.get_mut(link) {
@@ -139,7 +138,7 @@ impl Account {
             self.last_heard = Some(from.clone());
         }
         let conversation = conversation.target();
-        let overtook = self.overtook(event_id, event, &text);
+        let overtook = self.message_came(event_id, event, &text);
         cx.tell(Event::Message(MessageShown {
             conversation,
             id: event_id,

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
+use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::message::event::Event as ChainEvent;
 
 use super::account::Account;
@@ -51,25 +51,13 @@ impl Account {
         self.write_lazily(cx, Write::Step(run));
     }
 
-    /// A run of events came in from `party`, who need not be their author. It goes behind them into their commit.
-    pub(super) fn received_step(
-        &self,
-        cx: &Context,
-        run: &[(EventId, ChainEvent)],
-        party: IdentityKey,
-    ) -> Option<Write> {
-        let ((_, first), (_, last)) = (run.first()?, run.last()?);
-        Some(Write::Step(StepRun {
-            conversation: first.conversation,
-            author: first.author,
-            chain: first.chain,
-            first: first.number,
-            last: last.number,
-            step: Step::Received,
-            party,
-            at: cx.now.wall,
-            route: self.address_of(&party),
-        }))
+    /// Events from `first` to number `last` of its chain came in from `party`, who need not be their author. The next
+    /// commit has the note behind them.
+    pub(super) fn note_received(&mut self, cx: &Context, (first, last): (&ChainEvent, u64), party: IdentityKey) {
+        let ChainEvent { conversation, author, chain, number, .. } = *first;
+        let (at, route, step) = (cx.now.wall, self.address_of(&party), Step::Received);
+        let run = StepRun { conversation, author, chain, first: number, last, step, party, at, route };
+        self.write_lazily(cx, Write::Step(run));
     }
 
     fn address_of(&self, identity: &IdentityKey) -> Option<SocketAddr> {
