@@ -1,15 +1,17 @@
 //! What becomes of a message after it was said: edited, deleted, reacted to, traced; as a program reads it and as a
 //! person sees it. And that nobody changes what another said.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::ids::{ConversationId, EventId};
 use common::message::event::{Content, Event as ChainEvent, NO_EVENT, WireEvent};
 use common::message::peer::{Events, PeerMessage};
+use common::message::registry::Request;
 use common::names::UserName;
+use common::wire::address::Address;
 use common::wire::bounded::List;
 use tests::wire::{PeerLink, Person, RegistryLink};
-use tests::{Event, JsonPeer, Registry};
+use tests::{DEADLINE, Event, JsonPeer, Registry};
 
 use super::terminal::on_terminal;
 
@@ -89,6 +91,31 @@ fn where_a_message_is_and_why_can_be_asked() {
     assert_eq!(trace.last().map(|step| step.text("state")), Some("queued"));
     alice.refused("/why alice", "usage");
     alice.refused("/why nobody-there", "no_such_user");
+}
+
+#[test]
+fn what_each_address_answered_is_told() {
+    let registry = Registry::start(&[]);
+    let alice = JsonPeer::start(&registry, "alice");
+    let mut at_mallory = RegistryLink::sign_up(registry.address(), &Person::new("mallory"));
+    // Nobody listens there any more.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let announced = Request::Announce { addresses: List::cut(vec![Address(closed)]) };
+    at_mallory.ask(announced).unwrap();
+    alice.must("@mallory hello", "message");
+    alice.wait("the text waiting", |event| event.is("delivery") && event.text("state") == "queued");
+    let deadline = Instant::now() + DEADLINE;
+    let why = loop {
+        let why = alice.must("/why mallory", "why");
+        if why.text("state") == "waiting" {
+            break why;
+        }
+        alice.transcript().check(Instant::now() < deadline, "no attempt failed");
+    };
+    assert_eq!(why.number("waiting"), Some(1));
+    let tried = why.objects("tried");
+    let refused = tried.iter().find(|tried| tried.text("address") == closed.to_string());
+    assert!(refused.is_some_and(|tried| !tried.text("error").is_empty()), "{why}");
 }
 
 #[test]
