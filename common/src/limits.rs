@@ -27,6 +27,9 @@ pub const TOPIC_BYTES_MAX: usize = 400;
 /// A reason or an away text is one line.
 pub const REASON_BYTES_MAX: usize = 200;
 
+/// A reaction is one emoji, joined ones included, or one short word.
+pub const REACTION_BYTES_MAX: usize = 32;
+
 /// Text of an error made by the other side.
 pub const ERROR_TEXT_BYTES_MAX: usize = 400;
 

@@ -8,7 +8,7 @@ use common::message::registry::Refusal;
 use common::names::{RoomName, UserName};
 use common::time::UnixMillis;
 
-use super::Target;
+use super::{ChangeShown, Changes, Target, TraceShown, WhyShown};
 
 /// An event, and the mark of the command it answers, if it answers one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub enum Event {
     },
 
     Message(MessageShown),
+    /// Somebody edited or deleted their message, or reacted to one.
+    Changed(ChangeShown),
     Delivery(Delivery),
     /// So many events of `from` are known to exist and not here; 0 once they are.
     Gap {
@@ -100,6 +102,10 @@ pub enum Event {
         conversation: Target,
         items: Vec<MessageShown>,
     },
+    /// Answer to `/trace`.
+    Trace(TraceShown),
+    /// Answer to `/why`.
+    Why(WhyShown),
 
     Rooms {
         rooms: Vec<RoomShown>,
@@ -177,6 +183,7 @@ pub struct MessageShown {
     pub at: UnixMillis,
     pub own: bool,
     pub late: bool,
+    pub changes: Changes,
 }
 
 /// The state of one of my messages for one recipient changed; `done` of `of` recipients have it on their disk.

@@ -1,20 +1,24 @@
 //! The border between front-ends and the engine: plain data, `Command` in, `Event` out. A front-end knows nothing
 //! else of the program; a new face costs one folder under `frontend`.
 
+mod change;
 mod command;
 mod event;
+mod trace;
 
 use std::fmt;
 
 use common::names::{BadName, RoomName, UserName};
 
-pub use command::{Asked, Command, NewRoom, To};
+pub use change::{Act, ChangeShown, Changes};
+pub use command::{Asked, Command, NewRoom, Reference, Since, To};
 pub use common::message::registry::{Code, Refusal};
 pub use common::message::room::History;
 pub use event::{
     Delivery, DeliveryState, Event, Exit, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown,
     PersonShown, RoomChange, RoomShown, Told,
 };
+pub use trace::{StepShown, StepState, TraceShown, Tried, Via, WhyShown, WhyState};
 
 /// A conversation as its user sees it: `@bob` or `#dev`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

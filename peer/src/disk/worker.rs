@@ -81,6 +81,13 @@ impl Worker {
                 self.close();
                 self.reply(DiskReply::Closed);
             }
+            DiskJob::Commit { .. } => unreachable!("commits are grouped before"),
+            read => self.read(read),
+        }
+    }
+
+    fn read(&self, job: DiskJob) {
+        match job {
             DiskJob::ReadChain { ticket, conversation, author, chain, from, bytes_max, not_before } => {
                 let read = ChainRead { name: ChainName { conversation, author, chain }, from, bytes_max, not_before };
                 match self.open_log().and_then(|log| log.read_chain(&read)) {
@@ -88,13 +95,26 @@ impl Worker {
                     Err(error) => self.fail(Some(ticket), error),
                 }
             }
-            DiskJob::ReadHistory { ticket, conversation, count } => {
-                match self.open_log().and_then(|log| log.read_history(conversation, count)) {
-                    Ok(events) => self.reply(DiskReply::HistoryRead { ticket, events }),
+            DiskJob::ReadHistory { ticket, conversation, count, since } => {
+                match self.open_log().and_then(|log| log.read_history(conversation, count, since)) {
+                    Ok((events, changes)) => self.reply(DiskReply::HistoryRead { ticket, events, changes }),
                     Err(error) => self.fail(Some(ticket), error),
                 }
             }
-            DiskJob::Commit { .. } => unreachable!("commits are grouped before"),
+            DiskJob::ReadEvents { ticket, wanted } => match self.open_log().and_then(|log| log.read_events(&wanted)) {
+                Ok((events, changes)) => self.reply(DiskReply::EventsRead { ticket, events, changes }),
+                Err(error) => self.fail(Some(ticket), error),
+            },
+            DiskJob::ReadSteps { ticket, conversation, author, chain, number } => {
+                let name = ChainName { conversation, author, chain };
+                match self.open_log().and_then(|log| log.read_steps(&name, number)) {
+                    Ok((recipients, steps)) => self.reply(DiskReply::StepsRead { ticket, recipients, steps }),
+                    Err(error) => self.fail(Some(ticket), error),
+                }
+            }
+            DiskJob::PinRealm { .. } | DiskJob::Open { .. } | DiskJob::Close | DiskJob::Commit { .. } => {
+                unreachable!("these do not read")
+            }
         }
     }
 
@@ -227,7 +247,7 @@ mod tests {
     }
 
     fn history(ticket: u64) -> DiskJob {
-        DiskJob::ReadHistory { ticket, conversation: TALK, count: 1000 }
+        DiskJob::ReadHistory { ticket, conversation: TALK, count: 1000, since: None }
     }
 
     #[test]
@@ -242,7 +262,7 @@ mod tests {
             assert!(matches!(reply, DiskReply::Committed { ticket } if ticket == awaited), "{reply:?}");
         }
         let reply = desk.reply("the history");
-        assert!(matches!(&reply, DiskReply::HistoryRead { ticket: 51, events } if events.len() == 50), "{reply:?}");
+        assert!(matches!(&reply, DiskReply::HistoryRead { ticket: 51, events, .. } if events.len() == 50), "{reply:?}");
         assert!(matches!(desk.reply("the last commit"), DiskReply::Committed { ticket: 52 }));
         assert!(matches!(desk.reply("the log to close"), DiskReply::Closed));
     }

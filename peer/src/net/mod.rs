@@ -9,12 +9,17 @@ mod link;
 mod listener;
 mod registry_dial;
 mod registry_link;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use dialer::dial;
 pub(crate) use establish::Established;
 pub(crate) use link::{LinkHandle, start as start_link};
 pub(crate) use listener::{Listener, bind, start as start_listener};
 pub(crate) use registry_link::{RegistryLink, start as start_registry_link};
+
+use std::io;
+use std::net::SocketAddr;
 
 use crate::ports::{DialId, LinkId, RegistryInput};
 use common::message::peer::PeerMessage;
@@ -27,9 +32,10 @@ pub(crate) enum NetEvent {
         established: Box<Established>,
         dial: Option<DialId>,
     },
+    /// With what each address answered.
     DialFailed {
         dial: DialId,
-        reason: String,
+        tried: Vec<(SocketAddr, String)>,
     },
     Received {
         link: LinkId,
@@ -41,6 +47,15 @@ pub(crate) enum NetEvent {
         reason: String,
     },
     Registry(RegistryInput),
+}
+
+/// Why nobody was reached at an address, in words for a person.
+fn not_connected(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+        io::ErrorKind::TimedOut => "no answer".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// Random numbers for pauses; not for keys.

@@ -14,6 +14,7 @@ use common::time::{Monotonic, UnixMillis};
 
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation};
+use super::deeds::Deeds;
 use super::links::Links;
 use super::loading;
 use super::outgoing::Disk;
@@ -55,6 +56,7 @@ pub(super) struct Account {
     pub(super) held_back: BTreeSet<ConversationId>,
     /// When everybody is told next what is held here.
     pub(super) haves_at: Monotonic,
+    pub(super) deeds: Deeds,
     /// Rooms whose registry copy may not know yet that I left.
     pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
@@ -124,6 +126,7 @@ impl Account {
             forked: BTreeSet::new(),
             held_back: BTreeSet::new(),
             haves_at: cx.now.monotonic,
+            deeds: Deeds::default(),
             parting,
             joining: Vec::new(),
             roster: Default::default(),

@@ -11,7 +11,7 @@ use super::account::Account;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation};
 use super::outgoing::After;
-use crate::api::{Event, MessageKind, MessageShown};
+use crate::api::{Changes, Event, MessageKind, MessageShown};
 use crate::ports::{StoredEvent, Write};
 
 /// An event that is checked and not taken in.
@@ -43,6 +43,7 @@ impl Account {
             }
         }
         if !after.is_empty() {
+            self.read_deeds(cx);
             self.commit(cx, writes, after);
         }
         let waits = self.conversations.get(&id).is_some_and(|conversation| !conversation.held_back.is_empty());
@@ -114,6 +115,9 @@ impl Account {
             Content::Action(text) => show(text, MessageKind::Action),
             Content::Join(_) => self.member_joined(cx, id, &wire, true, writes),
             Content::Part(reason) => self.member_parted(cx, id, &event, &wire, &reason, writes),
+            content @ (Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. }) => {
+                self.deed_came(&from, &event, event_id, content, late);
+            }
             Content::Unknown => {}
         }
     }
@@ -132,6 +136,7 @@ impl Account {
         if conversation.room().is_none() {
             self.last_heard = Some(from.clone());
         }
+        let overtook = self.message_came(event_id, event, &text);
         cx.tell(Event::Message(MessageShown {
             conversation: target,
             id: event_id,
@@ -141,7 +146,9 @@ impl Account {
             at: event.at,
             own: false,
             late,
+            changes: Changes::default(),
         }));
+        overtook.into_iter().for_each(|change| cx.tell(Event::Changed(change)));
     }
 }
 

@@ -1,9 +1,10 @@
 //! The user's commands, for a signed-in account: what can be answered at once is, the rest begins here and ends where
 //! the answer arrives.
 
+use std::time::Duration;
+
 use common::ids::ConversationId;
 use common::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX};
-use common::message::event::{Content, KIND_ACTION};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::{RoomName, UserName};
 use common::wire::bounded::Text;
@@ -12,16 +13,22 @@ use super::account::Account;
 use super::context::{Context, no_registry};
 use super::outgoing::Read;
 use super::people;
+use super::references::Errand;
 use super::registry::Call;
-use crate::api::{Command, Event, MessageKind, MessageShown, Target, To};
-use crate::ports::{DiskJob, Output, StoredEvent, VaultJob, Write};
+use crate::api::{Command, Event, MessageKind, Since, Target, To};
+use crate::ports::{DiskJob, Output, VaultJob, Write};
 
 impl Account {
     pub(super) fn command(&mut self, cx: &mut Context, re: Option<String>, command: Command) {
         match command {
             Command::Say { to, text, kind } => self.say_to(cx, re, &to, text, kind),
             Command::Query { target, text } => self.query(cx, re, target, text),
-            Command::History { target, count } => self.history(cx, re, target, count),
+            Command::History { target, count, since } => self.history(cx, re, target, count, since),
+            Command::Edit { reference, text } => self.edit(cx, re, reference, text),
+            Command::Delete { reference } => self.refer(cx, re, reference, Errand::Delete),
+            Command::React { reference, word } => self.react(cx, re, reference, word),
+            Command::Trace { reference } => self.refer(cx, re, reference, Errand::Trace),
+            Command::Why { user } => self.why(cx, re, user),
             Command::ChangePassword { old, new } => {
                 if self.needs_registry(cx, &re, "Can't change the password") {
                     cx.wait(re);
@@ -102,7 +109,7 @@ impl Account {
         }
     }
 
-    fn addressee(&self, to: &To) -> Result<Target, Refusal> {
+    pub(super) fn addressee(&self, to: &To) -> Result<Target, Refusal> {
         let nobody = |text: &str| Refusal::new(Code::Usage, text);
         match to {
             To::Named(target) => Ok(target.clone()),
@@ -210,7 +217,14 @@ impl Account {
         cx.answer(re, Event::AwaySet { text });
     }
 
-    fn history(&mut self, cx: &mut Context, re: Option<String>, target: Option<Target>, count: u32) {
+    fn history(
+        &mut self,
+        cx: &mut Context,
+        re: Option<String>,
+        target: Option<Target>,
+        count: u32,
+        since: Option<Since>,
+    ) {
         let target = match target.map_or_else(|| self.addressee(&To::Current), Ok) {
             Ok(target) => target,
             Err(refusal) => return cx.refuse(re, refusal),
@@ -229,32 +243,11 @@ impl Account {
         let ticket = cx.number();
         self.disk.reads.insert(ticket, Read::History { conversation });
         let count = count.clamp(1, HISTORY_MAX);
-        cx.out.push_back(Output::Disk(DiskJob::ReadHistory { ticket, conversation, count }));
-    }
-
-    pub(super) fn history_read(&mut self, cx: &mut Context, id: ConversationId, events: Vec<StoredEvent>) {
-        let Some(conversation) = self.conversations.get(&id) else { return };
-        let target = conversation.target();
-        let shown = events.into_iter().filter_map(|stored| {
-            let own = stored.author == self.me;
-            let member = || Some(conversation.room()?.members.get(&stored.author)?.user.clone());
-            let from = if own { Some(self.user.clone()) } else { self.people.name_of(&stored.author).cloned() };
-            let (Content::Text(text) | Content::Action(text)) = stored.wire.claim().ok()?.content().ok()? else {
-                return None;
-            };
-            Some(MessageShown {
-                conversation: target.clone(),
-                id: stored.id,
-                from: from.or_else(member)?,
-                text,
-                kind: if stored.kind == KIND_ACTION { MessageKind::Action } else { MessageKind::Text },
-                at: stored.at,
-                own,
-                late: stored.late,
-            })
+        let since = since.map(|since| match since {
+            Since::Ago(millis) => cx.now.wall.minus(Duration::from_millis(millis)),
+            Since::At(at) => at,
         });
-        let items = shown.collect();
-        cx.finish(Event::History { conversation: target, items });
+        cx.out.push_back(Output::Disk(DiskJob::ReadHistory { ticket, conversation, count, since }));
     }
 
     /// The id of a room I am in.
@@ -286,7 +279,7 @@ pub(super) fn not_member(room: &RoomName) -> Refusal {
     Refusal::new(Code::NotMember, &format!("You are not in {room}. /join {room} first; /rooms lists what there is."))
 }
 
-fn check_text(text: &str) -> Result<(), Refusal> {
+pub(super) fn check_text(text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::new(Code::Usage, "There is no text to send."));
     }

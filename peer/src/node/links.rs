@@ -15,11 +15,11 @@ use common::wire::bounded::Text;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{ChainKey, Kind};
-use super::people::{self, Dial};
+use super::people::{self, Attempt, Dial};
 use super::registry::Call;
 use super::repair::Claim;
 use crate::api::Event;
-use crate::ports::{Direction, LinkId, LinkInput, LinkOutput, Output};
+use crate::ports::{DialId, Direction, LinkId, LinkInput, LinkOutput, Output};
 
 /// Every live link, and what has to be said on which at the next flush.
 #[derive(Debug, Default)]
@@ -36,8 +36,8 @@ pub(super) struct Links {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) person: Person,
-    direction: Direction,
-    up_at: Monotonic,
+    pub(super) direction: Direction,
+    pub(super) up_at: Monotonic,
     pub(super) address: SocketAddr,
     /// When anything but an acknowledgement last went either way.
     pub(super) used_at: Monotonic,
@@ -67,6 +67,8 @@ pub(super) struct Cursor {
     /// Last number and size of each message sent and not acknowledged.
     in_flight: VecDeque<(u64, usize)>,
     in_flight_bytes: usize,
+    /// Noted to have gone out, for `/trace`.
+    pub(super) noted: u64,
     /// Events are being read from the disk.
     pub(super) reading: bool,
     /// What lies before the other's join was passed over.
@@ -154,7 +156,7 @@ impl Account {
                 }
             }
             LinkInput::Down { link, .. } => self.link_down(cx, link),
-            LinkInput::DialFailed { dial, .. } => self.dial_failed(cx, dial),
+            LinkInput::DialFailed { dial, tried } => self.dial_failed(cx, dial, tried),
         }
     }
 
@@ -376,14 +378,19 @@ impl Account {
         let Some(person) = person.filter(|_| !addresses.is_empty()) else { return self.try_later(cx, user) };
         let dial = cx.dial_id();
         let until = cx.now.monotonic.plus(DIAL_TIMEOUT);
-        self.people.entry(user).dial = Dial::Dialing { dial, failures, until };
+        let attempt = Attempt { at: cx.now.wall, addresses: addresses.clone(), tried: Vec::new() };
+        let contact = self.people.entry(user);
+        (contact.dial, contact.attempt) = (Dial::Dialing { dial, failures, until }, Some(attempt));
         cx.out.push_back(Output::Link(LinkOutput::Dial { dial, person: Box::new(person), addresses }));
     }
 
-    fn dial_failed(&mut self, cx: &mut Context, failed: crate::ports::DialId) {
+    fn dial_failed(&mut self, cx: &mut Context, failed: DialId, tried: Vec<(SocketAddr, String)>) {
         let is_it = |dial: &Dial| matches!(dial, Dial::Dialing { dial, .. } if *dial == failed);
         let user = self.people.iter().find(|(_, contact)| is_it(&contact.dial)).map(|(user, _)| user.clone());
         if let Some(user) = user {
+            if let Some(attempt) = &mut self.people.entry(&user).attempt {
+                attempt.tried = tried;
+            }
             self.try_later(cx, &user);
         }
     }

@@ -3,9 +3,11 @@
 
 mod account;
 mod arrivals;
+mod changes;
 mod commands;
 mod context;
 mod conversation;
+mod deeds;
 mod forks;
 mod holdings;
 mod links;
@@ -14,6 +16,7 @@ mod members;
 mod outgoing;
 mod people;
 mod receive;
+mod references;
 mod registry;
 mod repair;
 mod replies;
@@ -21,6 +24,8 @@ mod restored;
 mod rooms;
 mod sign_in;
 mod sync;
+mod trace;
+mod why;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -14,9 +14,11 @@ use common::time::Monotonic;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
+use super::deeds::Heard;
+use super::references::Errand;
 use super::registry::Call;
 use super::sync::Reading;
-use crate::api::{Event, MessageKind, MessageShown, Target};
+use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
 use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, LinkOutput, Output, StoredEvent, Write};
 
 /// What is under way to and from the disk.
@@ -30,6 +32,8 @@ pub(super) struct Disk {
     retry_at: Option<Monotonic>,
     /// Where a push waits for what could not be read.
     unread: BTreeSet<(LinkId, ConversationId)>,
+    /// Acts of others whose messages could not be read.
+    untold: Vec<Heard>,
     told_failing: bool,
     /// Writes that nothing waits for: they ride along with the next commit.
     lazy: Vec<Write>,
@@ -47,7 +51,7 @@ struct Commit {
 #[derive(Debug)]
 pub(super) enum After {
     /// An event of mine counts now.
-    Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<MessageShown> },
+    Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<Box<Event>> },
     /// Events of somebody else may be acknowledged up to `number`.
     Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
     /// A room is entered, and that may be told.
@@ -78,6 +82,12 @@ pub(super) enum Read {
         conversation: ConversationId,
         holding: Holding,
     },
+    /// The message that a command is about.
+    Referred(Errand),
+    /// The messages that somebody's acts are about.
+    Changed(Box<Heard>),
+    /// The way of this message of a conversation.
+    Traced(Box<StoredEvent>),
 }
 
 /// An event of mine that was given its number.
@@ -128,36 +138,58 @@ impl Account {
         conversation: ConversationId,
         text: String,
         kind: MessageKind,
-        mut writes: Vec<Write>,
+        writes: Vec<Write>,
     ) {
-        if self.disk.is_failing() {
-            self.commit(cx, writes, Vec::new());
-            let text =
-                "The disk takes nothing just now, so that was not sent. What was accepted before is kept trying.";
-            return cx.refuse(re, Refusal::new(Code::Storage, text));
-        }
         let content = match kind {
             MessageKind::Text => Content::Text(text.clone()),
             MessageKind::Action => Content::Action(text.clone()),
         };
-        let Some(appended) = self.append(cx, conversation, &content) else { return };
-        let target = self.conversations[&conversation].target();
-        if let Target::Person(user) = &target {
-            self.last_spoken = Some(user.clone());
+        let (target, from) = (self.conversations[&conversation].target(), self.user.clone());
+        let spoken = target.clone();
+        let said = self.put(cx, re, conversation, &content, writes, |appended| {
+            Event::Message(MessageShown {
+                conversation: target,
+                id: appended.id,
+                from,
+                text,
+                kind,
+                at: appended.stamp.at,
+                own: true,
+                late: false,
+                changes: Changes::default(),
+            })
+        });
+        if let Target::Person(user) = spoken
+            && said
+        {
+            self.last_spoken = Some(user);
         }
-        let message = MessageShown {
-            conversation: target,
-            id: appended.id,
-            from: self.user.clone(),
-            text,
-            kind,
-            at: appended.stamp.at,
-            own: true,
-            late: false,
-        };
-        let after = After::Own { conversation, chain: self.chain, number: appended.number, re, tell: Some(message) };
+    }
+
+    /// Puts something into a conversation that is open to me; `told` says what I am told once it is on the disk.
+    /// Whether it was taken on.
+    pub(super) fn put(
+        &mut self,
+        cx: &mut Context,
+        re: Option<String>,
+        conversation: ConversationId,
+        content: &Content,
+        mut writes: Vec<Write>,
+        told: impl FnOnce(&Appended) -> Event,
+    ) -> bool {
+        if self.disk.is_failing() {
+            self.commit(cx, writes, Vec::new());
+            let text =
+                "The disk takes nothing just now, so that was not sent. What was accepted before is kept trying.";
+            cx.refuse(re, Refusal::new(Code::Storage, text));
+            return false;
+        }
+        let Some(appended) = self.append(cx, conversation, content) else { return false };
+        let tell = Some(Box::new(told(&appended)));
+        let after = After::Own { conversation, chain: self.chain, number: appended.number, re, tell };
         writes.push(appended.write);
         self.commit(cx, writes, vec![after]);
+        true
     }
 
     /// Gives the next number of my chain to `content`. The caller commits the event, in the order of these calls.
@@ -168,8 +200,8 @@ impl Account {
         content: &Content,
     ) -> Option<Appended> {
         let recipients = match content {
-            Content::Text(_) | Content::Action(_) => self.recipients(conversation),
-            _ => Vec::new(),
+            Content::Join(_) | Content::Part(_) | Content::Unknown => Vec::new(),
+            _ => self.recipients(conversation),
         };
         let (kind, body) = content.encode().ok()?;
         let entry = self.conversations.get_mut(&conversation)?;
@@ -235,6 +267,9 @@ impl Account {
         if self.disk.retry_at.is_some_and(|at| at <= cx.now.monotonic) {
             self.disk.retry_at = None;
             self.links.pushes.append(&mut self.disk.unread);
+            for heard in std::mem::take(&mut self.disk.untold) {
+                self.read_heard(cx, heard);
+            }
             for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
                 cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes: commit.writes.clone() }));
                 self.disk.commits.insert(ticket, commit);
@@ -248,9 +283,19 @@ impl Account {
             DiskReply::ChainRead { ticket, events } => {
                 self.chain_was_read(cx, ticket, events);
             }
-            DiskReply::HistoryRead { ticket, events } => {
+            DiskReply::HistoryRead { ticket, events, changes } => {
                 if let Some(Read::History { conversation }) = self.disk.reads.remove(&ticket) {
-                    self.history_read(cx, conversation, events);
+                    self.history_read(cx, conversation, events, changes);
+                }
+            }
+            DiskReply::EventsRead { ticket, events, changes } => match self.disk.reads.remove(&ticket) {
+                Some(Read::Referred(errand)) => self.referred(cx, errand, events, changes),
+                Some(Read::Changed(heard)) => self.tell_deeds(cx, *heard, events, &changes),
+                _ => {}
+            },
+            DiskReply::StepsRead { ticket, recipients, steps } => {
+                if let Some(Read::Traced(event)) = self.disk.reads.remove(&ticket) {
+                    self.traced(cx, &event, &recipients, &steps);
                 }
             }
             DiskReply::Failed { ticket, error } => self.disk_failed(cx, ticket, &error),
@@ -266,7 +311,7 @@ impl Account {
             Some(Read::Compare { link, conversation, holding }) => {
                 self.compared(cx, link, conversation, &holding, &events);
             }
-            Some(Read::History { .. }) | None => {}
+            _ => {}
         }
     }
 
@@ -294,8 +339,8 @@ impl Account {
         match after {
             After::Own { conversation, chain, number, re, tell } => {
                 self.own_committed(cx, conversation, chain, number);
-                if let Some(message) = tell {
-                    cx.answer(re, Event::Message(message));
+                if let Some(event) = tell {
+                    cx.answer(re, *event);
                     self.deliver(cx, conversation, chain, number);
                 }
             }
@@ -319,10 +364,16 @@ impl Account {
         let Some(ticket) = ticket else { return };
         if let Some(read) = self.disk.reads.remove(&ticket) {
             match read {
-                Read::History { .. } => cx.fail(Refusal::new(Code::Storage, &error.text)),
                 Read::Wanted { link, want } => self.served(cx, link, &want, Vec::new()),
                 // The next link asks again.
                 Read::SayAgain { .. } | Read::Compare { .. } => {}
+                Read::History { .. } | Read::Referred(_) | Read::Traced(_) => {
+                    cx.fail(Refusal::new(Code::Storage, &error.text));
+                }
+                Read::Changed(heard) => {
+                    self.disk.untold.push(*heard);
+                    self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
+                }
                 Read::Chain(reading) => {
                     let unread = self.read_failed(&reading);
                     self.disk.unread.insert(unread);

@@ -8,7 +8,7 @@ use common::ids::{IdentityKey, RootKey};
 use common::message::registry::{Code, Refusal};
 use common::names::UserName;
 use common::secure::certificate::{self, Credentials, Person};
-use common::time::Monotonic;
+use common::time::{Monotonic, UnixMillis};
 
 use super::context::Context;
 use crate::api::Event;
@@ -28,6 +28,8 @@ pub(super) struct Contact {
     pub(super) listed_online: bool,
     pub(super) link: Option<LinkId>,
     pub(super) dial: Dial,
+    /// The newest attempt to reach them, whatever came of it.
+    pub(super) attempt: Option<Attempt>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) away: Option<String>,
     told_online: bool,
@@ -52,6 +54,16 @@ pub(super) enum Dial {
         failures: u32,
         until: Monotonic,
     },
+}
+
+/// One attempt to reach somebody: what there is to say to whoever asks why there is no link.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) at: UnixMillis,
+    /// All were tried at once.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// What each answered, in words; nothing while the attempt lasts, or if it led to a link.
+    pub(super) tried: Vec<(SocketAddr, String)>,
 }
 
 impl Dial {

@@ -25,15 +25,6 @@ pub(super) struct Author {
     pub(super) key: EventKey,
 }
 
-/// Which way events came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Via {
-    /// From their author.
-    Author,
-    /// From another who holds them.
-    Member,
-}
-
 /// Consecutive events of one chain of `author`, as they came.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
@@ -42,7 +33,8 @@ pub(super) struct Run<'a> {
     pub(super) chain: ChainId,
     pub(super) events: &'a [WireEvent],
     pub(super) late: bool,
-    pub(super) via: Via,
+    /// Who brought it: the author, or another who holds it.
+    pub(super) from: IdentityKey,
 }
 
 /// What became of a run.
@@ -132,7 +124,7 @@ impl Account {
         }
         let author = Author::of(&person);
         let (chain, late, events) = (first.chain, events.late, &*events.events);
-        let run = Run { conversation: id, author, chain, events, late, via: Via::Author };
+        let run = Run { conversation: id, author, chain, events, late, from: person.identity };
         match self.take_run(cx, &run)? {
             Taken::Fork => {
                 self.fork_seen(cx, id, (person.identity, chain));
@@ -146,7 +138,7 @@ impl Account {
 
     /// Checks a run and takes it in, as far as it is new: what the wait for others' events allows is shown at once.
     pub(super) fn take_run(&mut self, cx: &mut Context, run: &Run<'_>) -> Result<Taken, Misbehaved> {
-        let Run { conversation: id, author, chain, events, late, via } = run;
+        let Run { conversation: id, author, chain, events, late, from } = run;
         let key = (author.identity, *chain);
         if self.is_forked(*id, key) {
             return Ok(Taken::PassedOver);
@@ -162,7 +154,7 @@ impl Account {
             return Err("more chains than databases anybody loses");
         }
         let held = conversation.theirs.entry(key).or_insert_with(Held::new);
-        if *via == Via::Author {
+        if *from == author.identity {
             let confirmed = held.author_begins(first.number);
             if confirmed {
                 self.confirmed(cx, *id, key);
@@ -191,10 +183,12 @@ impl Account {
             Ok(Arrived { event, id, wire: wire.clone(), content, from: author.user.clone(), late: *late, until })
         });
         let arrived: Vec<_> = arrived.collect::<Result<_, Misbehaved>>()?;
-        if !arrived.is_empty() {
+        if let (Some(first), Some(last)) = (arrived.first(), arrived.last()) {
+            let step = (first.event.clone(), last.event.number);
             held.moved_at = cx.now.monotonic;
             held.waiting.extend(arrived);
             conversation.held_back.insert(key);
+            self.note_received(cx, (&step.0, step.1), *from);
         }
         self.release(cx, *id);
         Ok(Taken::Whole)

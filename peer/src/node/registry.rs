@@ -77,6 +77,9 @@ pub(super) enum Call {
     WhoIs {
         user: UserName,
     },
+    LookUpToExplain {
+        user: UserName,
+    },
     LookUpToSay {
         user: UserName,
         text: String,
@@ -315,6 +318,10 @@ impl Account {
                 self.entered(cx, room)
             }
             Call::Part { room } => self.parted(cx, room),
+            Call::LookUpToExplain { user } => {
+                let why = self.explained(cx, &user, None);
+                cx.finish(Event::Why(why));
+            }
             call if call.is_command() => cx.fail(no_registry("Can't do that now")),
             _ => {}
         }

@@ -15,7 +15,7 @@ use super::account::Account;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation, Held, Kind};
 use super::outgoing::Read;
-use super::receive::{Author, Misbehaved, Run, Taken, Via};
+use super::receive::{Author, Misbehaved, Run, Taken};
 use super::sync;
 use crate::api::Event;
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
@@ -206,6 +206,7 @@ impl Account {
         // What came too late was asked of another meanwhile.
         let Some(wanted) = self.repair.wants.get(&link).filter(|wanted| is_it(wanted)) else { return Ok(()) };
         let (from, ours) = (wanted.want.from, wanted.ours);
+        let Some(served_by) = self.links.get(link).map(|live| live.person.identity) else { return Ok(()) };
         self.repair.due = true;
         let Some(conversation) = self.conversations.get(&id) else { return Ok(()) };
         if let Some(ours) = ours {
@@ -222,8 +223,8 @@ impl Account {
         } else {
             let Some(author) = self.author_of(conversation, &key.0) else { return Ok(()) };
             self.begin_borrowed(cx, id, key, from, first);
-            let (chain, via) = (key.1, Via::Member);
-            self.take_run(cx, &Run { conversation: id, author, chain, events, late: true, via })?
+            let chain = key.1;
+            self.take_run(cx, &Run { conversation: id, author, chain, events, late: true, from: served_by })?
         };
         let after = self.conversations.get(&id).map_or(0, |conversation| conversation.reached(&self.me, &key).0);
         match taken {

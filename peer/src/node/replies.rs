@@ -44,6 +44,10 @@ impl Account {
                 self.who_page(cx, pattern, users, page.into_vec(), more);
             }
             (Call::WhoIs { user }, Reply::Person(record)) => self.who_is(cx, &user, &record),
+            (Call::LookUpToExplain { user }, Reply::Person(record)) => {
+                let why = self.explained(cx, &user, Some(&record));
+                cx.finish(Event::Why(why));
+            }
             (Call::LookUpToSay { user, text, kind }, Reply::Person(record)) => {
                 if let Some(writes) = self.meet(cx, &user, &record) {
                     let re = cx.done();

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::conversation::{OwnLog, Recent};
 use super::outgoing::{After, Read};
 use super::receive::{Misbehaved, Taken};
-use crate::api::{Event, MessageKind, MessageShown};
+use crate::api::{Changes, Event, MessageKind, MessageShown};
 use crate::ports::{DiskJob, Output, StoredEvent, Write};
 
 impl Account {
@@ -60,7 +60,8 @@ impl Account {
             match content {
                 Ok(Content::Text(text)) => self.say(cx, None, id, text, MessageKind::Text, Vec::new()),
                 Ok(Content::Action(text)) => self.say(cx, None, id, text, MessageKind::Action, Vec::new()),
-                _ => {}
+                Ok(content) => self.change_again(cx, id, content),
+                Err(_) => {}
             }
         }
     }
@@ -107,15 +108,18 @@ impl Account {
                 Ok(Content::Action(text)) => Some((text, MessageKind::Action)),
                 _ => None,
             };
-            let tell = said.map(|(text, kind)| MessageShown {
-                conversation: target.clone(),
-                id: event_id,
-                from: self.user.clone(),
-                text,
-                kind,
-                at: event.at,
-                own: true,
-                late: true,
+            let tell = said.map(|(text, kind)| {
+                Box::new(Event::Message(MessageShown {
+                    conversation: target.clone(),
+                    id: event_id,
+                    from: self.user.clone(),
+                    text,
+                    kind,
+                    at: event.at,
+                    own: true,
+                    late: true,
+                    changes: Changes::default(),
+                }))
             });
             let stored = StoredEvent::of(&event, event_id, wire.clone(), true);
             // Whoever lacks it is sent it, but nobody is waited for: who had it once is not known any more.

@@ -69,6 +69,7 @@ impl Account {
         }
         let write = Write::Acked { conversation: id, chain: holding.chain, recipient: *identity, number };
         self.write_lazily(cx, write);
+        self.note_delivered(cx, id, holding.chain, (before + 1, number), *identity);
     }
 
     /// A new text of mine: it goes out where a link is; elsewhere one is made, or it is told to be waiting.
@@ -140,6 +141,7 @@ impl Account {
             for chain in chains {
                 self.push(cx, link, id, chain);
             }
+            self.note_sent(cx, link, id);
         }
     }
 

@@ -10,6 +10,8 @@ use common::secure::identity::Keys;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 
+use super::trace::StepRun;
+
 /// Work with passwords and sealed keys: slow on purpose, so each runs on a thread of its own.
 #[derive(Debug)]
 pub enum VaultJob {
@@ -71,8 +73,13 @@ pub enum DiskJob {
         bytes_max: usize,
         not_before: Option<UnixMillis>,
     },
-    /// The newest `count` events of a conversation that are shown (texts and actions), oldest first.
-    ReadHistory { ticket: u64, conversation: ConversationId, count: u32 },
+    /// The newest `count` events of a conversation that are shown (texts and actions), oldest first; with `since`, none
+    /// that was written before.
+    ReadHistory { ticket: u64, conversation: ConversationId, count: u32, since: Option<UnixMillis> },
+    /// Single messages, by what names them.
+    ReadEvents { ticket: u64, wanted: Wanted },
+    /// What is known of the way of one event: its recipients if it is mine, and every step that was noted.
+    ReadSteps { ticket: u64, conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
 }
 
 #[derive(Debug)]
@@ -86,14 +93,45 @@ pub enum DiskReply {
         ticket: u64,
         events: Vec<StoredEvent>,
     },
+    /// `changes` are the edits, deletions and reactions about `events` that may count: of each author the newest of
+    /// each kind.
     HistoryRead {
         ticket: u64,
         events: Vec<StoredEvent>,
+        changes: Vec<StoredEvent>,
+    },
+    /// The same for single events.
+    EventsRead {
+        ticket: u64,
+        events: Vec<StoredEvent>,
+        changes: Vec<StoredEvent>,
+    },
+    StepsRead {
+        ticket: u64,
+        recipients: Vec<IdentityKey>,
+        steps: Vec<StepRun>,
     },
     /// `ticket` is `None` for `Open` and `PinRealm`.
     Failed {
         ticket: Option<u64>,
         error: DiskError,
+    },
+}
+
+/// What names messages to be read: texts and actions, and what is about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    Ids(Vec<EventId>),
+    /// Ids from one to another, as far as it takes to see that there are several.
+    Between {
+        first: EventId,
+        last: EventId,
+    },
+    /// The last text or action of a conversation, of one author if there is one; `back` 1 is the one before it.
+    Newest {
+        conversation: ConversationId,
+        author: Option<IdentityKey>,
+        back: u32,
     },
 }
 
@@ -155,6 +193,8 @@ pub enum Write {
         recipient: IdentityKey,
         number: u64,
     },
+    /// A step on the way of consecutive events.
+    Step(StepRun),
     Pin(Box<Pin>),
     /// New events of mine go into this chain from now on.
     Chain(ChainId),

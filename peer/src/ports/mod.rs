@@ -4,15 +4,17 @@
 mod disk;
 mod link;
 mod registry;
+mod trace;
 
 use crate::api::{Asked, Told};
 
 pub use disk::{
     DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent,
-    TheirChain, VaultJob, VaultReply, Write,
+    TheirChain, VaultJob, VaultReply, Wanted, Write,
 };
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};
+pub use trace::{ONE_RUN_WITHIN_MS, Step, StepRun};
 
 /// Something that happened.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! A disk that keeps what was committed and loses the rest in a crash. It refuses what the real one refuses; an honest
 //! node gives it no reason to.
 
+mod lookup;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
@@ -9,8 +11,8 @@ use common::message::room::{Genesis, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 use peer::ports::{
-    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent, TheirChain,
-    Write,
+    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StepRun, StoredEvent,
+    TheirChain, Write,
 };
 
 #[derive(Debug, Default)]
@@ -27,6 +29,7 @@ pub struct Log {
     chain: ChainId,
     pins: BTreeMap<UserName, Pin>,
     conversations: BTreeMap<ConversationId, Kept>,
+    steps: Vec<StepRun>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -156,7 +159,8 @@ impl VirtualDisk {
             DiskJob::PinRealm { .. } => return Ok(None),
             DiskJob::Close => DiskReply::Closed,
             DiskJob::Open { fresh_chain, .. } => {
-                let fresh = Log { chain: fresh_chain, pins: BTreeMap::new(), conversations: BTreeMap::new() };
+                let (pins, conversations, steps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+                let fresh = Log { chain: fresh_chain, pins, conversations, steps };
                 DiskReply::Opened(Box::new(self.log.get_or_insert(fresh).load()))
             }
             DiskJob::Commit { ticket, writes } => {
@@ -178,9 +182,25 @@ impl VirtualDisk {
                 let events = chain.map(|chain| chain.read(from, bytes_max, not_before)).unwrap_or_default();
                 DiskReply::ChainRead { ticket, events }
             }
-            DiskJob::ReadHistory { ticket, conversation, count } => {
-                let kept = self.log.as_ref().and_then(|log| log.conversations.get(&conversation));
-                DiskReply::HistoryRead { ticket, events: kept.map(|kept| kept.newest(count)).unwrap_or_default() }
+            DiskJob::ReadHistory { ticket, conversation, count, since } => {
+                let log = self.log.as_ref().ok_or("a history of a log that is not open")?;
+                let kept = log.conversations.get(&conversation);
+                let events = kept.map(|kept| kept.newest(count, since.unwrap_or_default())).unwrap_or_default();
+                DiskReply::HistoryRead { ticket, changes: log.about(&events), events }
+            }
+            DiskJob::ReadEvents { ticket, wanted } => {
+                let log = self.log.as_ref().ok_or("an event of a log that is not open")?;
+                let events = log.wanted(&wanted);
+                DiskReply::EventsRead { ticket, changes: log.about(&events), events }
+            }
+            DiskJob::ReadSteps { ticket, conversation, author, chain, number } => {
+                let log = self.log.as_ref().ok_or("steps of a log that is not open")?;
+                let recipients = log.recipients(&conversation, &(author, chain), number);
+                let took = |run: &&StepRun| {
+                    (run.conversation, run.author, run.chain) == (conversation, author, chain)
+                        && (run.first..=run.last).contains(&number)
+                };
+                DiskReply::StepsRead { ticket, recipients, steps: log.steps.iter().filter(took).cloned().collect() }
             }
         }))
     }
@@ -233,6 +253,7 @@ impl Log {
                 let acked = own.acked.entry(recipient).or_default();
                 *acked = number.min(own.number).max(*acked);
             }
+            Write::Step(run) => self.note(run),
             Write::Pin(pin) => {
                 self.pins.insert(pin.user.clone(), *pin);
             }
@@ -285,15 +306,17 @@ impl Kept {
         Ok(())
     }
 
-    fn newest(&self, count: u32) -> Vec<StoredEvent> {
-        let event = |(author, chain, number): &(IdentityKey, ChainId, u64)| {
-            self.chains[&(*author, *chain)].events[number].clone()
-        };
-        let shown = |event: &StoredEvent| matches!(event.kind, KIND_TEXT | KIND_ACTION);
+    fn newest(&self, count: u32, since: common::time::UnixMillis) -> Vec<StoredEvent> {
+        let shown = |event: &&StoredEvent| matches!(event.kind, KIND_TEXT | KIND_ACTION) && event.at >= since;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let mut events: Vec<_> = self.order.iter().rev().map(event).filter(shown).take(count).collect();
+        let mut events: Vec<_> = self.in_order().rev().filter(shown).take(count).cloned().collect();
         events.reverse();
         events
+    }
+
+    /// Every event, in the order they were written.
+    pub(super) fn in_order(&self) -> impl DoubleEndedIterator<Item = &StoredEvent> {
+        self.order.iter().map(|(author, chain, number)| &self.chains[&(*author, *chain)].events[number])
     }
 
     fn load(&self, id: ConversationId) -> LoadedConversation {

@@ -8,7 +8,7 @@ use common::ids::{ConversationId, EventId};
 use common::message::registry::Code;
 use common::names::RoomName;
 use common::time::UnixMillis;
-use peer::api::{Command, Delivery, DeliveryState, Event, MessageShown, RoomChange, Target, To};
+use peer::api::{Act, ChangeShown, Command, Delivery, DeliveryState, Event, MessageShown, RoomChange, Target, To};
 use registry::store::Store;
 
 use super::host::{Host, Who};
@@ -19,6 +19,8 @@ pub(super) struct Model {
     order: u64,
     rooms: BTreeMap<RoomName, RoomModel>,
     shown: BTreeSet<(Who, String)>,
+    /// Of the present lives: the changes of messages that were told.
+    changed: BTreeSet<(Who, EventId)>,
     delivered: BTreeSet<(Who, EventId, Who)>,
     /// Of the present lives: the newest text of each author shown in each conversation.
     newest: BTreeMap<(Who, Target, Who), u64>,
@@ -79,6 +81,7 @@ impl Model {
 
     pub(super) fn life_begins(&mut self, who: Who) {
         self.newest.retain(|(reader, _, _), _| *reader != who);
+        self.changed.retain(|(reader, _)| *reader != who);
     }
 
     /// Somebody types a command.
@@ -122,6 +125,7 @@ impl Model {
         match event {
             Event::Message(message) if message.own => self.accepted(who, message, hosts),
             Event::Message(message) => self.was_shown(who, message, hosts, store),
+            Event::Changed(change) => self.was_changed(who, change, hosts),
             Event::Delivery(delivery) => self.delivery(who, delivery, hosts),
             Event::Room { conversation, change, user, .. } => {
                 let user = named(hosts, user.as_str()).ok_or("a room changed by nobody")?;
@@ -204,6 +208,23 @@ impl Model {
         }
         *newest = said.order;
         self.shown.insert((who, message.text.clone()));
+        Ok(())
+    }
+
+    /// A change is told once, and of a text of somebody else it is no more than a reaction.
+    fn was_changed(&mut self, who: Who, change: &ChangeShown, hosts: &[Host]) -> Result<(), Wrong> {
+        let from = named(hosts, change.from.as_str()).ok_or("a change by nobody")?;
+        let said = self.texts.values().find(|said| said.id == Some(change.id));
+        let reacts = matches!(change.act, Act::Reacted { .. });
+        if said.is_some_and(|said| said.author != from) && !reacts {
+            return Err("a text changed by somebody else".to_owned());
+        }
+        if change.own && !hosts[who.0].disk.holds(&change.event) {
+            return Err("a change accepted, but not on the disk".to_owned());
+        }
+        if !self.changed.insert((who, change.event)) {
+            return Err("a change told twice".to_owned());
+        }
         Ok(())
     }
 

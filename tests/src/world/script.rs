@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use common::names::RoomName;
-use peer::api::{Command, History, MessageKind, NewRoom, Target, To};
+use peer::api::{Command, History, MessageKind, NewRoom, Reference, Target, To};
 
 use super::host::Who;
 use super::journal::Journal;
@@ -25,6 +25,7 @@ struct Scale {
 pub(super) enum Deed {
     SayDirectly,
     SayInRoom,
+    Change,
     Paste,
     Create,
     Join,
@@ -100,6 +101,7 @@ impl World {
                 }
             }
             Deed::SayInRoom => self.says_in_room(who, 1),
+            Deed::Change => self.changes(who),
             Deed::Create => {
                 let (name, private) = (self.some_room(), self.random.percent(50));
                 let history = if private { History::Joined } else { History::All };
@@ -177,6 +179,22 @@ impl World {
         self.command(who, Command::Say { to: To::Named(to), text, kind: MessageKind::Text });
     }
 
+    /// Somebody edits or deletes their last message somewhere, or reacts to whatever was said last there.
+    fn changes(&mut self, who: Who) {
+        let mut places: Vec<Target> = self.model.rooms_of(who).into_iter().map(Target::Room).collect();
+        let others = self.hosts.iter().enumerate().filter(|(number, _)| *number != who.0);
+        places.extend(others.map(|(_, host)| Target::Person(host.name.clone())));
+        let Some(target) = self.random.pick(&places).cloned() else { return };
+        self.command(who, Command::Query { target, text: None });
+        let mine = Reference::Mine { back: 0 };
+        let command = match self.random.below(5) {
+            0 | 1 => Command::Edit { reference: mine, text: format!("{}, or rather", self.hosts[who.0].name) },
+            2 => Command::Delete { reference: mine },
+            _ => Command::React { reference: Reference::Newest { back: 0 }, word: Some("+1".to_owned()) },
+        };
+        self.command(who, command);
+    }
+
     fn invites(&mut self, who: Who) {
         let rooms = self.model.owned_private_rooms(who);
         let invitee = Who(self.random.below(self.hosts.len()));
@@ -219,9 +237,10 @@ impl World {
 }
 
 /// What is done how often, and whether it breaks something.
-const DEEDS: [(Deed, usize, bool); 14] = [
+const DEEDS: [(Deed, usize, bool); 15] = [
     (Deed::SayDirectly, 20, false),
     (Deed::SayInRoom, 25, false),
+    (Deed::Change, 10, false),
     (Deed::Paste, 6, false),
     (Deed::Create, 6, false),
     (Deed::Join, 14, false),

@@ -137,8 +137,7 @@ impl World {
     }
 
     pub(super) fn dial_failed(&mut self, who: Who, life: u64, dial: DialId) {
-        let reason = "no answer".to_owned();
-        self.give(who, life, Input::Link(LinkInput::DialFailed { dial, reason }));
+        self.give(who, life, Input::Link(LinkInput::DialFailed { dial, tried: Vec::new() }));
     }
 
     pub(super) fn wire_up(&mut self, id: WireId, side: Side, person: Person) {

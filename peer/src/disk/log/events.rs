@@ -7,6 +7,7 @@ use common::time::UnixMillis;
 use common::wire::bounded::Blob;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::changes;
 use super::fault::Fault;
 use super::receipts::{self, Receipts};
 use super::rows::{self, column};
@@ -14,8 +15,8 @@ use super::{ChainName, ChainRead};
 use crate::ports::{OwnChain, StoredEvent, TheirChain};
 
 /// A chain's row before a change.
-struct Chain {
-    row: i64,
+pub(super) struct Chain {
+    pub(super) row: i64,
     conversation: i64,
     number: i64,
     own: bool,
@@ -48,6 +49,7 @@ pub(super) fn write(
     if !insert(connection, &chain, event)? {
         return refuse_another(connection, &chain, event);
     }
+    changes::note(connection, chain.conversation, connection.last_insert_rowid(), event)?;
     if let Some(recipients) = recipients {
         receipts::write_recipients(connection, chain.row, number, recipients)?;
     }
@@ -112,10 +114,11 @@ pub(super) fn read_history(
     connection: &Connection,
     conversation: ConversationId,
     count: u32,
+    since: Option<UnixMillis>,
 ) -> Result<Vec<StoredEvent>, Fault> {
     let Some(row) = rows::conversation_row(connection, &conversation)? else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(HISTORY)?;
-    let mut found = statement.query(params![row, count])?;
+    let mut found = statement.query(params![row, count, column(since.unwrap_or_default().0)])?;
     let mut events = Vec::new();
     while let Some(row) = found.next()? {
         let name = ChainName { conversation, author: IdentityKey(row.get(8)?), chain: ChainId(row.get(9)?) };
@@ -165,7 +168,7 @@ fn chain(connection: &Connection, name: &ChainName, own: bool) -> Result<Chain, 
     Ok(Chain { row, conversation, number: 0, own })
 }
 
-fn find(connection: &Connection, name: &ChainName) -> Result<Option<Chain>, Fault> {
+pub(super) fn find(connection: &Connection, name: &ChainName) -> Result<Option<Chain>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT chains.row, conversation, number, own FROM chains JOIN conversations ON conversation = conversations.row
          WHERE id = ?1 AND author = ?2 AND chain = ?3",
@@ -251,7 +254,7 @@ fn first_to_read(connection: &Connection, chain: i64, read: &ChainRead) -> Resul
 }
 
 /// The event in a row that begins with number, id, lamport, at, kind, late, signature, bytes.
-fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fault> {
+pub(super) fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fault> {
     let bytes = Blob::new(row.get(7)?).map_err(|_| Fault::Damaged)?;
     let signature = row.get::<_, Option<[u8; Signature::LENGTH]>>(6)?.map(Signature);
     Ok(StoredEvent {
@@ -271,7 +274,8 @@ fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fault> {
 /// The kinds stand as in the index `events_shown`, or it would not be used.
 pub(super) const HISTORY: &str = "
     SELECT newest.number, id, newest.lamport, at, kind, late, signature, bytes, author, chains.chain
-    FROM (SELECT * FROM events WHERE conversation = ?1 AND kind IN (1, 2) ORDER BY row DESC LIMIT ?2) AS newest
+    FROM (SELECT * FROM events WHERE conversation = ?1 AND kind IN (1, 2) AND at >= ?3
+          ORDER BY row DESC LIMIT ?2) AS newest
     JOIN chains ON chains.row = newest.chain ORDER BY newest.row DESC";
 
 const _: () = assert!(KIND_TEXT == 1 && KIND_ACTION == 2);

@@ -1,7 +1,7 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `conversations`, `events` and `receipts` each write and read a group of them.
+//! `schema` has the tables; `account`, `conversations`, `events`, `changes`, `receipts` and `steps` each write and read a group of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,17 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::fault::{Deed, Fault};
 use super::files;
-use crate::ports::{DiskError, LoadedConversation, LoadedLog, StoredEvent, Write};
+use crate::ports::{DiskError, LoadedConversation, LoadedLog, StepRun, StoredEvent, Wanted, Write};
 
 mod account;
+mod changes;
 mod conversations;
 mod events;
 mod fault;
 mod receipts;
 mod rows;
 mod schema;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -79,8 +81,38 @@ impl Log {
         events::read_chain(&self.connection, read).map_err(|fault| fault.told(Deed::Read, &self.path))
     }
 
-    pub(super) fn read_history(&self, conversation: ConversationId, count: u32) -> Result<Vec<StoredEvent>, DiskError> {
-        events::read_history(&self.connection, conversation, count).map_err(|fault| fault.told(Deed::Read, &self.path))
+    /// The messages, and what is about them.
+    pub(super) fn read_history(
+        &self,
+        conversation: ConversationId,
+        count: u32,
+        since: Option<UnixMillis>,
+    ) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>), DiskError> {
+        let read = || {
+            let events = events::read_history(&self.connection, conversation, count, since)?;
+            let changes = changes::about(&self.connection, &events)?;
+            Ok((events, changes))
+        };
+        read().map_err(|fault: Fault| fault.told(Deed::Read, &self.path))
+    }
+
+    /// The messages that are wanted, and what is about them.
+    pub(super) fn read_events(&self, wanted: &Wanted) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>), DiskError> {
+        let read = || {
+            let events = changes::wanted(&self.connection, wanted)?;
+            let changes = changes::about(&self.connection, &events)?;
+            Ok((events, changes))
+        };
+        read().map_err(|fault: Fault| fault.told(Deed::Read, &self.path))
+    }
+
+    /// The recipients of an event of mine, and the steps of any event.
+    pub(super) fn read_steps(
+        &self,
+        name: &ChainName,
+        number: u64,
+    ) -> Result<(Vec<IdentityKey>, Vec<StepRun>), DiskError> {
+        steps::read(&self.connection, name, number).map_err(|fault| fault.told(Deed::Read, &self.path))
     }
 
     /// Moves what the journal holds into the log and closes it. What fails here is tried again by the next `open`:
@@ -200,6 +232,7 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::Acked { conversation, chain, recipient, number } => {
             receipts::write_acknowledged(connection, conversation, chain, recipient, *number)
         }
+        Write::Step(run) => steps::write(connection, run),
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
     }

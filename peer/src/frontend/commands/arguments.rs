@@ -40,6 +40,11 @@ impl<'a> Arguments<'a> {
         Ok(Some(word))
     }
 
+    /// The next word as it stands, not taken.
+    pub(super) fn peek(&self) -> Option<&'a str> {
+        self.rest.split_whitespace().next()
+    }
+
     /// Takes `--option` if it comes next.
     pub(super) fn option(&mut self, option: &str) -> bool {
         let Some(rest) = self.rest.strip_prefix(option) else { return false };

@@ -3,7 +3,10 @@
 
 mod arguments;
 mod help;
+mod messages;
+mod moment;
 mod parse;
+mod reference;
 mod table;
 
 use common::names::{RoomName, UserName};
@@ -74,6 +77,8 @@ pub enum Slot {
     Conversation,
     Command,
     Setting,
+    /// What names a message.
+    Message,
     Option(&'static str),
     Text,
 }

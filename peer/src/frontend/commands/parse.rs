@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn commands_of_other_programs_are_never_sent() {
-        for line in ["/kick bob", "/ban bob", "/search x", "/trace", "/verify bob", "/accept-key bob", "/nick x"] {
+        for line in ["/kick bob", "/ban bob", "/search x", "/verify bob", "/accept-key bob", "/nick x"] {
             assert_eq!(code(line), Code::UnknownCommand, "{line}");
         }
         assert_eq!(code("  /join #dev"), Code::Usage);
@@ -195,6 +195,31 @@ mod tests {
         "/history #dev 5",
         "/history 0",
         "/history bob five",
+        "/history 10m",
+        "/history #dev 1h30m",
+        "/history @10m",
+        "/edit deploy is green",
+        "/edit ^ green",
+        "/edit ^3 green",
+        "/edit 1f4a09 green",
+        "/edit -- 1f4a09 green",
+        "/edit face it",
+        "/edit",
+        "/edit ^0 x",
+        "/delete",
+        "/delete ^2",
+        "/delete ^2 now",
+        "/react +1",
+        "/react ^bob 👍",
+        "/react ^bob -delete",
+        "/react",
+        "/react two words",
+        "/trace",
+        "/trace ^",
+        "/trace ^bob",
+        "/why bob",
+        "/why",
+        "/refs on",
         "/who",
         "/w al",
         "/whois bob",

@@ -58,6 +58,10 @@ fn argument(row: &commands::Row, number: usize, word: &str, status: &Status) -> 
             });
             options.collect()
         }
+        Slot::Message => match typed.strip_prefix('^') {
+            Some(name) => people(name, status).into_iter().map(|name| format!("^{name} ")).collect(),
+            None => names(word, status, false),
+        },
         Slot::Text => names(word, status, false),
     }
 }
@@ -120,6 +124,11 @@ mod tests {
         check("/create #x --", 11, &["--private ", "--history all ", "--history joined ", "--topic "]);
         check("/set b", 5, &["bell "]);
         check("/help inv", 6, &["invite", "invites"]);
+        check("/edit ^bo", 6, &["^bob ", "^bobby "]);
+        check("/edit bobb", 6, &["bobby"]);
+        check("/react ^bob bobb", 12, &["bobby"]);
+        check("/why b", 5, &["bob ", "bobby "]);
+        check("/refs o", 6, &["on ", "off "]);
         check("/me greets bobb", 11, &["bobby"]);
         check("@bobb", 0, &["@bobby "]);
         check("#p", 0, &["#plans "]);

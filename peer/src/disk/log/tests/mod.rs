@@ -17,7 +17,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::ports::{OwnChain, Pending, Pin};
 
+mod lookups;
 mod refusals;
+mod versions;
 
 const REALM: RealmId = RealmId([7; 32]);
 const TALK: ConversationId = ConversationId([1; 32]);
@@ -233,7 +235,7 @@ fn writing_twice_is_writing_once() {
     desk.write(&everything());
     desk.write(&[everything(), everything()].concat());
     assert_eq!(format!("{:?}", desk.load()), once);
-    assert_eq!(desk.open().0.read_history(TALK, 100).unwrap().len(), 5);
+    assert_eq!(desk.open().0.read_history(TALK, 100, None).unwrap().0.len(), 5);
 }
 
 #[test]
@@ -392,14 +394,14 @@ fn a_history_is_the_newest_that_is_shown_by_arrival() {
     ]);
     let (log, _) = desk.open();
     let numbers = |count| {
-        let events = log.read_history(TALK, count).unwrap();
+        let (events, _) = log.read_history(TALK, count, None).unwrap();
         events.iter().map(|event| (event.author, event.number)).collect::<Vec<_>>()
     };
     assert_eq!(numbers(100), [(BOB, 1), (BOB, 3), (BOB, 2), (ME, 1)]);
     assert_eq!(numbers(2), [(BOB, 2), (ME, 1)]);
-    assert!(log.read_history(ConversationId([5; 32]), 9).unwrap().is_empty());
+    assert!(log.read_history(ConversationId([5; 32]), 9, None).unwrap().0.is_empty());
     let mut plan = log.connection.prepare(&format!("EXPLAIN QUERY PLAN {}", events::HISTORY)).unwrap();
-    let plan: Vec<String> = plan.query_map([1, 1], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+    let plan: Vec<String> = plan.query_map([1, 1, 0], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
     assert!(plan.iter().any(|line| line.contains("events_shown")), "{plan:?}");
     assert!(!plan.iter().any(|line| line == "SCAN events" || line.contains("TEMP B-TREE")), "{plan:?}");
 }
@@ -427,7 +429,7 @@ fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
     let many: Vec<Write> = (1..=500).map(|number| theirs(bobs(number))).collect();
     let error = log.commit([&many[..]].into_iter()).unwrap_err();
     assert!(error.text.starts_with("Can't write /") && error.text.contains("the disk is full. Free some"), "{error}");
-    assert!(log.read_history(TALK, 1).unwrap().is_empty());
+    assert!(log.read_history(TALK, 1, None).unwrap().0.is_empty());
     limit(&log, 1_000_000).unwrap();
     log.commit([&many[..]].into_iter()).unwrap();
     log.close();

@@ -63,7 +63,7 @@ fn a_log_half_made_when_the_program_died_is_made_again() {
     assert_eq!(Log::open(desk.folder.path(), &REALM, &name("alice"), &BOBS).unwrap().1.chain, MINE, "kept for ever");
 }
 
-fn sql(path: &Path, text: &str) {
+pub(super) fn sql(path: &Path, text: &str) {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch(text).unwrap();
     connection.close().unwrap();

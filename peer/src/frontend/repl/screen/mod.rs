@@ -8,16 +8,20 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use common::ids::EventId;
 use common::names::UserName;
 use common::time::{Now, UnixMillis};
 
 use super::answers;
+use super::changes;
 use super::hints::Hints;
-use super::own::Own;
+use super::own::{Mine, Own};
 use super::prompt::Status;
 use super::render::{self, Look, Mark};
 use super::theme::Symbol;
-use crate::api::{Delivery, DeliveryState, Event, LinkState, MessageShown, Refusal, RoomChange, Target, Told};
+use crate::api::{
+    ChangeShown, Delivery, DeliveryState, Event, LinkState, MessageShown, Refusal, RoomChange, Target, Told,
+};
 use crate::frontend::sanitize::{Paint, Safe};
 use crate::frontend::settings::{Bell, Settings, Timestamps};
 
@@ -76,7 +80,8 @@ impl Screen {
     pub(super) fn take(&mut self, told: Told, now: Now) {
         let said = told.re.as_ref().and_then(|re| self.answered(re, &told.event));
         match told.event {
-            Event::Message(shown) if shown.own => self.own.hold(shown, now.monotonic),
+            Event::Message(shown) if shown.own => self.own.hold(Mine::Said(shown), now.monotonic),
+            Event::Changed(change) if change.own => self.own.hold(Mine::Did(change), now.monotonic),
             Event::Delivery(delivery) => {
                 self.own.deliver(&delivery);
                 self.reachable(&delivery, now);
@@ -159,8 +164,11 @@ impl Screen {
     }
 
     fn release(&mut self, now: Now, all: bool) {
-        for (shown, mark) in self.own.release(now.monotonic, all) {
-            self.message(&shown, now.wall, mark);
+        for (mine, mark) in self.own.release(now.monotonic, all) {
+            match mine {
+                Mine::Said(shown) => self.message(&shown, now.wall, mark),
+                Mine::Did(change) => self.change(&change, now.wall, mark),
+            }
         }
     }
 
@@ -173,6 +181,7 @@ impl Screen {
                 self.count(&shown);
                 self.message(&shown, now, Mark::None);
             }
+            Event::Changed(change) => self.change(&change, now, Mark::None),
             Event::History { conversation, items } => self.history(&conversation, &items),
             Event::Current { conversation } => self.current(conversation),
             Event::Refused(refusal) => self.refuse(&refusal),
@@ -238,6 +247,7 @@ impl Screen {
         let stamp = self.stamp(now);
         let remark = self.remark(shown, now);
         let mut rows = render::message(&self.look, shown, &stamp, &remark, mark);
+        self.refer(&mut rows, &shown.id);
         if self.rings(shown)
             && let Some(last) = rows.last_mut()
         {
@@ -246,13 +256,34 @@ impl Screen {
         self.say(rows, true);
     }
 
+    fn change(&mut self, change: &ChangeShown, now: UnixMillis, mark: Mark) {
+        let stamp = self.stamp(now);
+        let remark = if change.late { self.late(change.at, now) } else { String::new() };
+        let mut rows = changes::rows(&self.look, change, &stamp, &remark, mark);
+        self.refer(&mut rows, &change.id);
+        self.say(rows, true);
+    }
+
+    /// The short id of a message behind its rows, if that is wanted.
+    fn refer(&self, rows: &mut [Safe], id: &EventId) {
+        if self.settings.refs
+            && let Some(last) = rows.last_mut()
+        {
+            last.push(&self.look.theme.dim(&format!("  {}", changes::short(id))));
+        }
+    }
+
+    fn late(&self, at: UnixMillis, now: UnixMillis) -> String {
+        let same_day = render::local(&self.look, at, DAY) == render::local(&self.look, now, DAY);
+        let format = if same_day { "%H:%M" } else { "%-d %b %H:%M" };
+        format!("late, sent {}", render::local(&self.look, at, format))
+    }
+
     /// What there is to say of a message's time: the clock column shows when it came.
     fn remark(&self, shown: &MessageShown, now: UnixMillis) -> String {
         let (off, ahead) = (now.0.abs_diff(shown.at.0), shown.at > now);
         if shown.late {
-            let same_day = render::local(&self.look, shown.at, DAY) == render::local(&self.look, now, DAY);
-            let format = if same_day { "%H:%M" } else { "%-d %b %H:%M" };
-            return format!("late, sent {}", render::local(&self.look, shown.at, format));
+            return self.late(shown.at, now);
         }
         if shown.own || off <= CLOCKS_DIFFER_MS {
             return String::new();
@@ -274,7 +305,8 @@ impl Screen {
         let day = self.day.replace(String::new());
         for shown in items {
             let stamp = self.stamp(shown.at);
-            let rows = render::message(&self.look, shown, &stamp, "", Mark::None);
+            let mut rows = render::message(&self.look, shown, &stamp, "", Mark::None);
+            self.refer(&mut rows, &shown.id);
             self.say(rows, true);
         }
         self.look.current = current;

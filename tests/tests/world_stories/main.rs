@@ -1,0 +1,7 @@
+//! Single stories in a simulated world, each with the ending that people rely on.
+
+mod changes;
+mod direct;
+mod repair;
+mod rooms;
+mod support;
