@@ -82,6 +82,9 @@ pub(super) struct Replaced;
 impl Account {
     pub(super) fn begin(cx: &mut Context, beginning: Beginning, log: LoadedLog) -> Self {
         let Beginning { root, user, keys, credentials, expires, standing } = beginning;
+        if log.is_copy {
+            cx.tell(Event::Refused(loading::is_a_copy()));
+        }
         let loaded = log.conversations.into_iter().filter_map(loading::conversation);
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = names_of_rooms(&conversations, &keys.identity());
@@ -179,6 +182,7 @@ impl Account {
     pub(super) fn close(&mut self, cx: &mut Context) {
         self.flush(cx);
         self.write_lazily_kept(cx);
+        self.secure(cx);
         cx.out.push_back(Output::Link(LinkOutput::Identity(None)));
         for link in self.links.ids() {
             cx.out.push_back(Output::Link(LinkOutput::Close { link }));

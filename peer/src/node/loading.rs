@@ -3,6 +3,7 @@
 
 use common::ids::RoomId;
 use common::message::event::{Content, WireEvent};
+use common::message::registry::{Code, Refusal};
 use common::message::room::check_genesis;
 
 use super::conversation::{Conversation, Held, Kind, Member, OwnLog, PendingEvent, Room};
@@ -32,6 +33,13 @@ pub(super) fn conversation(loaded: LoadedConversation) -> Option<Conversation> {
     });
     conversation.theirs = held.collect();
     Some(conversation)
+}
+
+/// What a person is told whose log may lack lines of theirs.
+pub(super) fn is_a_copy() -> Refusal {
+    let text = "Your log here was copied, or put back from a copy: others may hold lines of yours that are not in it. \
+                What you write now is kept apart from those.";
+    Refusal::new(Code::Storage, text)
 }
 
 fn own_log(chain: OwnChain) -> OwnLog {

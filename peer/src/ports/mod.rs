@@ -9,7 +9,7 @@ use crate::api::{Asked, Told};
 
 pub use disk::{
     DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent,
-    TheirChain, VaultJob, VaultReply, Write,
+    Survives, TheirChain, VaultJob, VaultReply, Write,
 };
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};

@@ -29,7 +29,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, OPENED];
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
 const FIRST: &str = "
@@ -124,4 +124,14 @@ CREATE TABLE pins (
     credentials BLOB NOT NULL,      -- encoded, the newest seen
     blocked_by  BLOB                -- another key shown since; NULL: none
 ) STRICT, WITHOUT ROWID;
+";
+
+const OPENED: &str = "
+-- Where the log was opened last, once it was: another file or another start of the machine is noticed by it.
+CREATE TABLE opened (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    boot   TEXT,                    -- the system's name for its present run; NULL: it has none
+    inode  INTEGER NOT NULL,
+    born   INTEGER                  -- when the file was made, nanoseconds since 1970; NULL: the disk does not say
+) STRICT;
 ";

@@ -39,7 +39,7 @@ fn the_journal_of_a_lost_log_is_kept() {
     for harm in harms {
         let (desk, after) = (Desk::with_bob(), Desk::new());
         let (mut log, _) = desk.open();
-        log.commit([&[theirs(bobs(1))][..]].into_iter()).unwrap();
+        log.commit([&[theirs(bobs(1))][..]].into_iter(), Survives::Machine).unwrap();
         for file in ["messages.db", "messages.db-wal"] {
             fs::copy(desk.folder.path().join(file), after.folder.path().join(file)).unwrap();
         }
@@ -54,17 +54,30 @@ fn the_journal_of_a_lost_log_is_kept() {
 }
 
 #[test]
+fn what_the_system_failed_to_write_out_is_written_again_before_anything_more_is_promised() {
+    let desk = Desk::with_bob();
+    let (mut log, _) = desk.open();
+    let say = |log: &mut Log, number, survives| log.commit([&[own(mine(number), &[BOB])][..]].into_iter(), survives);
+    say(&mut log, 1, Survives::Program).unwrap();
+    // Linux cannot write this one out.
+    let journal = std::mem::replace(&mut log.journal, File::open("/dev/full").unwrap());
+    log.commit(std::iter::empty(), Survives::Machine).unwrap_err();
+    log.journal = journal;
+    say(&mut log, 2, Survives::Machine).unwrap();
+    // What a machine would find whose journal never reached the disk.
+    let found = Desk::new();
+    fs::copy(desk.path(), found.path()).unwrap();
+    assert_eq!(found.only_conversation().own[0].number, 1);
+    log.commit(std::iter::empty(), Survives::Machine).unwrap();
+    log.close();
+}
+
+#[test]
 fn a_log_half_made_when_the_program_died_is_made_again() {
     let desk = Desk::new();
     fs::write(with_suffix(&desk.path(), ".part"), b"SQLite form").unwrap();
     assert!(desk.load().conversations.is_empty());
     let names = files::names_in(desk.folder.path()).unwrap();
-    assert_eq!(names, ["messages.db"]);
+    assert_eq!(names, ["messages.db", "messages.db.closed"]);
     assert_eq!(Log::open(desk.folder.path(), &REALM, &name("alice"), &BOBS).unwrap().1.chain, MINE, "kept for ever");
-}
-
-fn sql(path: &Path, text: &str) {
-    let connection = Connection::open(path).unwrap();
-    connection.execute_batch(text).unwrap();
-    connection.close().unwrap();
 }
