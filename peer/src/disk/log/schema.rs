@@ -29,6 +29,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The tables that are read whole when a log is opened: small ones, however much is said, and in logs of every number.
+pub(super) const LOADED: [&str; 9] =
+    ["account", "conversations", "rooms", "entries", "members", "chains", "recipients", "acknowledged", "pins"];
+
 const MIGRATIONS: [&str; 2] = [FIRST, OPENED];
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.

@@ -54,6 +54,40 @@ fn the_journal_of_a_lost_log_is_kept() {
 }
 
 #[test]
+fn a_large_log_opens_without_being_read_and_tells_of_damage_where_it_is_read() {
+    let desk = Desk::with_bob();
+    let long = "x".repeat(16 * 1024 - 100);
+    desk.write(&(1..=600).map(|number| theirs(stored(BOB, BOBS, number, &long))).collect::<Vec<_>>());
+    let whole = fs::read(desk.path()).unwrap();
+    assert!(i64::try_from(whole.len()).unwrap() > CHECKED_WHOLE_BYTES_MAX);
+    let root = |table: &str| -> i32 {
+        let connection = Connection::open(desk.path()).unwrap();
+        connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0)).unwrap()
+    };
+    let with_bad_page = |page: i32| {
+        let mut content = whole.clone();
+        content[usize::try_from(page - 1).unwrap() * 4096..][..64].fill(0xee);
+        fs::write(desk.path(), content).unwrap();
+    };
+    for table in schema::LOADED {
+        with_bad_page(root(table));
+        let error = desk.try_open().unwrap_err();
+        assert!(error.text.contains("is damaged"), "{table}: {error}");
+        fs::write(desk.path(), &whole).unwrap();
+    }
+    fs::write(desk.path(), &whole[..whole.len() / 2]).unwrap();
+    assert!(desk.try_open().unwrap_err().text.contains("is damaged"));
+    fs::write(desk.path(), &whole).unwrap();
+    with_bad_page(root("events"));
+    let (mut log, loaded) = desk.open();
+    assert_eq!(loaded.conversations[0].theirs[0].number, 600);
+    let error = log.read_chain(&chain_of(BOB, BOBS)).unwrap_err();
+    assert!(error.text.starts_with("Can't read /") && error.text.contains("is damaged"), "{error}");
+    let error = log.commit([&[theirs(bobs(601))][..]].into_iter(), Survives::Machine).unwrap_err();
+    assert!(error.text.starts_with("Can't write /") && error.text.contains("is damaged"), "{error}");
+}
+
+#[test]
 fn what_the_system_failed_to_write_out_is_written_again_before_anything_more_is_promised() {
     let desk = Desk::with_bob();
     let (mut log, _) = desk.open();
