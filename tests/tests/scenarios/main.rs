@@ -6,6 +6,7 @@
 
 mod capture;
 mod demo;
+mod disk;
 mod errors;
 mod hostile_peer_link;
 mod hostile_registry_link;
