@@ -7,4 +7,4 @@ pub mod programs;
 pub mod wire;
 pub mod world;
 
-pub use programs::{DEADLINE, Ended, Event, JsonPeer, Launch, Registry, TermPeer, Transcript};
+pub use programs::{DEADLINE, Ended, Event, JsonPeer, Launch, Registry, SmallDisk, TermPeer, Transcript};

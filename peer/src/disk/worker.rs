@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::log::{ChainName, ChainRead, Log};
 use super::profile::Profile;
-use crate::ports::{DiskError, DiskJob, DiskReply, Write};
+use crate::ports::{DiskError, DiskJob, DiskReply, Survives, Write};
 
 /// Starts the thread. It waits for room in `replies` when that is full, and goes on without it when it is gone.
 pub fn start(profile: Profile, jobs: Receiver<DiskJob>, replies: Sender<DiskReply>) -> io::Result<Handle> {
@@ -24,7 +24,11 @@ struct Worker {
 }
 
 /// A commit that waits for the group it will be written with.
-type Queued = (u64, Vec<Write>);
+struct Queued {
+    ticket: u64,
+    writes: Vec<Write>,
+    survives: Survives,
+}
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<DiskJob>) {
@@ -32,7 +36,7 @@ impl Worker {
         while let Ok(first) = jobs.recv() {
             for job in iter::once(first).chain(jobs.try_iter().take(GROUP_JOBS_MAX)) {
                 match job {
-                    DiskJob::Commit { ticket, writes } => group.push((ticket, writes)),
+                    DiskJob::Commit { ticket, writes, survives } => group.push(Queued { ticket, writes, survives }),
                     other => {
                         self.commit(&mut group);
                         self.perform(other);
@@ -52,7 +56,7 @@ impl Worker {
             Some(log) => commit_group(log, group),
             None => vec![Err(no_log()); group.len()],
         };
-        for ((ticket, _), outcome) in group.drain(..).zip(outcomes) {
+        for (Queued { ticket, .. }, outcome) in group.drain(..).zip(outcomes) {
             match outcome {
                 Ok(()) => self.reply(DiskReply::Committed { ticket }),
                 Err(error) => self.fail(Some(ticket), error),
@@ -139,12 +143,17 @@ impl Worker {
     }
 }
 
-/// Writes the group as one. If that fails, each alone: one bad commit must not fail the others.
+/// Writes the group as one, as safely as the one that has to survive most. If that fails, each alone: one bad commit
+/// must not fail the others.
 fn commit_group(log: &mut Log, group: &[Queued]) -> Vec<Result<(), DiskError>> {
-    match log.commit(group.iter().map(|(_, writes)| writes.as_slice())) {
+    let survives = group.iter().map(|queued| queued.survives).max().unwrap_or(Survives::Machine);
+    match log.commit(group.iter().map(|queued| queued.writes.as_slice()), survives) {
         Ok(()) => vec![Ok(()); group.len()],
         Err(error) if group.len() == 1 => vec![Err(error)],
-        Err(_) => group.iter().map(|(_, writes)| log.commit(iter::once(writes.as_slice()))).collect(),
+        Err(_) => {
+            let alone = |queued: &Queued| log.commit(iter::once(queued.writes.as_slice()), queued.survives);
+            group.iter().map(alone).collect()
+        }
     }
 }
 
@@ -243,7 +252,7 @@ mod tests {
     }
 
     fn commit(ticket: u64, writes: Vec<Write>) -> DiskJob {
-        DiskJob::Commit { ticket, writes }
+        DiskJob::Commit { ticket, writes, survives: Survives::Machine }
     }
 
     fn history(ticket: u64) -> DiskJob {
@@ -298,7 +307,8 @@ mod tests {
         assert_eq!(replies.iter().filter(|reply| matches!(reply, DiskReply::Committed { .. })).count(), 2001);
         let account =
             Profile::open(folder.path()).unwrap().account(&RealmId([7; 32]), &UserName::parse("alice").unwrap());
-        assert_eq!(super::super::files::names_in(&account).unwrap(), ["messages.db"], "the journal is taken in");
+        let names = super::super::files::names_in(&account).unwrap();
+        assert_eq!(names, ["messages.db", "messages.db.closed"], "the journal is taken in");
         let desk = Desk::start_in(folder, vec![open("alice")]);
         assert_eq!(desk.opened().conversations[0].theirs[0].number, 2000);
     }

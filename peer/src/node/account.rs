@@ -21,6 +21,7 @@ use super::outgoing::Disk;
 use super::people::{self, People};
 use super::registry::RegistryCalls;
 use super::repair::Repair;
+use super::restored;
 use super::sign_in::Standing;
 use crate::api::{Event, Target};
 use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
@@ -94,6 +95,9 @@ pub(super) struct Replaced;
 impl Account {
     pub(super) fn begin(cx: &mut Context, beginning: Beginning, log: LoadedLog) -> Self {
         let Beginning { root, user, keys, credentials, expires, standing } = beginning;
+        if log.is_copy {
+            cx.tell(Event::Refused(restored::is_a_copy()));
+        }
         let loaded = log.conversations.into_iter().filter_map(loading::conversation);
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = names_of_rooms(&conversations, &keys.identity());
@@ -112,7 +116,7 @@ impl Account {
             expires,
             away: None,
             chain: log.chain,
-            chain_is_fresh: false,
+            chain_is_fresh: log.is_copy,
             people: People::load(log.pins),
             rooms,
             conversations,
@@ -202,6 +206,7 @@ impl Account {
     pub(super) fn close(&mut self, cx: &mut Context) {
         self.flush(cx);
         self.write_lazily_kept(cx);
+        self.secure(cx);
         cx.out.push_back(Output::Link(LinkOutput::Identity(None)));
         for link in self.links.ids() {
             cx.out.push_back(Output::Link(LinkOutput::Close { link }));

@@ -326,7 +326,8 @@ impl Node {
             return;
         }
         let now = self.cx.now.monotonic;
-        if let Session::SignedIn(account) = &self.session {
+        if let Session::SignedIn(account) = &mut self.session {
+            account.secure(&mut self.cx);
             let unsaved = account.has_unsaved() && now < quitting.disk_patience;
             if unsaved || account.awaits_acknowledgement() && now < quitting.patience {
                 return;

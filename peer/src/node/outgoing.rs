@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
-use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
+use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, KIND_JOIN, KIND_PART, Stamp, WireEvent};
 use common::message::peer::{Holding, Want};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
@@ -19,7 +19,7 @@ use super::references::Errand;
 use super::registry::Call;
 use super::sync::Reading;
 use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
-use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, LinkOutput, Output, StoredEvent, Write};
+use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, LinkOutput, Output, StoredEvent, Survives, Write};
 
 /// What is under way to and from the disk.
 #[derive(Debug, Default)]
@@ -38,16 +38,19 @@ pub(super) struct Disk {
     /// Writes that nothing waits for: they ride along with the next commit.
     lazy: Vec<Write>,
     lazy_until: Option<Monotonic>,
+    /// Lines of mine that a killed program does not lose and a stopped machine might, until then.
+    exposed_until: Option<Monotonic>,
     pub(super) reads: BTreeMap<u64, Read>,
 }
 
 #[derive(Debug)]
 struct Commit {
     writes: Vec<Write>,
+    survives: Survives,
     after: Vec<After>,
 }
 
-/// What follows when a commit is on the disk.
+/// What follows when a commit is as safe as it has to be.
 #[derive(Debug)]
 pub(super) enum After {
     /// An event of mine counts now.
@@ -103,7 +106,7 @@ pub(super) struct Appended {
 impl Disk {
     /// Something accepted is not on the disk yet.
     pub(super) fn is_busy(&self) -> bool {
-        !self.commits.is_empty() || !self.failed.is_empty()
+        !self.commits.is_empty() || !self.failed.is_empty() || self.exposed_until.is_some()
     }
 
     /// Something could not be written and is being tried again: nothing more is taken on meanwhile.
@@ -125,7 +128,7 @@ impl Disk {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
-        self.retry_at.into_iter().chain(self.lazy_until).min()
+        self.retry_at.into_iter().chain(self.lazy_until).chain(self.exposed_until).min()
     }
 }
 
@@ -236,16 +239,36 @@ impl Account {
         Some(Appended { id, number: event.number, wire, stamp: event.stamp(), write })
     }
 
-    /// Writes and, once that is on the disk, does what follows.
+    /// Writes and, once that is safe, does what follows.
     pub(super) fn commit(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
         writes.append(&mut self.disk.lazy);
         self.disk.lazy_until = None;
         if writes.is_empty() && after.is_empty() {
             return;
         }
+        let survives = has_to_survive(&writes);
         let ticket = cx.number();
-        self.disk.commits.insert(ticket, Commit { writes: writes.clone(), after });
-        cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes }));
+        self.hand_over(cx, ticket, Commit { writes, survives, after });
+    }
+
+    /// Whatever was handed over before is on the disk when this has come back, and counts as unsaved until then.
+    pub(super) fn secure(&mut self, cx: &mut Context) {
+        if self.disk.exposed_until.is_some() {
+            let ticket = cx.number();
+            self.hand_over(cx, ticket, Commit { writes: Vec::new(), survives: Survives::Machine, after: Vec::new() });
+        }
+    }
+
+    fn hand_over(&mut self, cx: &mut Context, ticket: u64, commit: Commit) {
+        match commit.survives {
+            Survives::Program => {
+                self.disk.exposed_until.get_or_insert(cx.now.monotonic.plus(EXPOSED_AT_MOST));
+            }
+            Survives::Machine => self.disk.exposed_until = None,
+        }
+        let (writes, survives) = (commit.writes.clone(), commit.survives);
+        cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes, survives }));
+        self.disk.commits.insert(ticket, commit);
     }
 
     /// Remembers what may be lost in a crash without harm.
@@ -259,20 +282,23 @@ impl Account {
     }
 
     pub(super) fn disk_timers(&mut self, cx: &mut Context) {
-        let due = |at: Option<Monotonic>| at.is_some_and(|at| at <= cx.now.monotonic);
+        let now = cx.now.monotonic;
+        let due = |at: Option<Monotonic>| at.is_some_and(|at| at <= now);
         if due(self.disk.lazy_until) {
             self.disk.lazy_until = None;
             self.write_lazily_kept(cx);
         }
-        if self.disk.retry_at.is_some_and(|at| at <= cx.now.monotonic) {
+        if due(self.disk.exposed_until) {
+            self.secure(cx);
+        }
+        if due(self.disk.retry_at) {
             self.disk.retry_at = None;
             self.links.pushes.append(&mut self.disk.unread);
             for heard in std::mem::take(&mut self.disk.untold) {
                 self.read_heard(cx, heard);
             }
             for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
-                cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes: commit.writes.clone() }));
-                self.disk.commits.insert(ticket, commit);
+                self.hand_over(cx, ticket, commit);
             }
         }
     }
@@ -430,6 +456,23 @@ impl Appended {
     }
 }
 
+/// The one place that decides how safe a commit is before anything follows from it. A line of mine, and what rides with
+/// it, goes out at once: nobody builds on its being here but me, and if the machine loses it, a new chain keeps its
+/// number from being used again. Everything else leads to a word given to others: an acknowledgement, a membership, a
+/// request. That must not be taken back.
+fn has_to_survive(writes: &[Write]) -> Survives {
+    let is_said = |write: &Write| match write {
+        Write::Event { event, recipients: Some(_) } => !matches!(event.kind, KIND_JOIN | KIND_PART),
+        _ => false,
+    };
+    let rides = |write: &Write| matches!(write, Write::Conversation { .. } | Write::Acked { .. } | Write::Step(_));
+    let is_mine = writes.iter().any(is_said) && writes.iter().all(|write| is_said(write) || rides(write));
+    if is_mine { Survives::Program } else { Survives::Machine }
+}
+
+/// For so long a loss of power may take back a line that was told to be sent. A disk writes out everything that has
+/// queued in about as much time.
+const EXPOSED_AT_MOST: Duration = Duration::from_millis(50);
 /// Acknowledgements are kept for after a restart, but a peer would repeat them anyway.
 const LAZY_WRITE_AFTER: Duration = Duration::from_secs(2);
 /// Space may have been made meanwhile.

@@ -21,9 +21,7 @@ impl Account {
         self.chain_is_fresh = true;
         self.commit(cx, vec![Write::Chain(self.chain)], Vec::new());
         self.say_again(cx, old);
-        let text = "This profile is an older copy: others hold lines of yours that are not in it. They are fetched \
-                    from whoever has them; what you write now is kept apart from those.";
-        cx.tell(Event::Refused(Refusal::new(Code::Storage, text)));
+        cx.tell(Event::Refused(is_a_copy()));
     }
 
     /// What was said in a chain whose numbers may mean something else by now reaches nobody in it: it is read, to be
@@ -129,4 +127,11 @@ impl Account {
         self.commit(cx, writes, after);
         Ok(Taken::Whole)
     }
+}
+
+/// What a person is told whose log may lack lines of theirs.
+pub(super) fn is_a_copy() -> Refusal {
+    let text = "Your log here was copied, or put back from a copy: others may hold lines of yours that are not in it. \
+                They are fetched from whoever has them; what you write now is kept apart from those.";
+    Refusal::new(Code::Storage, text)
 }

@@ -56,12 +56,13 @@ pub enum VaultReply {
 pub enum DiskJob {
     /// Keeps which root key a registry's address showed.
     PinRealm { registry: String, root: RootKey },
-    /// Opens or creates the log of an account; `fresh_chain` becomes its chain if it is new.
+    /// Opens or creates the log of an account. `fresh_chain` becomes its chain if it is new, and if others may hold
+    /// numbers of the present one that it has lost.
     Open { realm: RealmId, user: UserName, fresh_chain: ChainId },
     /// Closes the log; the next `Open` may be for another account.
     Close,
-    /// Writes all or nothing, and answers after it is on the disk.
-    Commit { ticket: u64, writes: Vec<Write> },
+    /// Writes all or nothing, and answers when it is as safe as `survives` says.
+    Commit { ticket: u64, writes: Vec<Write>, survives: Survives },
     /// Events of one chain from number `from` on, as many as `bytes_max` holds, at least one if there is one.
     /// With `not_before`, earlier ones at the beginning are passed over.
     ReadChain {
@@ -80,6 +81,15 @@ pub enum DiskJob {
     ReadEvents { ticket: u64, wanted: Wanted },
     /// What is known of the way of one event: its recipients if it is mine, and every step that was noted.
     ReadSteps { ticket: u64, conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
+}
+
+/// What a commit outlives once it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Survives {
+    /// The program, killed at any moment. A machine that stops may still take it back.
+    Program,
+    /// The machine too, and so does everything committed before it. A commit without writes only sees to those.
+    Machine,
 }
 
 #[derive(Debug)]
@@ -230,6 +240,8 @@ pub struct Pin {
 pub struct LoadedLog {
     /// The chain that new events of mine go into.
     pub chain: ChainId,
+    /// It is not, or not any more, what was used here last: others may hold what it has lost.
+    pub is_copy: bool,
     pub pins: Vec<Pin>,
     pub conversations: Vec<LoadedConversation>,
 }

@@ -10,7 +10,7 @@ use crate::api::{Asked, Told};
 
 pub use disk::{
     DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent,
-    TheirChain, VaultJob, VaultReply, Wanted, Write,
+    Survives, TheirChain, VaultJob, VaultReply, Wanted, Write,
 };
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};

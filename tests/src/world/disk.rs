@@ -1,5 +1,5 @@
-//! A disk that keeps what was committed and loses the rest in a crash. It refuses what the real one refuses; an honest
-//! node gives it no reason to.
+//! A disk that keeps what was committed and loses the rest in a crash; with the power of the machine it also loses
+//! commits that need not survive that. It refuses what the real one refuses; an honest node gives it no reason to.
 
 mod lookup;
 
@@ -12,12 +12,18 @@ use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 use peer::ports::{
     DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StepRun, StoredEvent,
-    TheirChain, Write,
+    Survives, TheirChain, Write,
 };
 
 #[derive(Debug, Default)]
 pub struct VirtualDisk {
     log: Option<Log>,
+    /// What a machine without power keeps of the log, and the commits that it may lose, oldest first.
+    safe: Option<Log>,
+    exposed: VecDeque<Vec<Write>>,
+    /// The log was open when the power went: the next one to open it begins another chain.
+    is_open: bool,
+    was_interrupted: bool,
     waiting: VecDeque<DiskJob>,
     /// A job failed before: what followed it may be refused for that.
     has_failed: bool,
@@ -91,12 +97,27 @@ impl VirtualDisk {
         }
     }
 
-    /// The machine stops: `survivors` of the waiting jobs were done, their answers and the rest are lost.
+    /// The program stops: `survivors` of the waiting jobs were done, their answers and the rest are lost.
     pub(super) fn crash(&mut self, survivors: usize) -> Result<(), Refused> {
         for job in std::mem::take(&mut self.waiting).into_iter().take(survivors) {
             self.perform(job)?;
         }
         Ok(())
+    }
+
+    /// The machine stops, after the program: all but `survivors` of the exposed commits are lost.
+    pub(super) fn lose_power(&mut self, survivors: usize) -> Result<(), Refused> {
+        for writes in std::mem::take(&mut self.exposed).into_iter().take(survivors) {
+            self.safe.as_mut().ok_or("a commit to a log that is not open")?.write_all(writes)?;
+        }
+        self.log.clone_from(&self.safe);
+        self.was_interrupted |= self.is_open;
+        Ok(())
+    }
+
+    /// Commits that only the program's end leaves alone.
+    pub(super) fn exposed(&self) -> usize {
+        self.exposed.len()
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -110,7 +131,7 @@ impl VirtualDisk {
 
     /// Puts a copy back in place of what is there.
     pub(super) fn put_back(&mut self, copy: Option<Log>) {
-        *self = Self { log: copy, ..Self::default() };
+        *self = Self { log: copy.clone(), safe: copy, ..Self::default() };
     }
 
     /// Everything is lost, as on a new machine.
@@ -120,8 +141,12 @@ impl VirtualDisk {
 
     /// Whether an event is safely here, and everything before it in its chain as well.
     pub fn holds(&self, id: &EventId) -> bool {
-        let held = |chain: &Chain| chain.events.range(..=chain.number).any(|(_, event)| event.id == *id);
-        self.chains().any(|(_, chain)| held(chain))
+        self.log.as_ref().is_some_and(|log| log.holds(id))
+    }
+
+    /// The same for a machine that stops now.
+    pub fn secures(&self, id: &EventId) -> bool {
+        self.safe.as_ref().is_some_and(|log| log.holds(id))
     }
 
     /// Texts of mine that `recipient` did not acknowledge, by conversation.
@@ -157,17 +182,34 @@ impl VirtualDisk {
     fn perform(&mut self, job: DiskJob) -> Result<Option<DiskReply>, Refused> {
         Ok(Some(match job {
             DiskJob::PinRealm { .. } => return Ok(None),
-            DiskJob::Close => DiskReply::Closed,
+            DiskJob::Close => {
+                self.secure()?;
+                self.is_open = false;
+                DiskReply::Closed
+            }
             DiskJob::Open { fresh_chain, .. } => {
                 let (pins, conversations, steps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
                 let fresh = Log { chain: fresh_chain, pins, conversations, steps };
+                self.safe.get_or_insert_with(|| fresh.clone());
+                self.is_open = true;
+                if std::mem::take(&mut self.was_interrupted) {
+                    self.exposed.push_back(vec![Write::Chain(fresh_chain)]);
+                    self.log.iter_mut().for_each(|log| log.chain = fresh_chain);
+                    self.secure()?;
+                }
                 DiskReply::Opened(Box::new(self.log.get_or_insert(fresh).load()))
             }
-            DiskJob::Commit { ticket, writes } => {
+            DiskJob::Commit { ticket, writes, survives } => {
                 let log = self.log.as_mut().ok_or("a commit to a log that is not open")?;
                 let before = self.has_failed.then(|| log.clone());
-                match (writes.into_iter().try_for_each(|write| log.write(write)), before) {
-                    (Ok(()), _) => DiskReply::Committed { ticket },
+                match (log.write_all(writes.clone()), before) {
+                    (Ok(()), _) => {
+                        self.exposed.push_back(writes);
+                        if survives == Survives::Machine {
+                            self.secure()?;
+                        }
+                        DiskReply::Committed { ticket }
+                    }
                     (Err(refused), Some(before)) => {
                         *log = before;
                         failed(ticket, refused)
@@ -206,11 +248,23 @@ impl VirtualDisk {
     }
 }
 
+impl VirtualDisk {
+    /// Everything committed is safe from now on.
+    fn secure(&mut self) -> Result<(), Refused> {
+        let Some(safe) = &mut self.safe else { return Ok(()) };
+        self.exposed.drain(..).try_for_each(|writes| safe.write_all(writes))
+    }
+}
+
 fn failed(ticket: u64, text: String) -> DiskReply {
     DiskReply::Failed { ticket: Some(ticket), error: peer::ports::DiskError { text } }
 }
 
 impl Log {
+    fn write_all(&mut self, writes: Vec<Write>) -> Result<(), Refused> {
+        writes.into_iter().try_for_each(|write| self.write(write))
+    }
+
     fn write(&mut self, write: Write) -> Result<(), Refused> {
         match write {
             Write::Conversation { id, with } => {
@@ -262,6 +316,11 @@ impl Log {
         Ok(())
     }
 
+    fn holds(&self, id: &EventId) -> bool {
+        let held = |chain: &Chain| chain.events.range(..=chain.number).any(|(_, event)| event.id == *id);
+        self.conversations.values().flat_map(|kept| kept.chains.values()).any(held)
+    }
+
     fn conversation(&mut self, id: ConversationId) -> Result<&mut Kept, Refused> {
         self.conversations.get_mut(&id).ok_or_else(|| format!("the log does not know the conversation {id:?}"))
     }
@@ -272,7 +331,7 @@ impl Log {
 
     fn load(&self) -> LoadedLog {
         let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
-        LoadedLog { chain: self.chain, pins: self.pins.values().cloned().collect(), conversations }
+        LoadedLog { chain: self.chain, is_copy: false, pins: self.pins.values().cloned().collect(), conversations }
     }
 }
 

@@ -117,8 +117,7 @@ impl World {
         self.drain(who);
     }
 
-    /// Kills the program, or the power of its machine. The disk keeps what it had committed, and perhaps some of what
-    /// was under way.
+    /// Kills the program. The disk keeps what it had committed, and perhaps some of what was under way.
     pub fn crash(&mut self, who: Who) {
         let survivors = self.random.below(self.hosts[who.0].disk.waiting() + 1);
         let host = &mut self.hosts[who.0];
@@ -134,6 +133,20 @@ impl World {
         }
         self.drop_wires(who);
         self.drop_line(who);
+    }
+
+    /// The machine stops, with the program on it: the disk keeps what was written out, and perhaps some of what was
+    /// only committed.
+    pub fn lose_power(&mut self, who: Who) {
+        self.crash(who);
+        let survivors = self.random.below(self.hosts[who.0].disk.exposed() + 1);
+        let host = &mut self.hosts[who.0];
+        let (lost, name) = (host.disk.exposed() - survivors, host.name.clone());
+        let refused = host.disk.lose_power(survivors).err();
+        self.journal.note(self.now, || format!("{name} LOSES POWER, and {lost} commits with it"));
+        if let Some(refused) = refused {
+            self.violated(|| format!("{name}'s disk refused: {refused}"));
+        }
     }
 
     /// A copy of somebody's log, as it is on their disk.

@@ -272,7 +272,7 @@ impl Model {
             return Err("delivered to more people than there are".to_owned());
         }
         if delivery.state == DeliveryState::Delivered {
-            if !hosts[to.0].disk.holds(&delivery.id) {
+            if !hosts[to.0].disk.secures(&delivery.id) {
                 return Err("told to be delivered, but not on the recipient's disk".to_owned());
             }
             self.delivered.insert((who, delivery.id, to));

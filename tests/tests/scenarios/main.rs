@@ -7,6 +7,7 @@
 mod capture;
 mod changes;
 mod demo;
+mod disk;
 mod errors;
 mod hostile_peer_link;
 mod hostile_registry_link;

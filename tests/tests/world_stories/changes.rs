@@ -1,11 +1,10 @@
 //! Edits, deletions and reactions; where a message is, and why there is no link.
 
-use peer::api::{Act, Code, Command, DeliveryState, Event, History, Reference, Target, Via, WhyState};
+use peer::api::{Act, Code, Command, DeliveryState, Event, Reference, Target, Via, WhyState};
 use tests::world::{Who, World};
 
 use crate::support::{
-    LONG, changes, command, create, deliveries, enter, holds, is_refused, is_signed_in, is_told_delivery, room, say,
-    wait, world_of,
+    LONG, command, create, deliveries, enter, holds, is_refused, is_signed_in, is_told_delivery, say, wait, world_of,
 };
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod changes;
 mod direct;
+mod power;
 mod repair;
 mod rooms;
 mod support;

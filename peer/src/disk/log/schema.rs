@@ -34,12 +34,15 @@ pub(super) fn migrate_to(connection: &mut Connection, number: usize) -> Result<(
     Ok(())
 }
 
-const MIGRATIONS: [&str; 3] = [FIRST, BORROWED, CHANGES_AND_STEPS];
+const MIGRATIONS: [&str; 4] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED];
 
 /// A chain of somebody may begin here with another number than 1 on the word of a third.
 const BORROWED: &str = "
 ALTER TABLE chains ADD COLUMN borrowed INTEGER; -- the first number held; NULL once its author says the same
 ";
+/// The tables that are read whole when a log is opened: small ones, however much is said, and in logs of every number.
+pub(super) const LOADED: [&str; 9] =
+    ["account", "conversations", "rooms", "entries", "members", "chains", "recipients", "acknowledged", "pins"];
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
 const FIRST: &str = "
@@ -161,4 +164,14 @@ CREATE TABLE steps (
 ) STRICT;
 CREATE INDEX steps_of ON steps (chain, last);
 CREATE INDEX steps_newest ON steps (chain, step, party);
+";
+
+const OPENED: &str = "
+-- Where the log was opened last, once it was: another file or another start of the machine is noticed by it.
+CREATE TABLE opened (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    boot   TEXT,                    -- the system's name for its present run; NULL: it has none
+    inode  INTEGER NOT NULL,
+    born   INTEGER                  -- when the file was made, nanoseconds since 1970; NULL: the disk does not say
+) STRICT;
 ";
