@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is tests, also the functions they share")]
 
 mod capture;
+mod crash;
 mod demo;
 mod errors;
 mod hostile_peer_link;
