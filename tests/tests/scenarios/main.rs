@@ -17,4 +17,5 @@ mod restart;
 mod rooms;
 mod shutdown;
 mod sign_up;
+mod stopped;
 mod terminal;
