@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Kills real programs while they talk, and checks that nothing they promised is lost: a registry and four people, 50
-# cycles of kill -9, or as many as are named. Ends with 1, the seed and the folder of evidence when a promise was broken.
+# cycles of kill -9, or as many as are named; with --only wires connections are cut and slowed instead. Ends with 1,
+# the seed and the folder of evidence when a promise was broken.
 set -euo pipefail
 
 usage() {
-    echo "usage: scripts/crash.sh [CYCLES] [--only sender|receiver] [--seed NUMBER]" >&2
+    echo "usage: scripts/crash.sh [CYCLES] [--only sender|receiver|wires] [--seed NUMBER]" >&2
     exit 2
 }
 

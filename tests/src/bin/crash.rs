@@ -41,6 +41,7 @@ fn plan() -> Option<Plan> {
                 plan.kind = match arguments.next()?.as_str() {
                     "sender" => Kind::Sender,
                     "receiver" => Kind::Receiver,
+                    "wires" => Kind::Wires,
                     _ => return None,
                 }
             }
@@ -56,12 +57,14 @@ fn line(report: &Report) -> String {
     let seconds = report.took.as_secs_f64();
     let told = report.told;
     format!(
-        "{} cycles in {seconds:.0} s ({:.1}/s): killed {} peers and {} registries, {} checkpoints (settled within {:.1} s); \
+        "{} cycles in {seconds:.0} s ({:.1}/s): killed {} peers and {} registries, cut {} and slowed {} connections, {} checkpoints (settled within {:.1} s); \
          {} lines accepted, {} shown, {} acknowledged, {} told again, {} only in the history, {} starts without a registry",
         report.cycles,
         f64::from(report.cycles) / seconds.max(0.001),
         report.kills_of_people,
         report.kills_of_registry,
+        report.cut,
+        report.slowed,
         report.checkpoints,
         report.settled_max.as_secs_f64(),
         told.accepted,
@@ -78,4 +81,4 @@ fn say(text: &str) {
     let _ = writeln!(stderr().lock(), "{text}");
 }
 
-const USAGE: &str = "usage: crash [CYCLES] [--only sender|receiver] [--seed NUMBER] --folder FOLDER";
+const USAGE: &str = "usage: crash [CYCLES] [--only sender|receiver|wires] [--seed NUMBER] --folder FOLDER";

@@ -9,7 +9,8 @@ use crossbeam_channel::Select;
 use super::ledger::{Cast, Kept, Ledger, Line, Place, Violation};
 use super::log;
 use super::resident::{Resident, Stage};
-use crate::programs::{Ended, Event, Registry, Transcript};
+use crate::programs::{Ended, Event, Registry, Transcript, connections, slow_down};
+use crate::wire::Proxy;
 use crate::world::Random;
 
 pub(super) struct House {
@@ -17,6 +18,8 @@ pub(super) struct House {
     pub(super) ledger: Ledger,
     pub(super) people: Vec<Resident>,
     registry: Registry,
+    /// Between everybody and the registry, if there is to be weather.
+    wire: Option<Proxy>,
     pub(super) random: Random,
     /// Lines heard from everybody.
     pub(super) heard: u64,
@@ -42,18 +45,25 @@ pub(super) struct Deaths {
     pub(super) people: u64,
     pub(super) registry: u64,
     pub(super) gave_up: u64,
+    /// Connections that were cut and slowed down, of everybody.
+    pub(super) cut: u64,
+    pub(super) slowed: u64,
 }
 
 impl House {
-    /// Starts everybody below `folder`.
-    pub(super) fn build(cast: Cast, folder: &Path, seed: u64) -> Self {
+    /// Starts everybody below `folder`, with a wire in between that may become rough or without.
+    pub(super) fn build(cast: Cast, folder: &Path, seed: u64, has_weather: bool) -> Self {
         let registry = Registry::start_below(folder, &[]);
-        let people = cast.people.iter().map(|name| Resident::move_in(&registry, folder, name)).collect();
+        let wire = has_weather.then(|| Proxy::start(registry.address()));
+        let address = wire.as_ref().map_or(registry.address(), Proxy::address);
+        let move_in = |name: &&str| Resident::move_in(&registry, address, folder, name);
+        let people = cast.people.iter().map(move_in).collect();
         Self {
             cast,
             ledger: Ledger::new(cast),
             people,
             registry,
+            wire,
             random: Random::new(seed),
             heard: 0,
             talk: 0,
@@ -247,6 +257,45 @@ impl House {
         Ok(())
     }
 
+    /// From now on the wire to the registry delays, and cuts in the middle of what it carries.
+    pub(super) fn roughen(&mut self) {
+        let seed = u64::try_from(self.random.below(usize::MAX)).unwrap_or(0);
+        let wire = self.wire.as_ref().expect("a house with weather has a wire");
+        wire.set_weather(Some(Random::new(seed)));
+    }
+
+    /// Cuts some connections of somebody, and lets others crawl: those to other people and the one to the registry.
+    pub(super) fn meddle(&mut self, person: usize) -> std::io::Result<()> {
+        for socket in connections(self.people[person].process.pid())? {
+            match self.random.below(100) {
+                0..30 => {
+                    // What is on its way to a socket that was shut down is lost. One that is gone already needs no cut.
+                    self.deaths.cut += u64::from(socket.shutdown(std::net::Shutdown::Both).is_ok());
+                }
+                30..60 => {
+                    let rate = CRAWL_BYTES_MIN << self.random.below(5);
+                    slow_down(&socket, rate)?;
+                    self.deaths.slowed += 1;
+                }
+                _ => slow_down(&socket, u32::MAX)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Wires are as they should be.
+    fn calm(&mut self) {
+        let Some(wire) = &self.wire else { return };
+        self.deaths.cut += wire.take_cuts();
+        wire.set_weather(None);
+        for person in &self.people {
+            // Nobody slowed them where this is not allowed.
+            for socket in connections(person.process.pid()).into_iter().flatten() {
+                let _ = slow_down(&socket, u32::MAX);
+            }
+        }
+    }
+
     /// Starts those who are dead.
     pub(super) fn start(&mut self, people: &[usize]) {
         for person in people {
@@ -273,6 +322,7 @@ impl House {
     /// Waits until everybody is there and has everything; the time it took.
     pub(super) fn settle(&mut self) -> Kept<Duration> {
         self.talk = 0;
+        self.calm();
         let begun = Instant::now();
         self.wait("everybody being there and answered", |house| {
             house.everybody_is(Stage::SignedIn) && house.people.iter().all(|person| person.unanswered == 0)
@@ -345,6 +395,8 @@ impl House {
 
 /// The mark of whatever is said; whatever is asked has a number.
 const SAID: &str = "said";
+/// The slowest connection: a second for the smallest four messages.
+const CRAWL_BYTES_MIN: u32 = 1024;
 /// Lines a person says ahead of the answers.
 const UNANSWERED_MAX: usize = 4;
 /// How long anything may take; a pause between two dials grows to half of that.

@@ -1,5 +1,5 @@
 //! Real programs that are killed while they talk: a registry, four people, direct messages and rooms. After every
-//! death what each was told is held against what each has. Run by `scripts/crash.sh` and, shortly, by the scenarios.
+//! death what each was told is held against what each has. Or nobody dies, and the wires are bad. Run by `scripts/crash.sh` and, shortly, by the scenarios.
 
 mod house;
 mod ledger;
@@ -36,6 +36,8 @@ pub enum Kind {
     Sender,
     /// Whoever hears something, as soon as its author is told that it is delivered.
     Receiver,
+    /// Nobody, but the wires are cut, crawl, delay, and lose the ends of what they carry.
+    Wires,
 }
 
 /// What happened in a run without a violation, or until there was one.
@@ -46,6 +48,9 @@ pub struct Report {
     pub kills_of_registry: u64,
     /// Starts that found no registry and were repeated.
     pub gave_up: u64,
+    /// Connections cut and slowed down.
+    pub cut: u64,
+    pub slowed: u64,
     pub checkpoints: u32,
     pub told: Told,
     /// The longest that people took to have everything.
@@ -59,7 +64,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(&Report)) -> Result<Report, Vio
     let begun = Instant::now();
     let mut built = None;
     let whole = catch_unwind(AssertUnwindSafe(|| {
-        let house = built.insert(House::build(CAST, &plan.folder, plan.seed));
+        let house = built.insert(House::build(CAST, &plan.folder, plan.seed, plan.kind == Kind::Wires));
         house.furnish()?;
         while report.cycles < plan.cycles {
             let cycles = CHECKPOINT_CYCLES.min(plan.cycles - report.cycles);
@@ -68,6 +73,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(&Report)) -> Result<Report, Vio
                     Kind::Anybody => anybody(house)?,
                     Kind::Sender => sender(house)?,
                     Kind::Receiver => receiver(house)?,
+                    Kind::Wires => wires(house)?,
                 }
                 report.cycles += 1;
             }
@@ -99,6 +105,8 @@ impl Report {
         self.kills_of_people = house.deaths.people;
         self.kills_of_registry = house.deaths.registry;
         self.gave_up = house.deaths.gave_up;
+        self.cut = house.deaths.cut;
+        self.slowed = house.deaths.slowed;
         self.told = house.ledger.told;
         self.took = begun.elapsed();
     }
@@ -163,6 +171,21 @@ fn receiver(house: &mut House) -> Kept<()> {
     house.wait("the line being delivered", |house| house.news == Some(News::Acknowledged(line, hearer)))?;
     house.kill(&[hearer], false)?;
     house.start(&[hearer]);
+    Ok(())
+}
+
+/// Bad weather between everybody, while they talk.
+fn wires(house: &mut House) -> Kept<()> {
+    let lines = 1 + house.random.below(LINES_MAX);
+    house.roughen();
+    house.talk = TALK;
+    let target = house.heard + u64::try_from(lines).unwrap_or(u64::MAX);
+    let deadline = Instant::now() + MOMENT_MAX;
+    while house.heard < target && house.hear(deadline)? {}
+    for _ in 0..1 + house.random.below(CAST.people.len()) {
+        let person = house.random.below(CAST.people.len());
+        house.meddle(person).map_err(|error| Violation(format!("sockets of a child are out of reach: {error}")))?;
+    }
     Ok(())
 }
 

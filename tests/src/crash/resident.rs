@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ledger::{Kept, Logged, Violation};
 use super::log;
@@ -31,9 +31,9 @@ pub(super) enum Stage {
 }
 
 impl Resident {
-    /// Somebody new.
-    pub(super) fn move_in(registry: &Registry, folder: &std::path::Path, name: &str) -> Self {
-        let launch = Launch::new(registry, name).below(folder);
+    /// Somebody new, who reaches the registry at `address`.
+    pub(super) fn move_in(registry: &Registry, address: &str, folder: &Path, name: &str) -> Self {
+        let launch = Launch::new(registry, name).below(folder).with(|launch| address.clone_into(&mut launch.registry));
         let told = BufWriter::new(File::create(launch.folder().join("told")).expect("a file for what is told"));
         let process = Process::start(name, launch.json_command(), &launch.transcript);
         let launch = launch.again();
@@ -82,7 +82,7 @@ impl Resident {
     }
 
     /// Moves everything of this person to where it outlives the run.
-    pub(super) fn keep(&mut self, folder: &std::path::Path) {
+    pub(super) fn keep(&mut self, folder: &Path) {
         // Evidence that cannot be kept must not hide what it is evidence of.
         let _ = self.told.flush();
         let _ = std::fs::rename(self.launch.folder(), folder.join(&self.launch.name));

@@ -7,6 +7,7 @@ mod json_peer;
 mod launch;
 mod process;
 mod registry;
+mod sockets;
 mod terminal_peer;
 mod transcript;
 
@@ -16,5 +17,6 @@ pub use json_peer::JsonPeer;
 pub use launch::{Launch, password_of};
 pub use process::{DEADLINE, Ended, Process};
 pub use registry::{Registry, command as registry_command};
+pub use sockets::{connections, slow_down};
 pub use terminal_peer::TermPeer;
 pub use transcript::Transcript;
