@@ -64,6 +64,12 @@ impl Launch {
         Self { register: false, ..self.clone() }
     }
 
+    /// The same somebody, nothing written yet, in a new folder below `root`.
+    #[must_use]
+    pub fn below(self, root: &Path) -> Self {
+        Self { folder: Arc::new(TempDir::new_in(root).expect("a temporary folder")), ..self }
+    }
+
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);

@@ -6,6 +6,7 @@
 
 mod capture;
 mod changes;
+mod crash;
 mod demo;
 mod disk;
 mod errors;
@@ -18,4 +19,5 @@ mod restart;
 mod rooms;
 mod shutdown;
 mod sign_up;
+mod stopped;
 mod terminal;
