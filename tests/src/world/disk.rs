@@ -145,6 +145,28 @@ impl VirtualDisk {
         own.flat_map(|chain| chain.events.values()).collect()
     }
 
+    /// Every event of a conversation that is here without a hole before it, by its place.
+    pub(super) fn events_of(&self, id: &ConversationId) -> BTreeMap<(IdentityKey, ChainId, u64), EventId> {
+        let kept = self.log.as_ref().and_then(|log| log.conversations.get(id));
+        let chains = kept.into_iter().flat_map(|kept| &kept.chains);
+        let events = chains.flat_map(|((author, chain), known)| {
+            let held = known.events.range(..=known.number);
+            held.map(|(number, event)| ((*author, *chain, *number), event.id))
+        });
+        events.collect()
+    }
+
+    /// The rooms that somebody is in, by what is here.
+    pub(super) fn rooms_joined(&self) -> Vec<RoomName> {
+        let kept = self.log.iter().flat_map(|log| log.conversations.values()).filter_map(|kept| kept.room.as_ref());
+        kept.filter(|room| room.joined).filter_map(|room| Some(room.genesis.claim().ok()?.name)).collect()
+    }
+
+    /// How many events of mine are here.
+    pub(super) fn own_count(&self) -> usize {
+        self.log.as_ref().map_or(0, Log::own_count)
+    }
+
     fn chains(&self) -> impl Iterator<Item = (ConversationId, &Chain)> {
         let conversations = self.log.iter().flat_map(|log| &log.conversations);
         conversations.flat_map(|(id, kept)| kept.chains.values().map(|chain| (*id, chain)))
@@ -190,6 +212,12 @@ fn failed(ticket: u64, text: String) -> DiskReply {
 }
 
 impl Log {
+    /// How many events of mine are in it.
+    pub(super) fn own_count(&self) -> usize {
+        let chains = self.conversations.values().flat_map(|kept| kept.chains.values());
+        chains.filter(|chain| chain.own).map(|chain| chain.events.len()).sum()
+    }
+
     fn write(&mut self, write: Write) -> Result<(), Refused> {
         match write {
             Write::Conversation { id, with } => {
