@@ -160,6 +160,10 @@ impl OwnLog {
         }
     }
 
+    pub(super) fn recent_count(&self) -> usize {
+        self.recent.len()
+    }
+
     /// The committed events at hand from number `from` on, if that one is at hand.
     pub(super) fn recent_from(&self, from: u64) -> impl Iterator<Item = &Recent> {
         let first = self.recent.front().map_or(u64::MAX, |recent| recent.number);
@@ -226,7 +230,7 @@ impl Member {
 }
 
 /// Enough for every link that keeps up; a link that does not is served from the disk.
-const RECENT_EVENTS_MAX: usize = 1024;
+pub(super) const RECENT_EVENTS_MAX: usize = 1024;
 const RECENT_BYTES_MAX: usize = 256 * 1024;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod account;
 mod commands;
 mod context;
 mod conversation;
+mod footprint;
 mod links;
 mod loading;
 mod members;
@@ -29,6 +30,8 @@ use common::time::{Monotonic, Now};
 
 use crate::api::{Asked, Command, Event, Exit, LinkState};
 use crate::ports::{DiskReply, Input, LinkInput, LinkOutput, Output, RegistryInput, RegistryOutput};
+
+pub use footprint::Footprint;
 
 use account::Account;
 use context::Context;

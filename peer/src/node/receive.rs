@@ -185,4 +185,4 @@ fn content(event: &ChainEvent, person: &Person) -> Result<Content, Misbehaved> {
 }
 
 /// A new chain begins with a new or restored database: this many in one conversation are an attack on our memory.
-const CHAINS_PER_AUTHOR_MAX: usize = common::limits::HOLDINGS_MAX / 4;
+pub(super) const CHAINS_PER_AUTHOR_MAX: usize = common::limits::HOLDINGS_MAX / 4;

@@ -9,7 +9,7 @@ use common::secret::Secret;
 use common::secure::identity::{KEYS_BYTES, Keys};
 use common::time::Monotonic;
 use peer::api::{Asked, Command, Event, Told};
-use peer::node::{Node, NodeConfig, Startup};
+use peer::node::{Footprint, Node, NodeConfig, Startup};
 use peer::ports::{Input, LocalIdentity, Output, VaultJob, VaultReply};
 
 use super::disk::{Log, VirtualDisk};
@@ -205,6 +205,11 @@ impl World {
         let host = &mut self.hosts[who.0];
         let Some(node) = host.node.as_ref().filter(|_| host.life == life) else { return };
         host.wake_at = None;
+        let footprint = node.footprint();
+        if !footprint.is_within(&Footprint::MAX) {
+            let name = host.name.clone();
+            return self.violated(|| format!("{name} keeps too much: {footprint:?}"));
+        }
         if node.next_timeout().is_some_and(|at| at <= self.now) {
             host.spins += 1;
             if host.spins > SPINS_MAX {
