@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root="$PWD"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}"
+# A folder of its own: in a shared one cargo would take the copy and this for the same.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}/planted"
 
 seeds="${1:-3000}"
 shift || true

@@ -2,12 +2,15 @@
 //! copies come back.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::time::{Now, UnixMillis};
+use registry::store::Accounts;
+use registry::store::memory::MemoryStore;
 
 use super::disk::Log;
-use super::host::Who;
+use super::host::{Host, Who};
 use super::{EPOCH, Happening, World};
 
 /// Somewhere on the network: a person's machine, or the registry's.
@@ -128,16 +131,16 @@ impl World {
         let Some(backup) = self.registry.backup.take() else { return };
         self.journal.note(self.now, || "the registry is lost, an OLD BACKUP takes its place".to_owned());
         self.model.registry_put_back(&*self.registry.store, &backup);
-        self.registry.store = std::sync::Arc::new(backup);
+        let knows = |store: &MemoryStore, host: &Host| store.account(&host.name).is_ok_and(|account| account.is_some());
+        let forgotten = |host: &Host| knows(&self.registry.store, host) && !knows(&backup, host);
+        let people = self.hosts.iter().enumerate().filter(|(_, host)| forgotten(host));
+        let people: Vec<(Who, bool)> = people.map(|(number, host)| (Who(number), host.is_running())).collect();
+        self.registry.store = Arc::new(backup);
         self.restart_registry(after);
-        for who in (0..self.hosts.len()).map(Who) {
-            let is_known = registry::store::Accounts::account(&*self.registry.store, &self.hosts[who.0].name);
-            if self.hosts[who.0].confirmed && is_known.is_ok_and(|account| account.is_none()) {
-                let runs = self.hosts[who.0].is_running();
-                self.lose_account(who);
-                if runs {
-                    self.plan(after + SIGNS_UP_AGAIN_AFTER, Happening::Start { who });
-                }
+        for (who, runs) in people {
+            self.lose_account(who);
+            if runs {
+                self.plan(after + SIGNS_UP_AGAIN_AFTER, Happening::Start { who });
             }
         }
     }
