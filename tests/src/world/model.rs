@@ -62,6 +62,8 @@ pub(super) struct RoomModel {
     invited: BTreeSet<Who>,
     /// Whoever began to enter at any time.
     entered: BTreeSet<Who>,
+    /// On the way in, as they asked last.
+    entering: BTreeSet<Who>,
     /// Told to have left, and not on the way back.
     pub(super) left: BTreeSet<Who>,
     /// Whose restored log and the others do not agree on whether they are in it.
@@ -134,8 +136,8 @@ impl Model {
             }
             if said.author == who {
                 said.audience.clear();
-            } else if matches!(said.to, Target::Person(_)) && self.shown.contains(&(who, text.clone())) {
-                // Who said it knows of nothing that is missing, and need not come.
+            } else if self.shown.contains(&(who, text.clone())) {
+                // Who said it knows of nothing that is missing, and need not be there any more.
                 said.audience.remove(&who);
             }
         }
@@ -205,10 +207,12 @@ impl Model {
             Command::Join { room } | Command::Accept { room } => {
                 let room = self.rooms.entry(room.clone()).or_default();
                 room.entered.insert(who);
+                room.entering.insert(who);
                 room.left.remove(&who);
             }
             Command::Part { room: Some(room) } => {
                 let known = self.rooms.entry(room.clone()).or_default();
+                known.entering.remove(&who);
                 if known.present.remove(&who) {
                     self.owes_nothing(who, &Target::Room(room.clone()));
                     self.owed_only_to_known(who, room, hosts);
@@ -254,7 +258,9 @@ impl Model {
             }
             RoomChange::Parted if own => {
                 room.present.remove(&user);
-                room.left.insert(user);
+                if !room.entering.contains(&user) {
+                    room.left.insert(user);
+                }
             }
             RoomChange::Joined | RoomChange::Parted | RoomChange::Topic => {}
         }
