@@ -28,8 +28,6 @@ pub(super) struct Conversation {
     pub(super) held_back: BTreeSet<ChainKey>,
     /// The newest events of others that none seen since names, by chain: number and Lamport number.
     tips: BTreeMap<ChainKey, (u64, u64)>,
-    /// Counts what is newly on the disk: a link that was told since need not be told again.
-    pub(super) version: u64,
 }
 
 /// Whose, and which of theirs.
@@ -133,7 +131,6 @@ impl Conversation {
             theirs: BTreeMap::new(),
             held_back: BTreeSet::new(),
             tips: BTreeMap::new(),
-            version: 0,
         }
     }
 
@@ -278,6 +275,10 @@ impl OwnLog {
         self.withdrawn_from.map_or(self.committed, |from| self.committed.min(from - 1))
     }
 
+    pub(super) fn recent_count(&self) -> usize {
+        self.recent.len()
+    }
+
     /// The events at hand that may be sent from number `from` on, if that one is at hand.
     pub(super) fn recent_from(&self, from: u64) -> impl Iterator<Item = &Recent> {
         let first = self.recent.front().map_or(u64::MAX, |recent| recent.number);
@@ -344,7 +345,7 @@ impl Member {
 }
 
 /// Enough for every link that keeps up; a link that does not is served from the disk.
-const RECENT_EVENTS_MAX: usize = 1024;
+pub(super) const RECENT_EVENTS_MAX: usize = 1024;
 const RECENT_BYTES_MAX: usize = 256 * 1024;
 
 #[cfg(test)]

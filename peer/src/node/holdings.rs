@@ -96,6 +96,7 @@ impl Account {
             }
             self.begin_new_chain(cx);
         }
+        self.say_again(cx, id, holding.chain);
         if let Some(told) = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id)) {
             let cursor = told.cursors.entry(holding.chain).or_default();
             cursor.sent = cursor.sent.max(holding.number);
@@ -121,10 +122,6 @@ impl Account {
             let Some(live) = self.links.get_mut(link) else { continue };
             let identity = live.person.identity;
             let conversation = self.conversations.get(&id);
-            if whole.contains(&(link, id)) {
-                let version = conversation.map_or(0, |conversation| conversation.version);
-                live.conversations.entry(id).or_default().version_told = Some(version);
-            }
             let mut holdings = conversation.map(|known| known.holdings_of(&identity)).unwrap_or_default();
             if whole.contains(&(link, id)) {
                 holdings.extend(conversation.into_iter().flat_map(|known| known.holdings_besides(&identity)));
@@ -144,8 +141,8 @@ impl Account {
         }
     }
 
-    /// Once a while everybody is told what is held here, if it is more than when they were told last: so that what one
-    /// lacks is found with another even if no link ever breaks.
+    /// Once a while everybody is told what is held here: so that what one lacks is found with another even if no link
+    /// ever breaks, and what went unanswered is asked for again.
     pub(super) fn have_timer(&mut self, cx: &mut Context) {
         if cx.now.monotonic < self.haves_at {
             return;
@@ -153,12 +150,8 @@ impl Account {
         self.haves_at = cx.now.monotonic.plus(HAVE_EVERY);
         let mut due = Vec::new();
         for (link, live) in self.links.iter() {
-            for (id, told) in live.conversations.iter().filter(|(_, told)| told.have_heard) {
-                let version = self.conversations.get(id).map(|conversation| conversation.version);
-                if version.is_some() && told.version_told != version {
-                    due.push((link, *id));
-                }
-            }
+            let heard = live.conversations.iter().filter(|(_, told)| told.have_heard);
+            due.extend(heard.map(|(id, _)| (link, *id)));
         }
         self.links.whole_haves.extend(due);
     }
@@ -199,5 +192,5 @@ impl OwnLog {
     }
 }
 
-/// How often those who are linked tell each other what they hold, if it is more than before.
+/// How often those who are linked tell each other what they hold, whether it is more or not.
 const HAVE_EVERY: Duration = Duration::from_secs(60);

@@ -56,8 +56,6 @@ pub(super) struct Told {
     pub(super) claims: BTreeMap<ChainKey, Claim>,
     /// Chains of which both hold the same, or where that was looked up.
     pub(super) compared: BTreeSet<ChainKey>,
-    /// What was held when the other end was last told everything.
-    pub(super) version_told: Option<u64>,
 }
 
 /// How far one of my chains went out on one link.
@@ -90,6 +88,10 @@ impl Cursor {
         self.sent = last;
         self.in_flight.push_back((last, bytes));
         self.in_flight_bytes += bytes;
+    }
+
+    pub(super) fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes
     }
 
     /// The far end should first acknowledge some of what it was sent.
@@ -464,7 +466,7 @@ fn due_still(dial: &Dial, now: Monotonic) -> bool {
 /// Links opened from both ends within this time of each other are taken for one wish.
 const CROSSING_LINKS_WITHIN: Duration = Duration::from_secs(5);
 /// Sent and not acknowledged, per chain and link: a few commits of a busy recipient, and far below the link's outbox.
-const WINDOW_BYTES: usize = 512 * 1024;
+pub(super) const WINDOW_BYTES: usize = 512 * 1024;
 /// After a cut, the other end may be restarting.
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
 const REDIAL_AFTER_CUT: Duration = Duration::from_secs(10);

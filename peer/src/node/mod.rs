@@ -8,6 +8,7 @@ mod commands;
 mod context;
 mod conversation;
 mod deeds;
+mod footprint;
 mod forks;
 mod holdings;
 mod links;
@@ -39,6 +40,8 @@ use common::time::{Monotonic, Now};
 
 use crate::api::{Asked, Command, Event, Exit, LinkState};
 use crate::ports::{DiskReply, Input, LinkInput, LinkOutput, Output, RegistryInput, RegistryOutput};
+
+pub use footprint::Footprint;
 
 use account::Account;
 use context::Context;

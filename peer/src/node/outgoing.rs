@@ -32,6 +32,8 @@ pub(super) struct Disk {
     retry_at: Option<Monotonic>,
     /// Where a push waits for what could not be read.
     unread: BTreeSet<(LinkId, ConversationId)>,
+    /// What else could not be read.
+    again: Vec<Read>,
     /// Acts of others whose messages could not be read.
     untold: Vec<Heard>,
     told_failing: bool,
@@ -294,6 +296,13 @@ impl Account {
         if due(self.disk.retry_at) {
             self.disk.retry_at = None;
             self.links.pushes.append(&mut self.disk.unread);
+            for read in std::mem::take(&mut self.disk.again) {
+                match read {
+                    Read::SayAgain { conversation, chain } => self.read_again(cx, conversation, chain),
+                    Read::Compare { link, conversation, holding } => self.compare(cx, link, conversation, &holding),
+                    _ => {}
+                }
+            }
             for heard in std::mem::take(&mut self.disk.untold) {
                 self.read_heard(cx, heard);
             }
@@ -391,8 +400,10 @@ impl Account {
         if let Some(read) = self.disk.reads.remove(&ticket) {
             match read {
                 Read::Wanted { link, want } => self.served(cx, link, &want, Vec::new()),
-                // The next link asks again.
-                Read::SayAgain { .. } | Read::Compare { .. } => {}
+                again @ (Read::SayAgain { .. } | Read::Compare { .. }) => {
+                    self.disk.again.push(again);
+                    self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
+                }
                 Read::History { .. } | Read::Referred(_) | Read::Traced(_) => {
                     cx.fail(Refusal::new(Code::Storage, &error.text));
                 }

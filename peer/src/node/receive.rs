@@ -258,6 +258,6 @@ fn content(event: &ChainEvent, author: &Author) -> Result<Content, Misbehaved> {
 }
 
 /// A new chain begins with a new or restored database: this many in one conversation are an attack on our memory.
-const CHAINS_PER_AUTHOR_MAX: usize = common::limits::HOLDINGS_MAX;
+pub(super) const CHAINS_PER_AUTHOR_MAX: usize = common::limits::HOLDINGS_MAX;
 /// How long an event waits for what its author had seen (the answer comes first if that takes longer).
 const PARENT_WAIT: std::time::Duration = std::time::Duration::from_secs(2);

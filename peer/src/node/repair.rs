@@ -167,7 +167,9 @@ impl Account {
         let live = self.links.get(link)?;
         let mut candidates = Vec::new();
         for (id, told) in &live.conversations {
-            let Some(conversation) = self.conversations.get(id) else { continue };
+            // In a room that one is not in, the answer would be passed over.
+            let open = |conversation: &&Conversation| conversation.room().is_none_or(|room| room.joined);
+            let Some(conversation) = self.conversations.get(id).filter(open) else { continue };
             for (key, claim) in &told.claims {
                 let asked = |wanted: &Wanted| (wanted.want.conversation, (wanted.want.author, wanted.want.chain));
                 let is_asked = self.repair.wants.values().any(|wanted| asked(wanted) == (*id, *key));

@@ -17,34 +17,37 @@ impl Account {
     /// Somebody holds numbers of my chain that my log has never given out, or other events under those it has: it is a
     /// restored copy. What I say from now on goes into a chain of its own, so that no number means two things.
     pub(super) fn begin_new_chain(&mut self, cx: &mut Context) {
-        let old = std::mem::replace(&mut self.chain, cx.chain_id());
+        self.chain = cx.chain_id();
         self.chain_is_fresh = true;
         self.commit(cx, vec![Write::Chain(self.chain)], Vec::new());
-        self.say_again(cx, old);
         cx.tell(Event::Refused(is_a_copy()));
     }
 
     /// What was said in a chain whose numbers may mean something else by now reaches nobody in it: it is read, to be
     /// said again in the chain of its own.
-    fn say_again(&mut self, cx: &mut Context, chain: ChainId) {
-        let me = self.me;
-        for (id, conversation) in &mut self.conversations {
-            let Some(log) = conversation.own.get_mut(&chain) else { continue };
-            // What was there when the program began is what the copy has in common with the others.
-            let Some(from) = log.pending.range(log.before + 1..).next().map(|(number, _)| *number) else { continue };
-            log.withdrawn_from = Some(from);
-            let ticket = cx.number();
-            self.disk.reads.insert(ticket, Read::SayAgain { conversation: *id, chain });
-            cx.out.push_back(Output::Disk(DiskJob::ReadChain {
-                ticket,
-                conversation: *id,
-                author: me,
-                chain,
-                from,
-                bytes_max: usize::MAX,
-                not_before: None,
-            }));
-        }
+    pub(super) fn say_again(&mut self, cx: &mut Context, id: ConversationId, chain: ChainId) {
+        let log = self.conversations.get_mut(&id).and_then(|conversation| conversation.own.get_mut(&chain));
+        let Some(log) = log.filter(|log| log.withdrawn_from.is_none() && chain != self.chain) else { return };
+        // What was there when the program began is what the copy has in common with the others.
+        let Some(from) = log.pending.range(log.before + 1..).next().map(|(number, _)| *number) else { return };
+        log.withdrawn_from = Some(from);
+        self.read_again(cx, id, chain);
+    }
+
+    pub(super) fn read_again(&mut self, cx: &mut Context, id: ConversationId, chain: ChainId) {
+        let log = self.conversations.get(&id).and_then(|conversation| conversation.own.get(&chain));
+        let Some(from) = log.and_then(|log| log.withdrawn_from) else { return };
+        let ticket = cx.number();
+        self.disk.reads.insert(ticket, Read::SayAgain { conversation: id, chain });
+        cx.out.push_back(Output::Disk(DiskJob::ReadChain {
+            ticket,
+            conversation: id,
+            author: self.me,
+            chain,
+            from,
+            bytes_max: usize::MAX,
+            not_before: None,
+        }));
     }
 
     /// Says again what somebody waits for in a chain that is given up.

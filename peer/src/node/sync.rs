@@ -124,7 +124,6 @@ impl Account {
     /// Events up to `number` are on the disk here: whoever linked as their author is told at the next flush.
     pub(super) fn stored(&mut self, id: ConversationId, author: IdentityKey, chain: ChainId, number: u64) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
-        conversation.version += 1;
         if let Some(held) = conversation.theirs.get_mut(&(author, chain)) {
             held.stored = held.stored.max(number);
         }

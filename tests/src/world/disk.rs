@@ -24,6 +24,8 @@ pub struct VirtualDisk {
     /// The log was open when the power went: the next one to open it begins another chain.
     is_open: bool,
     was_interrupted: bool,
+    /// The log was replaced by a copy, and the next program to open it can tell.
+    pub(super) is_copied: bool,
     waiting: VecDeque<DiskJob>,
     /// A job failed before: what followed it may be refused for that.
     has_failed: bool,
@@ -174,6 +176,23 @@ impl VirtualDisk {
         own.flat_map(|chain| chain.events.values()).collect()
     }
 
+    /// Every event of a conversation that is here without a hole before it, by its place.
+    pub(super) fn events_of(&self, id: &ConversationId) -> BTreeMap<(IdentityKey, ChainId, u64), EventId> {
+        let kept = self.log.as_ref().and_then(|log| log.conversations.get(id));
+        let chains = kept.into_iter().flat_map(|kept| &kept.chains);
+        let events = chains.flat_map(|((author, chain), known)| {
+            let held = known.events.range(..=known.number);
+            held.map(|(number, event)| ((*author, *chain, *number), event.id))
+        });
+        events.collect()
+    }
+
+    /// The rooms that somebody is in, by what is here.
+    pub(super) fn rooms_joined(&self) -> Vec<RoomName> {
+        let kept = self.log.iter().flat_map(|log| log.conversations.values()).filter_map(|kept| kept.room.as_ref());
+        kept.filter(|room| room.joined).filter_map(|room| Some(room.genesis.claim().ok()?.name)).collect()
+    }
+
     fn chains(&self) -> impl Iterator<Item = (ConversationId, &Chain)> {
         let conversations = self.log.iter().flat_map(|log| &log.conversations);
         conversations.flat_map(|(id, kept)| kept.chains.values().map(|chain| (*id, chain)))
@@ -192,12 +211,14 @@ impl VirtualDisk {
                 let fresh = Log { chain: fresh_chain, pins, conversations, steps };
                 self.safe.get_or_insert_with(|| fresh.clone());
                 self.is_open = true;
-                if std::mem::take(&mut self.was_interrupted) {
+                let is_copy = std::mem::take(&mut self.is_copied) && self.log.is_some();
+                if std::mem::take(&mut self.was_interrupted) || is_copy {
                     self.exposed.push_back(vec![Write::Chain(fresh_chain)]);
                     self.log.iter_mut().for_each(|log| log.chain = fresh_chain);
                     self.secure()?;
                 }
-                DiskReply::Opened(Box::new(self.log.get_or_insert(fresh).load()))
+                let loaded = self.log.get_or_insert(fresh).load();
+                DiskReply::Opened(Box::new(LoadedLog { is_copy, ..loaded }))
             }
             DiskJob::Commit { ticket, writes, survives } => {
                 let log = self.log.as_mut().ok_or("a commit to a log that is not open")?;

@@ -18,7 +18,7 @@ fn an_older_copy_of_a_log_speaks_in_a_chain_of_its_own_and_gets_back_what_it_lac
     let copy = world.copy_log(alice);
     say(&mut world, alice, "@bob", "two");
     wait(&mut world, "the second text delivered", |world| deliveries(world, alice) == 2);
-    world.put_log_back(alice, copy);
+    world.put_log_back_unnoticed(alice, copy);
     world.expect(Code::Storage);
     world.start(alice);
     wait(&mut world, "alice told that her log is a copy", |world| is_refused(world, alice, Code::Storage));
@@ -44,7 +44,7 @@ fn what_an_older_copy_said_under_used_numbers_is_said_again() {
         say(&mut world, alice, "@bob", "three");
         wait(&mut world, "the other texts delivered", |world| deliveries(world, alice) == 3);
         world.crash(bob);
-        world.put_log_back(alice, copy);
+        world.put_log_back_unnoticed(alice, copy);
         world.expect(Code::Storage);
         world.start(alice);
         wait(&mut world, "alice to be signed in", |world| is_signed_in(world, alice));
