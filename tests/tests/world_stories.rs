@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::names::RoomName;
-use peer::api::{Code, Command, DeliveryState, Event, MessageKind, RoomChange, Target, To};
+use peer::api::{Code, Command, DeliveryState, Event, LinkState, MessageKind, RoomChange, Target, To};
 use tests::world::{Journal, Who, World};
 
 #[test]
@@ -156,6 +156,60 @@ fn people_who_know_each_other_talk_without_a_registry() {
 }
 
 #[test]
+fn whoever_wakes_is_back_although_nothing_said_that_connections_died() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    create(&mut world, alice, "#dev", false);
+    enter(&mut world, bob, "#dev");
+    // Nobody notices by themselves within the story.
+    world.weather.notice = (LONG * 10, LONG * 10);
+    world.cut(alice, bob);
+    world.cut_line(alice);
+    world.run_for(Duration::from_secs(5));
+    world.set_clock_ahead(alice, Duration::from_secs(3600));
+    let before = world.told(alice).count();
+    world.run_for(Duration::from_secs(5));
+    let links: Vec<_> = world.told(alice).skip(before).filter_map(link_state).collect();
+    assert_eq!(links, [LinkState::Offline, LinkState::Online], "one reconnection");
+    assert_eq!(world.links_between(alice, bob), 1, "the dead link is replaced");
+    say(&mut world, bob, "#dev", "good morning");
+    wait(&mut world, "bob's text at alice's", |world| world.shown(alice) == ["good morning"]);
+    say(&mut world, alice, "@bob", "good morning to you");
+    wait(&mut world, "alice's text at bob's", |world| world.shown(bob) == ["good morning to you"]);
+    holds(&mut world);
+}
+
+#[test]
+fn a_clock_set_by_hand_costs_one_reconnection_and_nothing_else() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    create(&mut world, alice, "#dev", false);
+    enter(&mut world, bob, "#dev");
+    let before = world.told(alice).count();
+    world.set_clock_ahead(alice, Duration::from_secs(600));
+    world.run_for(LONG);
+    let told: Vec<_> = world.told(alice).skip(before).collect();
+    let links: Vec<_> = told.iter().filter_map(|event| link_state(event)).collect();
+    assert_eq!(links, [LinkState::Offline, LinkState::Online]);
+    assert_eq!(told.len(), links.len(), "nobody seems to have gone: {told:?}");
+    say(&mut world, bob, "#dev", "as before");
+    wait(&mut world, "bob's text at alice's", |world| world.shown(alice) == ["as before"]);
+    holds(&mut world);
+}
+
+#[test]
+fn a_registry_that_answers_nothing_is_left_and_found_again() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "hello");
+    wait(&mut world, "hello at bob's", |world| world.shown(bob) == ["hello"]);
+    world.weather.notice = (LONG * 10, LONG * 10);
+    let before = world.told(alice).count();
+    world.cut_line(alice);
+    wait(&mut world, "alice being back", |world| {
+        world.told(alice).skip(before).filter_map(link_state).eq([LinkState::Offline, LinkState::Online])
+    });
+    holds(&mut world);
+}
+
+#[test]
 fn who_is_told_to_have_joined_is_in_after_a_crash() {
     for seed in 0..20 {
         let (mut world, [alice, bob]) = seeded(seed, ["alice", "bob"]);
@@ -250,6 +304,13 @@ fn room(name: &str) -> RoomName {
 
 fn is_signed_in(world: &World, who: Who) -> bool {
     world.told(who).any(|event| matches!(event, Event::SignedIn { .. }))
+}
+
+fn link_state(event: &Event) -> Option<LinkState> {
+    match event {
+        Event::RegistryLink { state, .. } => Some(*state),
+        _ => None,
+    }
 }
 
 fn is_own(event: &Event) -> bool {

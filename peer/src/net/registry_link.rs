@@ -110,6 +110,7 @@ impl Dialer {
                     pause = PAUSE_MIN;
                     wanted = Some(Wanted { device, pinned });
                 }
+                End::Call(RegistryOutput::Reconnect) => pause = PAUSE_MIN,
                 End::Call(RegistryOutput::Disconnect) => wanted = None,
                 End::Call(RegistryOutput::Probe) => self.probe(),
                 // Meant for a connection that is gone; the node heard of that.
@@ -166,11 +167,18 @@ impl Dialer {
             Err(error) => return End::Lost(error.to_string()),
         };
         *pause = PAUSE_MIN;
-        self.tell(RegistryInput::Up { local, interfaces: interfaces::addresses() });
-        let end = self.serve(&stream, &mut sealer, &losses);
+        let end = self.stale_calls().unwrap_or_else(|| {
+            self.tell(RegistryInput::Up { local, interfaces: interfaces::addresses() });
+            self.serve(&stream, &mut sealer, &losses)
+        });
         let _ = stream.shutdown(Shutdown::Both);
         drop(reader);
         end
+    }
+
+    /// Passes over requests that were meant for an earlier connection, up to a call that is none.
+    fn stale_calls(&self) -> Option<End> {
+        self.requests.try_iter().find(|call| !matches!(call, RegistryOutput::Send(_))).map(End::Call)
     }
 
     fn serve(&self, stream: &TcpStream, sealer: &mut Sealer, losses: &Receiver<String>) -> End {

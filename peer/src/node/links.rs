@@ -221,7 +221,17 @@ impl Account {
     }
 
     pub(super) fn link_down(&mut self, cx: &mut Context, link: LinkId) {
-        let Some(down) = self.forget_link(link) else { return };
+        if let Some(user) = self.link_lost(cx, link) {
+            self.dial_soon(cx, &user, REDIAL_AFTER);
+            if !self.people.entry(&user).is_online() {
+                self.tell_queued(cx, &user);
+            }
+        }
+    }
+
+    /// A link that counts no longer; to whom it was.
+    pub(super) fn link_lost(&mut self, cx: &mut Context, link: LinkId) -> Option<UserName> {
+        let down = self.forget_link(link)?;
         let user = down.person.user;
         let contact = self.people.entry(&user);
         if contact.link == Some(link) {
@@ -231,10 +241,7 @@ impl Account {
         if self.shares_with(&user) {
             self.people.presence_may_have_changed(cx, &user, true);
         }
-        self.dial_soon(cx, &user, REDIAL_AFTER);
-        if !self.people.entry(&user).is_online() {
-            self.tell_queued(cx, &user);
-        }
+        Some(user)
     }
 
     fn forget_link(&mut self, link: LinkId) -> Option<Link> {

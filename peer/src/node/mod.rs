@@ -5,6 +5,7 @@ mod account;
 mod commands;
 mod context;
 mod conversation;
+mod heartbeat;
 mod links;
 mod loading;
 mod members;
@@ -32,6 +33,7 @@ use crate::ports::{DiskReply, Input, LinkInput, LinkOutput, Output, RegistryInpu
 
 use account::Account;
 use context::Context;
+use heartbeat::Heartbeat;
 use sign_in::SignIn;
 
 /// What a node is told about its surroundings once.
@@ -66,6 +68,7 @@ pub struct Startup {
 #[derive(Debug)]
 pub struct Node {
     cx: Context,
+    heartbeat: Heartbeat,
     session: Session,
     /// Commands taken and not begun: they run one after the other.
     queue: VecDeque<Asked>,
@@ -100,6 +103,7 @@ impl Node {
         let settings = context::Settings { registry, fingerprint, pinned, trust_new_realm, can_ask, listen };
         let mut node = Self {
             cx: Context::new(now, settings, seed),
+            heartbeat: Heartbeat::new(now),
             session: Session::SignedOut,
             queue: VecDeque::new(),
             quitting: None,
@@ -117,6 +121,11 @@ impl Node {
     /// Takes in what happened.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.cx.now = now;
+        if self.heartbeat.beat(now)
+            && let Session::SignedIn(account) = &mut self.session
+        {
+            account.woken(&mut self.cx);
+        }
         match input {
             Input::Command(asked) => self.command(asked),
             Input::Tick => self.tick(),
@@ -141,7 +150,10 @@ impl Node {
     /// When `handle` wants to be called with `Input::Tick` at the latest.
     pub fn next_timeout(&self) -> Option<Monotonic> {
         let session = match &self.session {
-            Session::SignedIn(account) => account.next_timeout(),
+            Session::SignedIn(account) => {
+                let beat = self.heartbeat.next();
+                Some(account.next_timeout().map_or(beat, |at| at.min(beat)))
+            }
             Session::SigningIn(sign_in) => sign_in.next_timeout(),
             Session::SignedOut | Session::Closing => None,
         };

@@ -112,6 +112,10 @@ impl People {
         self.by_name.iter()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&UserName, &mut Contact)> {
+        self.by_name.iter_mut()
+    }
+
     /// The name whose pinned key this is.
     pub(super) fn name_of(&self, identity: &IdentityKey) -> Option<&UserName> {
         self.names.get(identity)

@@ -29,6 +29,8 @@ pub(super) struct RegistryCalls {
     /// After coming back, others are given time to come back as well before they count as gone.
     watch_again_at: Option<Monotonic>,
     resume_at: Option<Monotonic>,
+    /// Until then it counts as there all the while: it was we who left.
+    we_left_until: Option<Monotonic>,
     /// Everybody who was there before me is known: from now on comings and goings are news.
     pub(super) begun: bool,
     told_retrying: bool,
@@ -52,6 +54,8 @@ pub(super) enum Call {
     Renew,
     /// Nothing follows from the answer.
     Routine,
+    /// Whether the connection is alive.
+    Ping,
     /// A leave that the registry may not have heard of.
     PartAgain {
         room: ConversationId,
@@ -148,6 +152,7 @@ impl Call {
             Self::Resume
                 | Self::Renew
                 | Self::Routine
+                | Self::Ping
                 | Self::PartAgain { .. }
                 | Self::Watch
                 | Self::SeeInvites
@@ -263,7 +268,7 @@ impl Account {
         let due = |at: &mut Option<Monotonic>| at.take_if(|at| *at <= now).is_some();
         if due(&mut self.registry.ping_at) && self.registry.is_online() {
             self.registry.ping_at = Some(now.plus(REGISTRY_PING_EVERY));
-            self.ask(cx, Request::Ping, Call::Routine);
+            self.ask(cx, Request::Ping, Call::Ping);
         }
         if due(&mut self.registry.watch_again_at) {
             self.watch(cx);
@@ -273,10 +278,16 @@ impl Account {
         }
         let late: Vec<u32> =
             self.registry.under_way.iter().filter(|(_, (_, until))| *until <= now).map(|(id, _)| *id).collect();
+        let mut is_dead = false;
         for id in late {
             if let Some((call, _)) = self.registry.under_way.remove(&id) {
+                is_dead |= matches!(call, Call::Ping | Call::Resume);
                 self.call_failed(cx, call);
             }
+        }
+        if is_dead {
+            cx.out.push_back(Output::Registry(RegistryOutput::Reconnect));
+            self.registry_down(cx);
         }
     }
 
@@ -284,6 +295,12 @@ impl Account {
     pub(super) fn resume(&mut self, cx: &mut Context) {
         self.registry.state = State::Resuming;
         self.ask(cx, Request::Resume { user: self.user.clone() }, Call::Resume);
+    }
+
+    /// The same for a connection that we close: whoever is not there when we are back has gone meanwhile.
+    pub(super) fn registry_left(&mut self, cx: &mut Context) {
+        self.registry_down(cx);
+        self.registry.we_left_until = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
     }
 
     fn registry_down(&mut self, cx: &mut Context) {
@@ -402,7 +419,9 @@ impl Account {
         self.certified(cx, certificate);
         let registry = cx.settings.registry.clone();
         cx.tell(Event::RegistryLink { state: LinkState::Online, registry });
-        self.registry.watch_again_at = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
+        if self.registry.we_left_until.take().is_none_or(|until| until < cx.now.monotonic) {
+            self.registry.watch_again_at = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
+        }
         self.registry_signed_in(cx);
     }
 

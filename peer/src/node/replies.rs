@@ -73,7 +73,7 @@ impl Account {
 
     fn done(&mut self, cx: &mut Context, call: Call) {
         match call {
-            Call::Routine => {}
+            Call::Routine | Call::Ping => {}
             Call::PartAgain { room } => {
                 self.parting.remove(&room);
             }

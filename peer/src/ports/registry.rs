@@ -38,6 +38,8 @@ pub enum RegistryOutput {
         pinned: RootKey,
     },
     Send(ToRegistry),
+    /// Hangs up and connects anew at once, if a connection is wanted. `Down` is not told of the one that was there.
+    Reconnect,
     /// Hangs up and stops trying.
     Disconnect,
 }

@@ -40,6 +40,8 @@ pub struct Host {
     wake_at: Option<Monotonic>,
     /// Ticks in a row that asked for another at once.
     spins: u32,
+    /// How far the clock on the wall is ahead of everybody else's.
+    pub(super) clock_ahead: Duration,
     /// Shall run, and is started again if it ends by itself.
     pub(super) wanted: bool,
 }
@@ -79,6 +81,7 @@ impl World {
             told: Vec::new(),
             wake_at: None,
             spins: 0,
+            clock_ahead: Duration::ZERO,
             wanted: false,
         });
         who
@@ -86,7 +89,7 @@ impl World {
 
     /// Starts the program; it signs up or in by itself.
     pub fn start(&mut self, who: Who) {
-        let (seed, now) = (Secret::new(self.random.bytes()), self.clocks());
+        let (seed, now) = (Secret::new(self.random.bytes()), self.clocks_of(who));
         let host = &mut self.hosts[who.0];
         host.wanted = true;
         if host.node.is_some() {
@@ -115,6 +118,11 @@ impl World {
         self.journal.note(self.now, || format!("{name} starts, life {life}"));
         self.model.life_begins(who);
         self.drain(who);
+    }
+
+    /// The clock on somebody's wall jumps ahead: it was set, or their machine slept while its other clock stood still.
+    pub fn set_clock_ahead(&mut self, who: Who, ahead: Duration) {
+        self.hosts[who.0].clock_ahead = ahead;
     }
 
     /// Kills the program, or the power of its machine. The disk keeps what it had committed, and perhaps some of what
@@ -182,7 +190,7 @@ impl World {
 
     /// Hands something to a node, if it is still the same program.
     pub(super) fn give(&mut self, who: Who, life: u64, input: Input) {
-        let now = self.clocks();
+        let now = self.clocks_of(who);
         let host = &mut self.hosts[who.0];
         if host.life != life {
             return;

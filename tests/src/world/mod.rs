@@ -158,6 +158,12 @@ impl World {
         Now { monotonic: self.now, wall: UnixMillis(EPOCH.0 + self.now.0) }
     }
 
+    /// The same as the clocks of one machine show it.
+    fn clocks_of(&self, who: Who) -> Now {
+        let Now { monotonic, wall } = self.clocks();
+        Now { monotonic, wall: wall.plus(self.hosts[who.0].clock_ahead) }
+    }
+
     fn step(&mut self) {
         let Some(Reverse((at, number))) = self.calendar.pop() else { return };
         self.now = self.now.max(at);
