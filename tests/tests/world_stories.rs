@@ -28,7 +28,7 @@ fn somebody_offline_gets_it_once_when_back() {
 fn an_author_who_restarts_still_owes_what_was_not_acknowledged() {
     let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
     say(&mut world, alice, "@bob", "hello");
-    wait(&mut world, "hello at bob's", |world| world.shown(bob) == ["hello"]);
+    wait(&mut world, "hello on bob's disk", |world| deliveries(world, alice) == 1);
     world.crash(bob);
     say(&mut world, alice, "@bob", "kept");
     wait(&mut world, "alice's disk to have it", |world| world.told(alice).filter(|event| is_own(event)).count() == 2);
@@ -153,6 +153,44 @@ fn people_who_know_each_other_talk_without_a_registry() {
     wait(&mut world, "a text on a new link", |world| world.shown(bob).last() == Some(&"on a new link"));
     assert!(!world.registry_runs(), "the registry was to be gone all the while");
     holds(&mut world);
+}
+
+#[test]
+fn people_who_know_each_other_start_and_talk_without_a_registry() {
+    for seed in 0..5 {
+        let (mut world, [alice, bob, carol]) = seeded(seed, ["alice", "bob", "carol"]);
+        create(&mut world, alice, "#dev", false);
+        enter(&mut world, bob, "#dev");
+        say(&mut world, carol, "@bob", "a conversation that only carol began");
+        wait(&mut world, "carol's text delivered", |world| deliveries(world, carol) == 1);
+        world.run_for(LONG);
+        world.restart_registry(LONG * 4);
+        for who in [alice, bob, carol] {
+            world.crash(who);
+            world.start(who);
+            wait(&mut world, "a sign-in without a registry", |world| is_signed_in(world, who));
+            let states: Vec<_> = world.told(who).filter_map(link_state).collect();
+            assert_eq!(states.first(), Some(&LinkState::Offline), "seed {seed}: it is said to be away");
+        }
+        say(&mut world, alice, "#dev", "from alice");
+        say(&mut world, bob, "#dev", "from bob");
+        say(&mut world, bob, "@carol", "an answer");
+        wait(&mut world, "bob's text at alice's", |world| world.shown(alice) == ["from bob"]);
+        wait(&mut world, "alice's text at bob's", |world| world.shown(bob) == ["from alice"]);
+        wait(&mut world, "bob's answer at carol's", |world| world.shown(carol) == ["an answer"]);
+        assert!(!world.registry_runs(), "seed {seed}: the registry was to be gone all the while");
+        world.run_for(LONG * 4);
+        // Nobody has to do anything.
+        for who in [alice, bob, carol] {
+            wait(&mut world, "somebody to be back at the registry", |world| {
+                world.told(who).filter_map(link_state).last() == Some(LinkState::Online)
+            });
+        }
+        enter(&mut world, carol, "#dev");
+        say(&mut world, carol, "#dev", "from carol");
+        wait(&mut world, "a newcomer heard", |world| world.shown(alice).contains(&"from carol"));
+        holds(&mut world);
+    }
 }
 
 #[test]

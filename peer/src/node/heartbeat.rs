@@ -46,14 +46,8 @@ impl Account {
             self.link_lost(cx, link);
         }
         // Pauses and attempts from before mean nothing: the network may be another one.
-        let idle = |(user, contact): (_, &mut super::people::Contact)| {
-            contact.dial = Dial::Idle;
-            user
-        };
-        let users: Vec<_> = self.people.iter_mut().map(idle).cloned().collect();
-        for user in users.iter().filter(|user| self.wants_link(user)).collect::<Vec<_>>() {
-            self.dial_now(cx, user);
-        }
+        self.people.contacts_mut().for_each(|contact| contact.dial = Dial::Idle);
+        self.reach_everybody(cx);
     }
 }
 

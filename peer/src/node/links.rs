@@ -181,6 +181,7 @@ impl Account {
         if self.shares_with(&user) {
             self.people.presence_may_have_changed(cx, &user, true);
         }
+        self.found_at(cx, &user, direction, address);
         self.tell_roster(cx);
         self.greet(cx, link, &user);
         self.close_idle(cx, link);
@@ -299,8 +300,9 @@ impl Account {
         if !self.wants_link(user) {
             return;
         }
+        let may_be_there = self.may_be_there(user);
         let contact = self.people.entry(user);
-        if contact.link.is_none() && contact.dial == Dial::Idle && contact.listed_online {
+        if contact.link.is_none() && contact.dial == Dial::Idle && may_be_there {
             let jitter = Duration::from_millis(cx.below(250));
             contact.dial = Dial::Waiting { until: cx.now.monotonic.plus(after + jitter), failures: 0 };
         }
@@ -340,7 +342,7 @@ impl Account {
             contact.dial = Dial::Idle;
             return;
         }
-        contact.addresses = record.addresses.iter().map(|address| address.0).collect();
+        self.addresses_told(cx, user, record);
         self.people.set_listed(cx, user, record.online, true);
         if record.online {
             self.dial(cx, user);

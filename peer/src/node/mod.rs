@@ -17,6 +17,7 @@ mod replies;
 mod rooms;
 mod sign_in;
 mod sync;
+mod whereabouts;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -65,6 +65,10 @@ pub(super) enum Call {
     LookUpToDial {
         user: UserName,
     },
+    /// Only to know where they can be found without a registry.
+    LookUpToRemember {
+        user: UserName,
+    },
     MembersOf {
         room: ConversationId,
         announce: bool,
@@ -157,6 +161,7 @@ impl Call {
                 | Self::Watch
                 | Self::SeeInvites
                 | Self::LookUpToDial { .. }
+                | Self::LookUpToRemember { .. }
                 | Self::MembersOf { .. }
                 | Self::LogOf { .. }
         )

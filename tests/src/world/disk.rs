@@ -2,11 +2,13 @@
 //! node gives it no reason to.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
 use common::message::event::{KIND_ACTION, KIND_TEXT, NO_EVENT, WireEvent};
 use common::message::room::{Genesis, LogEntry};
 use common::names::{RoomName, UserName};
+use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
     DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent, TheirChain,
@@ -25,6 +27,8 @@ pub struct VirtualDisk {
 #[derive(Debug, Clone)]
 pub struct Log {
     chain: ChainId,
+    certificate: Option<Box<Signed<Certificate>>>,
+    addresses: BTreeMap<UserName, Vec<SocketAddr>>,
     pins: BTreeMap<UserName, Pin>,
     conversations: BTreeMap<ConversationId, Kept>,
 }
@@ -155,8 +159,7 @@ impl VirtualDisk {
             DiskJob::PinRealm { .. } => return Ok(None),
             DiskJob::Close => DiskReply::Closed,
             DiskJob::Open { fresh_chain, .. } => {
-                let fresh = Log { chain: fresh_chain, pins: BTreeMap::new(), conversations: BTreeMap::new() };
-                DiskReply::Opened(Box::new(self.log.get_or_insert(fresh).load()))
+                DiskReply::Opened(Box::new(self.log.get_or_insert_with(|| Log::fresh(fresh_chain)).load()))
             }
             DiskJob::Commit { ticket, writes } => {
                 let log = self.log.as_mut().ok_or("a commit to a log that is not open")?;
@@ -190,6 +193,11 @@ fn failed(ticket: u64, text: String) -> DiskReply {
 }
 
 impl Log {
+    fn fresh(chain: ChainId) -> Self {
+        let (addresses, pins, conversations) = Default::default();
+        Self { chain, certificate: None, addresses, pins, conversations }
+    }
+
     fn write(&mut self, write: Write) -> Result<(), Refused> {
         match write {
             Write::Conversation { id, with } => {
@@ -229,6 +237,10 @@ impl Log {
                 self.pins.insert(pin.user.clone(), *pin);
             }
             Write::Chain(chain) => self.chain = chain,
+            Write::Certificate(certificate) => self.certificate = Some(certificate),
+            Write::Addresses { user, addresses } => {
+                self.addresses.insert(user, addresses);
+            }
         }
         Ok(())
     }
@@ -243,7 +255,9 @@ impl Log {
 
     fn load(&self) -> LoadedLog {
         let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
-        LoadedLog { chain: self.chain, pins: self.pins.values().cloned().collect(), conversations }
+        let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
+        let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
+        LoadedLog { chain: self.chain, certificate, pins, addresses, conversations }
     }
 }
 

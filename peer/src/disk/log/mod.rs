@@ -1,7 +1,7 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `conversations`, `events` and `receipts` each write and read a group of them.
+//! `schema` has the tables; `account`, `addresses`, `conversations`, `events` and `receipts` each write and read a group of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use super::files;
 use crate::ports::{DiskError, LoadedConversation, LoadedLog, StoredEvent, Write};
 
 mod account;
+mod addresses;
 mod conversations;
 mod events;
 mod fault;
@@ -170,7 +171,8 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
             theirs: chains.theirs,
         });
     }
-    Ok(LoadedLog { chain, pins: account::load_pins(connection)?, conversations })
+    let (certificate, pins) = (account::load_certificate(connection)?, account::load_pins(connection)?);
+    Ok(LoadedLog { chain, certificate, pins, addresses: addresses::load(connection)?, conversations })
 }
 
 fn commit<'a>(connection: &mut Connection, commits: impl Iterator<Item = &'a [Write]>) -> Result<(), Fault> {
@@ -198,6 +200,8 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         }
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
+        Write::Certificate(certificate) => account::write_certificate(connection, certificate),
+        Write::Addresses { user, addresses } => addresses::write(connection, user, addresses),
     }
 }
 

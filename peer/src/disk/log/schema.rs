@@ -29,7 +29,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, WITHOUT_REGISTRY];
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
 const FIRST: &str = "
@@ -123,5 +123,16 @@ CREATE TABLE pins (
     identity    BLOB NOT NULL,
     credentials BLOB NOT NULL,      -- encoded, the newest seen
     blocked_by  BLOB                -- another key shown since; NULL: none
+) STRICT, WITHOUT ROWID;
+";
+
+/// What one goes on with while the registry cannot be reached.
+const WITHOUT_REGISTRY: &str = "
+ALTER TABLE account ADD COLUMN certificate BLOB; -- the newest of one's own, encoded; NULL before the first sign-in
+
+-- Where people were found, the best place first.
+CREATE TABLE addresses (
+    person TEXT PRIMARY KEY,
+    places TEXT NOT NULL            -- addresses with ports, between spaces
 ) STRICT, WITHOUT ROWID;
 ";

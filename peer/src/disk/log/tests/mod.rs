@@ -18,6 +18,7 @@ use super::*;
 use crate::ports::{OwnChain, Pending, Pin};
 
 mod refusals;
+mod without_registry;
 
 const REALM: RealmId = RealmId([7; 32]);
 const TALK: ConversationId = ConversationId([1; 32]);
