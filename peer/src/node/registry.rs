@@ -12,7 +12,6 @@ use common::names::{RoomName, UserName};
 use common::secure::certificate::{self, Certificate, Credentials};
 use common::secure::sign::Signed;
 use common::time::Monotonic;
-use common::wire::address::Address;
 use common::wire::bounded::List;
 
 use super::account::{Account, Replaced};
@@ -201,6 +200,11 @@ impl Account {
                 cx.reached_registry(local, &interfaces);
                 self.resume(cx);
             }
+            RegistryInput::Moved { local, interfaces } => {
+                if cx.reached_registry(local, &interfaces) {
+                    self.announce(cx);
+                }
+            }
             RegistryInput::Down { .. } => self.registry_down(cx),
             RegistryInput::RealmChanged { .. } => self.realm_changed(cx),
             RegistryInput::Received(messages) => {
@@ -219,8 +223,7 @@ impl Account {
         self.registry.ping_at = Some(cx.now.monotonic.plus(REGISTRY_PING_EVERY));
         (self.registry.told_retrying, self.registry.told_changed) = (false, false);
         self.show_identity(cx);
-        let addresses = cx.own_addresses.iter().copied().map(Address).collect();
-        self.ask(cx, Request::Announce { addresses: List::cut(addresses) }, Call::Routine);
+        self.announce(cx);
         self.watch(cx);
         let rooms: Vec<_> = self
             .conversations

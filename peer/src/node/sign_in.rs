@@ -194,6 +194,10 @@ impl SignIn {
                 }
                 Progress::Going
             }
+            RegistryInput::Moved { local, interfaces } => {
+                cx.reached_registry(local, &interfaces);
+                Progress::Going
+            }
             RegistryInput::RealmSeen { .. } => Progress::Going,
         }
     }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use common::limits::ADDRESSES_MAX;
 use common::message::registry::{PersonRecord, Request};
 use common::names::UserName;
+use common::wire::address::Address;
+use common::wire::bounded::List;
 
 use super::account::Account;
 use super::context::Context;
@@ -40,6 +42,12 @@ impl Account {
             }
             Direction::Answered => {}
         }
+    }
+
+    /// Tells the registry where I am.
+    pub(super) fn announce(&mut self, cx: &mut Context) {
+        let addresses = cx.own_addresses.iter().copied().map(Address).collect();
+        self.ask(cx, Request::Announce { addresses: List::cut(addresses) }, Call::Routine);
     }
 
     fn keep_addresses(&mut self, cx: &Context, user: &UserName, mut addresses: Vec<SocketAddr>) {
