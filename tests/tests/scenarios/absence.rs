@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tests::wire::Proxy;
 use tests::{Ended, Event, JsonPeer, Launch, Registry};
 
 #[test]
@@ -100,7 +101,11 @@ fn a_program_stopped_for_a_moment_makes_its_connections_anew() {
 #[test]
 fn a_program_stopped_until_everybody_gave_it_up_is_back_in_seconds() {
     let registry = Registry::start(&[]);
-    let [alice, bob, carol] = JsonPeer::start_all(&registry, ["alice", "bob", "carol"]);
+    let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    let proxy = Proxy::start(registry.address());
+    let carol = Launch::new(&registry, "carol").with(|launch| launch.registry = proxy.address().to_owned());
+    let carol = JsonPeer::launch(carol);
+    carol.signed_in();
     alice.must("/create #dev", "created");
     for peer in [&bob, &carol] {
         peer.must("/join #dev", "joined");
@@ -112,6 +117,12 @@ fn a_program_stopped_until_everybody_gave_it_up_is_back_in_seconds() {
     alice.must("@bob do you sleep?", "message");
     bob.send("#dev I slept");
     bob.send("@alice I did");
+    // Meanwhile somebody else's connection takes every byte and answers nothing: a ping finds that out.
+    proxy.hush();
+    for state in ["offline", "online"] {
+        let link = |event: &Event| event.is("link") && event.text("state") == state;
+        carol.wait_for(SILENCE_IS_FOUND_WITHIN, "a silent registry being left for another connection", link);
+    }
     let goes = |event: &Event| event.is("presence") && event.text("user") == "bob" && !event.flag("online");
     alice.wait_for(GHOSTS_LEAVE_WITHIN, "bob going", goes);
     carol.wait_for(GHOSTS_LEAVE_WITHIN, "bob going", goes);
@@ -154,5 +165,7 @@ fn id(event: &Event) -> String {
 const SLEEP: Duration = Duration::from_secs(13);
 /// After a sleep.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
+/// A ping every thirty seconds, and fifteen for its answer.
+const SILENCE_IS_FOUND_WITHIN: Duration = Duration::from_secs(60);
 /// A session and a link that say nothing are given up after ninety and sixty seconds; some for a busy machine.
 const GHOSTS_LEAVE_WITHIN: Duration = Duration::from_secs(110);
