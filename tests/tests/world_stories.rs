@@ -218,7 +218,7 @@ fn whoever_wakes_is_back_although_nothing_said_that_connections_died() {
 
 #[test]
 fn a_clock_set_by_hand_costs_one_reconnection_and_nothing_else() {
-    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    let (mut world, [alice, bob, carol]) = world_of(["alice", "bob", "carol"]);
     create(&mut world, alice, "#dev", false);
     enter(&mut world, bob, "#dev");
     let before = world.told(alice).count();
@@ -230,6 +230,10 @@ fn a_clock_set_by_hand_costs_one_reconnection_and_nothing_else() {
     assert_eq!(told.len(), links.len(), "nobody seems to have gone: {told:?}");
     say(&mut world, bob, "#dev", "as before");
     wait(&mut world, "bob's text at alice's", |world| world.shown(alice) == ["as before"]);
+    // A stranger has to be looked up: what is typed at that very moment waits for the connection.
+    world.set_clock_ahead(alice, Duration::ZERO);
+    say(&mut world, alice, "@carol", "what time is it?");
+    wait(&mut world, "alice's text at carol's", |world| world.shown(carol) == ["what time is it?"]);
     holds(&mut world);
 }
 

@@ -184,10 +184,15 @@ impl Node {
     }
 
     fn next_commands(&mut self) {
-        while !self.cx.is_waiting() && self.quitting.is_none() {
+        while !self.cx.is_waiting() && self.quitting.is_none() && !self.is_coming_back() {
             let Some(asked) = self.queue.pop_front() else { return };
             self.begin(asked);
         }
+    }
+
+    /// What is typed into a machine that just woke should not fail for the second that its connection takes.
+    fn is_coming_back(&self) -> bool {
+        matches!(&self.session, Session::SignedIn(account) if account.registry.is_coming_back())
     }
 
     fn begin(&mut self, Asked { re, command }: Asked) {

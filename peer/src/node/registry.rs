@@ -30,6 +30,8 @@ pub(super) struct RegistryCalls {
     resume_at: Option<Monotonic>,
     /// Until then it counts as there all the while: it was we who left.
     we_left_until: Option<Monotonic>,
+    /// We left and have not been back: commands are kept until then.
+    back_by: Option<Monotonic>,
     /// Everybody who was there before me is known: from now on comings and goings are news.
     pub(super) begun: bool,
     told_retrying: bool,
@@ -178,7 +180,12 @@ impl RegistryCalls {
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let calls = self.under_way.values().map(|(_, until)| *until).min();
-        [calls, self.ping_at, self.watch_again_at, self.resume_at].into_iter().flatten().min()
+        [calls, self.ping_at, self.watch_again_at, self.resume_at, self.back_by].into_iter().flatten().min()
+    }
+
+    /// Whether a command should wait a moment for the connection that is being made.
+    pub(super) fn is_coming_back(&self) -> bool {
+        self.back_by.is_some()
     }
 }
 
@@ -219,7 +226,7 @@ impl Account {
 
     /// Signed in: says where I am, asks what I missed, and reaches for everybody I have something with.
     pub(super) fn registry_signed_in(&mut self, cx: &mut Context) {
-        self.registry.state = State::Online;
+        (self.registry.state, self.registry.back_by) = (State::Online, None);
         self.registry.ping_at = Some(cx.now.monotonic.plus(REGISTRY_PING_EVERY));
         (self.registry.told_retrying, self.registry.told_changed) = (false, false);
         self.show_identity(cx);
@@ -278,6 +285,7 @@ impl Account {
             self.registry.ping_at = Some(now.plus(REGISTRY_PING_EVERY));
             self.ask(cx, Request::Ping, Call::Ping);
         }
+        due(&mut self.registry.back_by);
         if due(&mut self.registry.watch_again_at) {
             self.watch(cx);
         }
@@ -309,11 +317,13 @@ impl Account {
     pub(super) fn registry_left(&mut self, cx: &mut Context) {
         self.registry_down(cx);
         self.registry.we_left_until = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
+        self.registry.back_by = Some(cx.now.monotonic.plus(BACK_WITHIN));
     }
 
     fn registry_down(&mut self, cx: &mut Context) {
         let was_online = std::mem::take(&mut self.registry.state) == State::Online;
         (self.registry.ping_at, self.registry.watch_again_at, self.registry.resume_at) = (None, None, None);
+        self.registry.back_by = None;
         let state = if was_online { LinkState::Offline } else { LinkState::Retrying };
         if was_online || !std::mem::replace(&mut self.registry.told_retrying, true) {
             cx.tell(Event::RegistryLink { state, registry: cx.settings.registry.clone() });
@@ -474,5 +484,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const NEWCOMER_DIALS_WITHIN: Duration = Duration::from_secs(2);
 /// A registry that refuses for a passing reason and does not say for how long.
 const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A connection that we made anew ourselves is there within this, or somebody who typed should hear that it is not.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
 /// After a restart of the registry, peers come back within their first pauses.
 const OTHERS_COME_BACK_WITHIN: Duration = Duration::from_secs(10);
