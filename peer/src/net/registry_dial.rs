@@ -19,7 +19,7 @@ use common::wire::frame::{BadFrameLength, FrameDecoder, write_frame};
 use common::wire::stream::{ReadError, read_frame, write_all};
 use common::wire::{PREAMBLE, PROTOCOL_VERSION};
 
-use super::not_connected;
+use super::{end_unacknowledged, not_connected};
 
 /// A registry that has proven its root key and heard nothing from us yet.
 pub(super) struct Proven {
@@ -119,6 +119,7 @@ fn connect(registry: &str) -> Result<TcpStream, DialError> {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
+                end_unacknowledged(&stream)?;
                 return Ok(stream);
             }
             Err(error) => reason = not_connected(&error),

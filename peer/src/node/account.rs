@@ -24,7 +24,7 @@ use super::repair::Repair;
 use super::restored;
 use super::sign_in::Standing;
 use crate::api::{Event, Target};
-use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
+use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write};
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -117,7 +117,7 @@ impl Account {
             away: None,
             chain: log.chain,
             chain_is_fresh: log.is_copy,
-            people: People::load(log.pins),
+            people: People::load(log.pins, log.addresses),
             rooms,
             conversations,
             current: None,
@@ -137,11 +137,17 @@ impl Account {
         };
         match standing {
             Standing::SignedIn => account.registry_signed_in(cx),
-            Standing::Lost => account.show_identity(cx),
+            Standing::Lost => {
+                account.show_identity(cx);
+                account.reach_everybody(cx);
+            }
             Standing::Back => {
                 account.show_identity(cx);
                 account.resume(cx);
             }
+        }
+        if log.certificate.is_none_or(|known| *known != account.credentials.certificate) {
+            account.keep_certificate(cx);
         }
         account.tell_roster(cx);
         account
@@ -193,6 +199,13 @@ impl Account {
         self.credentials = credentials;
         self.expires = expires;
         self.show_identity(cx);
+        self.keep_certificate(cx);
+    }
+
+    /// With it this account signs in while the registry is away.
+    fn keep_certificate(&mut self, cx: &mut Context) {
+        let certificate = Box::new(self.credentials.certificate.clone());
+        self.commit(cx, vec![Write::Certificate(certificate)], Vec::new());
     }
 
     /// From now on links are made as this account.

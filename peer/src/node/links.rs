@@ -200,6 +200,7 @@ impl Account {
         if self.shares_with(&user) {
             self.people.presence_may_have_changed(cx, &user, true);
         }
+        self.found_at(cx, &user, direction, address);
         self.tell_roster(cx);
         self.greet(cx, link, &user);
         self.close_idle(cx, link);
@@ -240,7 +241,17 @@ impl Account {
     }
 
     pub(super) fn link_down(&mut self, cx: &mut Context, link: LinkId) {
-        let Some(down) = self.forget_link(link) else { return };
+        if let Some(user) = self.link_lost(cx, link) {
+            self.dial_soon(cx, &user, REDIAL_AFTER);
+            if !self.people.entry(&user).is_online() {
+                self.tell_queued(cx, &user);
+            }
+        }
+    }
+
+    /// A link that counts no longer; to whom it was.
+    pub(super) fn link_lost(&mut self, cx: &mut Context, link: LinkId) -> Option<UserName> {
+        let down = self.forget_link(link)?;
         let user = down.person.user;
         let contact = self.people.entry(&user);
         if contact.link == Some(link) {
@@ -250,10 +261,7 @@ impl Account {
         if self.shares_with(&user) {
             self.people.presence_may_have_changed(cx, &user, true);
         }
-        self.dial_soon(cx, &user, REDIAL_AFTER);
-        if !self.people.entry(&user).is_online() {
-            self.tell_queued(cx, &user);
-        }
+        Some(user)
     }
 
     fn forget_link(&mut self, link: LinkId) -> Option<Link> {
@@ -313,8 +321,9 @@ impl Account {
         if !self.wants_link(user) {
             return;
         }
+        let may_be_there = self.may_be_there(user);
         let contact = self.people.entry(user);
-        if contact.link.is_none() && contact.dial == Dial::Idle && contact.listed_online {
+        if contact.link.is_none() && contact.dial == Dial::Idle && may_be_there {
             let jitter = Duration::from_millis(cx.below(250));
             contact.dial = Dial::Waiting { until: cx.now.monotonic.plus(after + jitter), failures: 0 };
         }
@@ -354,7 +363,7 @@ impl Account {
             contact.dial = Dial::Idle;
             return;
         }
-        contact.addresses = record.addresses.iter().map(|address| address.0).collect();
+        self.addresses_told(cx, user, record);
         self.people.set_listed(cx, user, record.online, true);
         if record.online {
             self.dial(cx, user);

@@ -162,6 +162,10 @@ impl Account {
                 let (change, by, text) = (RoomChange::Parted, user.clone(), reason.to_owned());
                 cx.tell(Event::Room { conversation: name, change, user, by, text });
             }
+            if joined && event.author == self.me {
+                // I left, and my log is a copy from before that.
+                self.leave_quietly(cx, id);
+            }
         }
     }
 

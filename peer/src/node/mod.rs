@@ -10,6 +10,7 @@ mod conversation;
 mod deeds;
 mod footprint;
 mod forks;
+mod heartbeat;
 mod holdings;
 mod links;
 mod loading;
@@ -26,6 +27,7 @@ mod rooms;
 mod sign_in;
 mod sync;
 mod trace;
+mod whereabouts;
 mod why;
 
 use std::collections::VecDeque;
@@ -45,6 +47,7 @@ pub use footprint::Footprint;
 
 use account::Account;
 use context::Context;
+use heartbeat::Heartbeat;
 use sign_in::SignIn;
 
 /// What a node is told about its surroundings once.
@@ -79,6 +82,7 @@ pub struct Startup {
 #[derive(Debug)]
 pub struct Node {
     cx: Context,
+    heartbeat: Heartbeat,
     session: Session,
     /// Commands taken and not begun: they run one after the other.
     queue: VecDeque<Asked>,
@@ -113,6 +117,7 @@ impl Node {
         let settings = context::Settings { registry, fingerprint, pinned, trust_new_realm, can_ask, listen };
         let mut node = Self {
             cx: Context::new(now, settings, seed),
+            heartbeat: Heartbeat::new(now),
             session: Session::SignedOut,
             queue: VecDeque::new(),
             quitting: None,
@@ -130,6 +135,11 @@ impl Node {
     /// Takes in what happened.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.cx.now = now;
+        if self.heartbeat.beat(now)
+            && let Session::SignedIn(account) = &mut self.session
+        {
+            account.woken(&mut self.cx);
+        }
         match input {
             Input::Command(asked) => self.command(asked),
             Input::Tick => self.tick(),
@@ -154,7 +164,10 @@ impl Node {
     /// When `handle` wants to be called with `Input::Tick` at the latest.
     pub fn next_timeout(&self) -> Option<Monotonic> {
         let session = match &self.session {
-            Session::SignedIn(account) => account.next_timeout(),
+            Session::SignedIn(account) => {
+                let beat = self.heartbeat.next();
+                Some(account.next_timeout().map_or(beat, |at| at.min(beat)))
+            }
             Session::SigningIn(sign_in) => sign_in.next_timeout(),
             Session::SignedOut | Session::Closing => None,
         };
@@ -184,10 +197,15 @@ impl Node {
     }
 
     fn next_commands(&mut self) {
-        while !self.cx.is_waiting() && self.quitting.is_none() {
+        while !self.cx.is_waiting() && self.quitting.is_none() && !self.is_coming_back() {
             let Some(asked) = self.queue.pop_front() else { return };
             self.begin(asked);
         }
+    }
+
+    /// What is typed into a machine that just woke should not fail for the second that its connection takes.
+    fn is_coming_back(&self) -> bool {
+        matches!(&self.session, Session::SignedIn(account) if account.registry.is_coming_back())
     }
 
     fn begin(&mut self, Asked { re, command }: Asked) {

@@ -30,6 +30,7 @@ pub(super) struct Contact {
     pub(super) dial: Dial,
     /// The newest attempt to reach them, whatever came of it.
     pub(super) attempt: Option<Attempt>,
+    /// Where they may be found, the best place first.
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) away: Option<String>,
     told_online: bool,
@@ -90,11 +91,14 @@ impl Contact {
 }
 
 impl People {
-    pub(super) fn load(pins: Vec<Pin>) -> Self {
+    pub(super) fn load(pins: Vec<Pin>, addresses: Vec<(UserName, Vec<SocketAddr>)>) -> Self {
         let mut people = Self::default();
         for pin in pins {
             people.names.insert(pin.identity, pin.user.clone());
             people.by_name.insert(pin.user.clone(), Contact { pin: Some(pin), ..Contact::default() });
+        }
+        for (user, addresses) in addresses {
+            people.entry(&user).addresses = addresses;
         }
         people
     }
@@ -109,6 +113,10 @@ impl People {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&UserName, &Contact)> {
         self.by_name.iter()
+    }
+
+    pub(super) fn contacts_mut(&mut self) -> impl Iterator<Item = &mut Contact> {
+        self.by_name.values_mut()
     }
 
     /// The name whose pinned key this is.

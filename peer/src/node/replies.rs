@@ -20,6 +20,7 @@ impl Account {
             (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
             (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
+            (Call::LookUpToRemember { user }, Reply::Person(record)) => self.addresses_told(cx, &user, &record),
             (Call::MembersOf { room, announce }, Reply::Members { members, more }) => {
                 self.members_page(cx, room, announce, &members, more);
             }
@@ -77,7 +78,7 @@ impl Account {
 
     fn done(&mut self, cx: &mut Context, call: Call) {
         match call {
-            Call::Routine => {}
+            Call::Routine | Call::Ping => {}
             Call::PartAgain { room } => {
                 self.parting.remove(&room);
             }
@@ -155,7 +156,7 @@ impl Account {
             cx.fail(refusal);
             return None;
         }
-        self.people.entry(user).addresses = record.addresses.iter().map(|address| address.0).collect();
+        self.addresses_told(cx, user, record);
         self.people.set_listed(cx, user, record.online, false);
         Some(writes)
     }

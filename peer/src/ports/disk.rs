@@ -1,11 +1,13 @@
 //! What the node asks of the disk, and what comes back. Jobs are carried out in order; every reply names its ticket.
 
+use std::net::SocketAddr;
+
 use common::ids::{AuthKey, ChainId, ConversationId, EventId, IdentityKey, RealmId, RoomId, RootKey};
 use common::message::event::WireEvent;
 use common::message::room::{Genesis, LogEntry};
 use common::names::UserName;
 use common::secret::Secret;
-use common::secure::certificate::Credentials;
+use common::secure::certificate::{Certificate, Credentials};
 use common::secure::identity::Keys;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
@@ -208,6 +210,13 @@ pub enum Write {
     Pin(Box<Pin>),
     /// New events of mine go into this chain from now on.
     Chain(ChainId),
+    /// My newest, for signing in while the registry is away.
+    Certificate(Box<Signed<Certificate>>),
+    /// Where somebody may be found, the best place first.
+    Addresses {
+        user: UserName,
+        addresses: Vec<SocketAddr>,
+    },
 }
 
 /// An event with what the log is searched by.
@@ -242,7 +251,9 @@ pub struct LoadedLog {
     pub chain: ChainId,
     /// It is not, or not any more, what was used here last: others may hold what it has lost.
     pub is_copy: bool,
+    pub certificate: Option<Box<Signed<Certificate>>>,
     pub pins: Vec<Pin>,
+    pub addresses: Vec<(UserName, Vec<SocketAddr>)>,
     pub conversations: Vec<LoadedConversation>,
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Proxy {
 struct Heard {
     bytes: Vec<u8>,
     open: Vec<TcpStream>,
+    /// One for each connection: whether what it carries disappears.
+    hushed: Vec<Arc<AtomicBool>>,
     is_over: bool,
     /// Draws what becomes of each piece; `None` in calm.
     weather: Option<Random>,
@@ -77,6 +80,13 @@ impl Proxy {
         lock(&self.heard).bytes.clone()
     }
 
+    /// Every connection there is stays open and takes every byte, and nothing comes out of it any more.
+    pub fn hush(&self) {
+        for hushed in lock(&self.heard).hushed.drain(..) {
+            hushed.store(true, Ordering::Release);
+        }
+    }
+
     /// Cuts every connection there is.
     pub fn cut(&self) {
         for stream in lock(&self.heard).open.drain(..) {
@@ -111,12 +121,17 @@ impl Heard {
 
 fn join(near: &TcpStream, far: &TcpStream, heard: &Arc<Mutex<Heard>>) -> [Handle; 2] {
     let copy = |stream: &TcpStream| stream.try_clone().expect("a socket can be shared");
+    let hushed = Arc::new(AtomicBool::new(false));
     lock(heard).open.extend([copy(near), copy(far)]);
+    lock(heard).hushed.push(Arc::clone(&hushed));
     let copier = |mut from: TcpStream, mut to: TcpStream| {
-        let heard = Arc::clone(heard);
+        let (heard, hushed) = (Arc::clone(heard), Arc::clone(&hushed));
         let body = move || {
             let mut buffer = [0; 16 * 1024];
             while let Ok(count @ 1..) = from.read(&mut buffer) {
+                if hushed.load(Ordering::Acquire) {
+                    continue;
+                }
                 let fate = lock(&heard).take(&buffer[..count]);
                 let arriving = if let Fate::CutOff(some) = fate { some } else { count };
                 if let Fate::Late(time) = fate {

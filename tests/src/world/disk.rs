@@ -4,11 +4,13 @@
 mod lookup;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
 use common::message::event::{KIND_ACTION, KIND_TEXT, NO_EVENT, WireEvent};
 use common::message::room::{Genesis, LogEntry};
 use common::names::{RoomName, UserName};
+use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
     DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StepRun, StoredEvent,
@@ -35,6 +37,8 @@ pub struct VirtualDisk {
 #[derive(Debug, Clone)]
 pub struct Log {
     chain: ChainId,
+    certificate: Option<Box<Signed<Certificate>>>,
+    addresses: BTreeMap<UserName, Vec<SocketAddr>>,
     pins: BTreeMap<UserName, Pin>,
     conversations: BTreeMap<ConversationId, Kept>,
     steps: Vec<StepRun>,
@@ -207,8 +211,7 @@ impl VirtualDisk {
                 DiskReply::Closed
             }
             DiskJob::Open { fresh_chain, .. } => {
-                let (pins, conversations, steps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-                let fresh = Log { chain: fresh_chain, pins, conversations, steps };
+                let fresh = Log::fresh(fresh_chain);
                 self.safe.get_or_insert_with(|| fresh.clone());
                 self.is_open = true;
                 let is_copy = std::mem::take(&mut self.is_copied) && self.log.is_some();
@@ -286,6 +289,11 @@ impl Log {
         writes.into_iter().try_for_each(|write| self.write(write))
     }
 
+    fn fresh(chain: ChainId) -> Self {
+        let (addresses, pins, conversations, steps) = Default::default();
+        Self { chain, certificate: None, addresses, pins, conversations, steps }
+    }
+
     fn write(&mut self, write: Write) -> Result<(), Refused> {
         match write {
             Write::Conversation { id, with } => {
@@ -333,6 +341,10 @@ impl Log {
                 self.pins.insert(pin.user.clone(), *pin);
             }
             Write::Chain(chain) => self.chain = chain,
+            Write::Certificate(certificate) => self.certificate = Some(certificate),
+            Write::Addresses { user, addresses } => {
+                self.addresses.insert(user, addresses);
+            }
         }
         Ok(())
     }
@@ -352,7 +364,9 @@ impl Log {
 
     fn load(&self) -> LoadedLog {
         let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
-        LoadedLog { chain: self.chain, is_copy: false, pins: self.pins.values().cloned().collect(), conversations }
+        let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
+        let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
+        LoadedLog { chain: self.chain, is_copy: false, certificate, pins, addresses, conversations }
     }
 }
 

@@ -139,6 +139,11 @@ impl World {
                 let at = session.to_registry;
                 self.plan_at(at, Happening::LineAsked { session: number, message: Box::new(message) });
             }
+            RegistryOutput::Reconnect => {
+                self.hang_up(who, latency);
+                self.hosts[who.0].line.failures = 0;
+                self.try_line(who, latency * 4);
+            }
             RegistryOutput::Disconnect => {
                 self.hosts[who.0].line.wanted = None;
                 self.hang_up(who, latency);

@@ -33,7 +33,7 @@ fn an_edit_reaches_whoever_was_away() {
 fn a_message_and_what_became_of_it_arrive_together() {
     let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
     say(&mut world, alice, "@bob", "hello");
-    wait(&mut world, "the first text", |world| world.shown(bob) == ["hello"]);
+    wait(&mut world, "the first text on bob's disk", |world| deliveries(world, alice) == 1);
     world.crash(bob);
     command(&mut world, alice, Command::Query { target: target("@bob"), text: None });
     say(&mut world, alice, "@bob", "one");

@@ -31,7 +31,7 @@ fn somebody_offline_gets_it_once_when_back() {
 fn an_author_who_restarts_still_owes_what_was_not_acknowledged() {
     let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
     say(&mut world, alice, "@bob", "hello");
-    wait(&mut world, "hello at bob's", |world| world.shown(bob) == ["hello"]);
+    wait(&mut world, "hello on bob's disk", |world| deliveries(world, alice) == 1);
     world.crash(bob);
     say(&mut world, alice, "@bob", "kept");
     wait(&mut world, "alice's disk to have it", |world| world.told(alice).filter(|event| is_own(event)).count() == 2);

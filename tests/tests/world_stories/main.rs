@@ -1,5 +1,6 @@
 //! Single stories in a simulated world, each with the ending that people rely on.
 
+mod absence;
 mod changes;
 mod direct;
 mod power;

@@ -1,8 +1,8 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `conversations`, `events`, `changes`, `receipts` and `steps` each write and read
-//! a group of them. `origin` tells whether the log is the one that was used here last.
+//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `changes`, `receipts` and `steps` each
+//! write and read a group of them. `origin` tells whether the log is the one that was used here last.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use super::files;
 use crate::ports::{DiskError, LoadedConversation, LoadedLog, StepRun, StoredEvent, Survives, Wanted, Write};
 
 mod account;
+mod addresses;
 mod changes;
 mod conversations;
 mod events;
@@ -267,7 +268,9 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
             theirs: chains.theirs,
         });
     }
-    Ok(LoadedLog { chain, is_copy: false, pins: account::load_pins(connection)?, conversations })
+    let (certificate, pins) = (account::load_certificate(connection)?, account::load_pins(connection)?);
+    let addresses = addresses::load(connection)?;
+    Ok(LoadedLog { chain, is_copy: false, certificate, pins, addresses, conversations })
 }
 
 /// After every commit SQLite has written its journal, and with FULL the disk has it too.
@@ -314,6 +317,8 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::Step(run) => steps::write(connection, run),
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
+        Write::Certificate(certificate) => account::write_certificate(connection, certificate),
+        Write::Addresses { user, addresses } => addresses::write(connection, user, addresses),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn migrate_to(connection: &mut Connection, number: usize) -> Result<(
     Ok(())
 }
 
-const MIGRATIONS: [&str; 4] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED];
+const MIGRATIONS: [&str; 5] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY];
 
 /// A chain of somebody may begin here with another number than 1 on the word of a third.
 const BORROWED: &str = "
@@ -174,4 +174,15 @@ CREATE TABLE opened (
     inode  INTEGER NOT NULL,
     born   INTEGER                  -- when the file was made, nanoseconds since 1970; NULL: the disk does not say
 ) STRICT;
+";
+
+/// What one goes on with while the registry cannot be reached.
+const WITHOUT_REGISTRY: &str = "
+ALTER TABLE account ADD COLUMN certificate BLOB; -- the newest of one's own, encoded; NULL before the first sign-in
+
+-- Where people were found, the best place first.
+CREATE TABLE addresses (
+    person TEXT PRIMARY KEY,
+    places TEXT NOT NULL            -- addresses with ports, between spaces
+) STRICT, WITHOUT ROWID;
 ";

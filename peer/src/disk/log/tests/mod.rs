@@ -21,6 +21,7 @@ mod lookups;
 mod origin;
 mod refusals;
 mod versions;
+mod without_registry;
 
 const REALM: RealmId = RealmId([7; 32]);
 const TALK: ConversationId = ConversationId([1; 32]);

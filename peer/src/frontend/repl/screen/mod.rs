@@ -194,7 +194,7 @@ impl Screen {
                 self.say([row], true);
             }
             Event::TrustAsked { registry, fingerprint } => self.ask_trust(&registry, &fingerprint),
-            Event::RegistryLink { state, registry } => self.link(state, &registry),
+            Event::RegistryLink { state, registry } => self.link(state, &registry, now),
             Event::Room { conversation, change, user, by, text } => {
                 self.room(&Target::Room(conversation), change, &user, &by, &text, now);
             }
@@ -228,7 +228,7 @@ impl Screen {
                 format!("Signed in as {user}.")
             }
             Event::SignedOut { user } => {
-                (self.look.me, self.status.me) = (None, None);
+                (self.look.me, self.status.me, self.status.offline_since) = (None, None, None);
                 self.unread.clear();
                 self.current(None);
                 format!("Signed out, {user}. /login NAME signs in again.")
@@ -373,7 +373,11 @@ impl Screen {
     }
 
     /// Told once: the registry coming and going in a bad hour is one line, not a hundred.
-    fn link(&mut self, state: LinkState, registry: &str) {
+    fn link(&mut self, state: LinkState, registry: &str, now: UnixMillis) {
+        self.status.offline_since = match state {
+            LinkState::Online => None,
+            _ => self.status.offline_since.take().or_else(|| Some(render::local(&self.look, now, "%H:%M"))),
+        };
         let before = self.last_link.replace(state);
         let text = match state {
             LinkState::Online if before.is_none() => return,
