@@ -191,20 +191,38 @@ fn an_invitation_is_open_until_it_is_used_declined_or_expired(store: &dyn Store)
     store.create_room(&attic, &alice.member(&attic, 1), 9).unwrap();
     let open = |now| store.invites_of(&bob.name, UnixMillis(now), 9).unwrap();
     let first = alice.invite(&attic, &bob, 1, 100);
-    assert_eq!(store.put_invite(&attic.id, &bob.name, &first, 1), Ok(true));
+    assert_eq!(store.put_invite(&attic.id, &bob.name, &first, 1, UnixMillis(1)), Ok(true));
     assert_eq!(open(100), [(attic.id, first.clone())]);
     assert_eq!(open(101), []);
     let carol = somebody("carol", 3).enrolled(store);
     let crowded = alice.invite(&attic, &carol, 1, 100);
-    assert_eq!(store.put_invite(&attic.id, &carol.name, &crowded, 1), Ok(false));
+    assert_eq!(store.put_invite(&attic.id, &carol.name, &crowded, 1, UnixMillis(100)), Ok(false));
     assert_eq!(store.decline(&attic.id, &bob.name), Ok(true));
     assert_eq!(store.decline(&attic.id, &bob.name), Ok(false));
     assert!(!store.invite(&attic.id, &bob.name).unwrap().unwrap().is_open);
     let second = alice.invite(&attic, &bob, 2, u64::MAX);
-    assert_eq!(store.put_invite(&attic.id, &bob.name, &second, 1), Ok(true), "in place of the one before");
+    assert_eq!(
+        store.put_invite(&attic.id, &bob.name, &second, 1, UnixMillis(1)),
+        Ok(true),
+        "in place of the one before"
+    );
     assert_eq!(open(101), [(attic.id, second.clone())]);
     assert_eq!(store.join(&attic.id, &bob.member(&attic, 1), Some(&second)), Ok(Joining::Entered));
     assert_eq!(open(101), []);
+}
+
+fn an_expired_invitation_takes_nobodys_place(store: &dyn Store) {
+    let [alice, bob, carol] =
+        [somebody("alice", 1), somebody("bob", 2), somebody("carol", 3)].map(|person| person.enrolled(store));
+    let attic = alice.room("#attic", true);
+    store.create_room(&attic, &alice.member(&attic, 1), 9).unwrap();
+    let put = |guest: &Somebody, now| {
+        let invite = alice.invite(&attic, guest, now, now + 100);
+        store.put_invite(&attic.id, &guest.name, &invite, 1, UnixMillis(now)).unwrap()
+    };
+    assert!(put(&bob, 1));
+    assert!(!put(&carol, 101), "it holds to the last millisecond");
+    assert!(put(&carol, 102));
 }
 
 macro_rules! suite {
@@ -233,6 +251,7 @@ suite! {
     a_room_takes_no_more_than_its_limit,
     a_log_grows_by_one_entry_per_number,
     an_invitation_is_open_until_it_is_used_declined_or_expired,
+    an_expired_invitation_takes_nobodys_place,
 }
 
 #[test]

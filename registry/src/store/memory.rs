@@ -235,9 +235,11 @@ impl Invites for MemoryStore {
         user: &UserName,
         invite: &Signed<Invite>,
         invites_max: u32,
+        now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let mut tables = self.tables();
-        let others = tables.invites.iter().filter(|((who, at), kept)| at == room && who != user && kept.is_open);
+        let holds = |kept: &StoredInvite| kept.is_open && kept.invite.claim().is_ok_and(|claim| claim.expires >= now);
+        let others = tables.invites.iter().filter(|((who, at), kept)| at == room && who != user && holds(kept));
         if others.count() >= invites_max as usize {
             return Ok(false);
         }

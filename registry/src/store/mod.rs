@@ -82,13 +82,15 @@ pub trait Logs {
 /// Invitations, the latest per room and person, with what became of it.
 pub trait Invites {
     fn invite(&self, room: &RoomId, user: &UserName) -> Result<Option<StoredInvite>, StoreError>;
-    /// Keeps an open invitation in place of the one before; `false` if the room has `invites_max` open ones.
+    /// Keeps an open invitation in place of the one before; `false` if the room has `invites_max` open ones that
+    /// have not expired at `now`.
     fn put_invite(
         &self,
         room: &RoomId,
         user: &UserName,
         invite: &Signed<Invite>,
         invites_max: u32,
+        now: UnixMillis,
     ) -> Result<bool, StoreError>;
     /// Open invitations of `user` that have not expired at `now`, soonest to expire last.
     fn invites_of(
