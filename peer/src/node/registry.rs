@@ -363,7 +363,7 @@ impl Account {
                 cx.tell(Event::Refused(Refusal::new(Code::NotSignedIn, text)));
                 return Err(Replaced);
             }
-            News::Closing => {}
+            News::Mail | News::Closing => {}
         }
         Ok(())
     }
