@@ -48,6 +48,8 @@ struct RoomModel {
     entered: BTreeSet<Who>,
     /// Told to have left, and not on the way back.
     left: BTreeSet<Who>,
+    /// Asked to be in again after they asked to leave, perhaps before they were told to have left.
+    returning: BTreeSet<Who>,
 }
 
 type Wrong = String;
@@ -100,9 +102,11 @@ impl Model {
                 let room = self.rooms.entry(room.clone()).or_default();
                 room.entered.insert(who);
                 room.left.remove(&who);
+                room.returning.insert(who);
             }
             Command::Part { room: Some(room) } => {
                 let known = self.rooms.entry(room.clone()).or_default();
+                known.returning.remove(&who);
                 if known.present.remove(&who) {
                     self.owes_nothing(who, &Target::Room(room.clone()));
                     self.owed_only_to_known(who, room, hosts);
@@ -147,7 +151,9 @@ impl Model {
             }
             RoomChange::Parted if own => {
                 room.present.remove(&user);
-                room.left.insert(user);
+                if !room.returning.contains(&user) {
+                    room.left.insert(user);
+                }
             }
             RoomChange::Joined | RoomChange::Parted | RoomChange::Topic => {}
         }
