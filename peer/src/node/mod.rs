@@ -10,6 +10,7 @@ mod forks;
 mod holdings;
 mod links;
 mod loading;
+mod mail;
 mod members;
 mod outgoing;
 mod people;
@@ -274,8 +275,11 @@ impl Node {
 
     fn advance_log_out(&mut self) {
         let Some(until) = self.log_out_until else { return };
-        let waits = match &self.session {
-            Session::SignedIn(account) => account.has_unanswered() && self.cx.now.monotonic < until,
+        let waits = match &mut self.session {
+            Session::SignedIn(account) => {
+                let mails = account.hurry_mail(&mut self.cx);
+                (mails || account.has_unanswered()) && self.cx.now.monotonic < until
+            }
             _ => false,
         };
         if !waits {
@@ -321,9 +325,10 @@ impl Node {
             return;
         }
         let now = self.cx.now.monotonic;
-        if let Session::SignedIn(account) = &self.session {
+        if let Session::SignedIn(account) = &mut self.session {
             let unsaved = account.has_unsaved() && now < quitting.disk_patience;
-            if unsaved || account.awaits_acknowledgement() && now < quitting.patience {
+            let mails = now < quitting.patience && account.hurry_mail(&mut self.cx);
+            if unsaved || mails || account.awaits_acknowledgement() && now < quitting.patience {
                 return;
             }
         }

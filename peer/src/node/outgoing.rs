@@ -14,6 +14,7 @@ use common::time::Monotonic;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
+use super::mail::MailReading;
 use super::registry::Call;
 use super::sync::Reading;
 use crate::api::{Event, MessageKind, MessageShown, Target};
@@ -52,6 +53,8 @@ pub(super) enum After {
     Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
     /// A room is entered, and that may be told.
     Entered { conversation: ConversationId },
+    /// What a piece of mail said is kept.
+    MailStored { item: u64 },
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
 }
@@ -61,6 +64,14 @@ pub(super) enum Read {
     Chain(Reading),
     History {
         conversation: ConversationId,
+    },
+    /// For somebody's mailbox.
+    Mail(MailReading),
+    /// What I gave where somebody's mail says that they hold something.
+    Mailed {
+        conversation: ConversationId,
+        identity: IdentityKey,
+        holding: Holding,
     },
     /// For somebody who lacks it.
     Wanted {
@@ -261,6 +272,11 @@ impl Account {
     fn chain_was_read(&mut self, cx: &mut Context, ticket: u64, events: Vec<StoredEvent>) {
         match self.disk.reads.remove(&ticket) {
             Some(Read::Chain(reading)) => self.chain_read(cx, &reading, events),
+            Some(Read::Mail(reading)) => self.mail_read(cx, reading, events),
+            Some(Read::Mailed { conversation, identity, holding }) => {
+                let agrees = events.first().map(|event| event.id) == holding.last;
+                self.mailed_holding(cx, conversation, &identity, &holding, agrees);
+            }
             Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
             Some(Read::SayAgain { conversation, chain }) => self.said_before(cx, conversation, chain, &events),
             Some(Read::Compare { link, conversation, holding }) => {
@@ -302,6 +318,7 @@ impl Account {
             After::Received { conversation, author, chain, number } => {
                 self.stored(conversation, author, chain, number);
             }
+            After::MailStored { item } => self.mail_stored(item),
             After::Entered { conversation } => self.join_stored(cx, conversation),
             After::Ask { request, call } => self.ask(cx, *request, *call),
         }
@@ -323,6 +340,8 @@ impl Account {
                 Read::Wanted { link, want } => self.served(cx, link, &want, Vec::new()),
                 // The next link asks again.
                 Read::SayAgain { .. } | Read::Compare { .. } => {}
+                Read::Mail(reading) => self.mail_failed(cx, reading.user()),
+                Read::Mailed { .. } => {}
                 Read::Chain(reading) => {
                     let unread = self.read_failed(&reading);
                     self.disk.unread.insert(unread);

@@ -202,7 +202,20 @@ impl Account {
 
     /// The author does not serve us what lies before `number`.
     fn skip_received(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId, number: u64) {
-        let Some(author) = self.links.get(link).map(|link| link.person.identity) else { return };
+        if let Some(author) = self.links.get(link).map(|link| link.person.identity) {
+            self.skip_taken(cx, author, id, chain, number);
+        }
+    }
+
+    /// The same, however `author` said so.
+    pub(super) fn skip_taken(
+        &mut self,
+        cx: &mut Context,
+        author: IdentityKey,
+        id: ConversationId,
+        chain: ChainId,
+        number: u64,
+    ) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let open = conversation.room().is_some_and(|room| room.joined && room.members.contains_key(&author));
         let is_new = !conversation.theirs.contains_key(&(author, chain));

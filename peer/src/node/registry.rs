@@ -18,6 +18,7 @@ use common::wire::bounded::List;
 use super::account::{Account, Replaced};
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
+use super::mail::Letter;
 use crate::api::{Event, LinkState, MessageKind, NewRoom};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
@@ -67,6 +68,14 @@ pub(super) enum Call {
     },
     LogOf {
         room: ConversationId,
+    },
+    /// What came for me.
+    Mail,
+    LookUpToMail {
+        user: UserName,
+    },
+    PutMail {
+        letter: Box<Letter>,
     },
 
     // From here on a command waits for the answer.
@@ -150,6 +159,9 @@ impl Call {
                 | Self::LookUpToDial { .. }
                 | Self::MembersOf { .. }
                 | Self::LogOf { .. }
+                | Self::Mail
+                | Self::LookUpToMail { .. }
+                | Self::PutMail { .. }
         )
     }
 }
@@ -224,6 +236,7 @@ impl Account {
             self.repeat_part(cx, room);
         }
         self.ask(cx, Request::Invites, Call::SeeInvites);
+        self.mail_begins(cx);
     }
 
     pub(super) fn renew(&mut self, cx: &mut Context) {
@@ -307,6 +320,9 @@ impl Account {
     fn call_failed(&mut self, cx: &mut Context, call: Call) {
         match call {
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
+            Call::Mail => self.mail_not_fetched(cx),
+            Call::LookUpToMail { user } => self.mail_failed(cx, &user),
+            Call::PutMail { letter } => self.mail_not_kept(cx, &letter, None),
             Call::Join { room } | Call::Create { room, .. } => {
                 self.leave_quietly(cx, room);
                 cx.fail(no_registry("Can't enter the room"));
@@ -363,7 +379,8 @@ impl Account {
                 cx.tell(Event::Refused(Refusal::new(Code::NotSignedIn, text)));
                 return Err(Replaced);
             }
-            News::Mail | News::Closing => {}
+            News::Mail => self.fetch_mail(cx),
+            News::Closing => {}
         }
         Ok(())
     }

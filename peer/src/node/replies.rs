@@ -20,6 +20,8 @@ impl Account {
             (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
             (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
+            (Call::Mail, Reply::Mail { items, more }) => self.mail_came(cx, &items, more),
+            (Call::LookUpToMail { user }, Reply::Person(record)) => self.found_to_mail(cx, &user, &record),
             (Call::MembersOf { room, announce }, Reply::Members { members, more }) => {
                 self.members_page(cx, room, announce, &members, more);
             }
@@ -74,6 +76,7 @@ impl Account {
     fn done(&mut self, cx: &mut Context, call: Call) {
         match call {
             Call::Routine => {}
+            Call::PutMail { letter } => self.mail_kept(cx, *letter),
             Call::PartAgain { room } => {
                 self.parting.remove(&room);
             }
@@ -108,6 +111,9 @@ impl Account {
         match call {
             Call::Resume => self.resume_refused(cx, refusal),
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
+            Call::Mail => self.mail_not_fetched(cx),
+            Call::LookUpToMail { user } => self.mail_failed(cx, &user),
+            Call::PutMail { letter } => self.mail_not_kept(cx, &letter, Some(refusal)),
             Call::FindToCreate(new) if refusal.code == Code::NoSuchRoom => self.create_free(cx, *new),
             Call::FindToCreate(new) if refusal.code == Code::NotInvited => self.room_exists(cx, &new.name),
             Call::Create { room, .. } | Call::Join { room } => {

@@ -8,8 +8,8 @@ mod registry;
 use crate::api::{Asked, Told};
 
 pub use disk::{
-    DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent,
-    TheirChain, VaultJob, VaultReply, Write,
+    DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, MailedRun, OwnChain, Pending, Pin,
+    StoredEvent, StoredPrekey, TheirChain, VaultJob, VaultReply, Write,
 };
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};

@@ -9,8 +9,8 @@ use common::message::room::{Genesis, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 use peer::ports::{
-    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent, TheirChain,
-    Write,
+    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, MailedRun, OwnChain, Pending, Pin, StoredEvent,
+    StoredPrekey, TheirChain, Write,
 };
 
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ pub struct VirtualDisk {
 pub struct Log {
     chain: ChainId,
     pins: BTreeMap<UserName, Pin>,
+    prekeys: BTreeMap<u32, StoredPrekey>,
     conversations: BTreeMap<ConversationId, Kept>,
 }
 
@@ -57,6 +58,7 @@ struct Chain {
     events: BTreeMap<u64, StoredEvent>,
     recipients: BTreeMap<u64, Vec<IdentityKey>>,
     acked: BTreeMap<IdentityKey, u64>,
+    mailed: BTreeMap<IdentityKey, Vec<MailedRun>>,
 }
 
 /// A write that the log does not take: the node's fault.
@@ -156,7 +158,8 @@ impl VirtualDisk {
             DiskJob::PinRealm { .. } => return Ok(None),
             DiskJob::Close => DiskReply::Closed,
             DiskJob::Open { fresh_chain, .. } => {
-                let fresh = Log { chain: fresh_chain, pins: BTreeMap::new(), conversations: BTreeMap::new() };
+                let (pins, prekeys, conversations) = Default::default();
+                let fresh = Log { chain: fresh_chain, pins, prekeys, conversations };
                 DiskReply::Opened(Box::new(self.log.get_or_insert(fresh).load()))
             }
             DiskJob::Commit { ticket, writes } => {
@@ -233,6 +236,18 @@ impl Log {
                 let acked = own.acked.entry(recipient).or_default();
                 *acked = number.min(own.number).max(*acked);
             }
+            Write::Mailed { conversation, chain, recipient, runs } => {
+                let mut chains = self.conversation(conversation)?.chains.iter_mut();
+                let own = chains.find(|((_, id), own)| *id == chain && own.own);
+                let (_, own) = own.ok_or("mail of a chain that is not mine")?;
+                own.mailed.insert(recipient, runs);
+            }
+            Write::Prekey(prekey) => {
+                self.prekeys.entry(prekey.number).or_insert(prekey);
+            }
+            Write::ForgetPrekey { number } => {
+                self.prekeys.remove(&number);
+            }
             Write::Pin(pin) => {
                 self.pins.insert(pin.user.clone(), *pin);
             }
@@ -251,7 +266,8 @@ impl Log {
 
     fn load(&self) -> LoadedLog {
         let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
-        LoadedLog { chain: self.chain, pins: self.pins.values().cloned().collect(), conversations }
+        let (pins, prekeys) = (self.pins.values().cloned().collect(), self.prekeys.values().cloned().collect());
+        LoadedLog { chain: self.chain, pins, prekeys, conversations }
     }
 }
 
@@ -365,6 +381,7 @@ impl Chain {
         OwnChain {
             chain,
             number: self.number,
+            mailed: self.mailed.iter().map(|(recipient, runs)| (*recipient, runs.clone())).collect(),
             last: self.last.expect("a chain of mine has no hole"),
             acked: self.acked.iter().map(|(recipient, number)| (*recipient, *number)).collect(),
             pending: pending.collect(),

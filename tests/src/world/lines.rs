@@ -15,9 +15,9 @@ use common::wire::bounded::List;
 use peer::ports::{Input, RegistryInput, RegistryOutput};
 use registry::accounts::AccountLimits;
 use registry::service::{Answer, Limits, MailLimits, Service, SessionId, Step};
-use registry::store::Mailboxes;
 use registry::store::folder::RealmKeys;
 use registry::store::memory::MemoryStore;
+use registry::store::{Mailboxes, Page};
 
 use super::host::{Host, Who};
 use super::random::Random;
@@ -102,6 +102,14 @@ impl World {
     pub fn lose_mail(&mut self) {
         self.journal.note(self.now, || "the registry LOSES all mail".to_owned());
         self.registry.store.sweep_mail(UnixMillis(u64::MAX)).expect("memory does not fail");
+    }
+
+    /// Items that lie in somebody's mailbox.
+    pub fn mail_left(&self) -> usize {
+        let all = Page { count_max: usize::MAX, bytes_max: usize::MAX };
+        let of =
+            |host: &Host| self.registry.store.mail(&host.name, 0, UnixMillis(0), all).map_or(0, |items| items.len());
+        self.hosts.iter().map(of).sum()
     }
 
     /// From its next start on, a mailbox of the registry holds this many items.

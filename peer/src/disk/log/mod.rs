@@ -139,6 +139,8 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // A destroyed prekey shall not lie about in a free page.
+    connection.pragma_update(None, "secure_delete", true)?;
     // With the STAT4 that is compiled in, some statements would be compiled anew for each new value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -170,7 +172,8 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
             theirs: chains.theirs,
         });
     }
-    Ok(LoadedLog { chain, pins: account::load_pins(connection)?, conversations })
+    let (pins, prekeys) = (account::load_pins(connection)?, account::load_prekeys(connection)?);
+    Ok(LoadedLog { chain, pins, prekeys, conversations })
 }
 
 fn commit<'a>(connection: &mut Connection, commits: impl Iterator<Item = &'a [Write]>) -> Result<(), Fault> {
@@ -200,6 +203,11 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::Acked { conversation, chain, recipient, number } => {
             receipts::write_acknowledged(connection, conversation, chain, recipient, *number)
         }
+        Write::Mailed { conversation, chain, recipient, runs } => {
+            receipts::write_mailed(connection, conversation, chain, recipient, runs)
+        }
+        Write::Prekey(prekey) => account::write_prekey(connection, prekey),
+        Write::ForgetPrekey { number } => account::forget_prekey(connection, *number),
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
     }

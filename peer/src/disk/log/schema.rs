@@ -29,7 +29,25 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-const MIGRATIONS: [&str; 2] = [FIRST, BORROWED];
+const MIGRATIONS: [&str; 3] = [FIRST, BORROWED, MAIL];
+
+/// Mail that I left, and what others seal mail for me to.
+const MAIL: &str = "
+-- Up to which number of my chain, and when, something was left in whose mailbox.
+CREATE TABLE mailed (
+    chain     INTEGER NOT NULL REFERENCES chains,
+    recipient BLOB NOT NULL,
+    number    INTEGER NOT NULL,
+    at        INTEGER NOT NULL,     -- milliseconds since 1970
+    PRIMARY KEY (chain, recipient, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prekeys (
+    number    INTEGER PRIMARY KEY,
+    at        INTEGER NOT NULL,     -- when it was made, milliseconds since 1970
+    salt      BLOB NOT NULL         -- with the account's keys it makes the private half
+) STRICT;
+";
 
 /// A chain of somebody may begin here with another number than 1 on the word of a third.
 const BORROWED: &str = "
