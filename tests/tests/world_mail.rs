@@ -227,6 +227,26 @@ fn mail_of_a_stranger_under_a_known_name_is_not_shown() {
     assert_eq!(world.mail_left(), 1, "it is the user's to decide");
 }
 
+#[test]
+fn prekeys_are_replaced_every_week_and_old_ones_destroyed() {
+    let (mut world, [alice, bob]) = strangers(7);
+    alone(&mut world, bob);
+    world.run_for(DAY * 40);
+    assert_eq!(world.host(bob).disk.prekeys(), [3, 4, 5, 6], "the first was made on day 0, the sixth on day 35");
+    alone(&mut world, alice);
+    world.crash(bob);
+    world.run_for(LONG);
+    say(&mut world, alice, "@bob", "sealed to the newest");
+    wait(&mut world, "it in bob's mailbox", |world| told(world, alice, DeliveryState::Mailbox) == 1);
+    world.crash(alice);
+    // He comes back long after the week of that prekey.
+    world.run_for(DAY * 12);
+    alone(&mut world, bob);
+    wait(&mut world, "it at bob's", |world| world.shown(bob) == ["sealed to the newest"]);
+    world.start(alice);
+    holds(&mut world);
+}
+
 /// Two people with accounts who have never seen each other; neither is there.
 fn strangers(seed: u64) -> (World, [Who; 2]) {
     let mut world = World::new(seed, Journal::kept());

@@ -134,6 +134,11 @@ impl VirtualDisk {
         missing
     }
 
+    /// Numbers of the prekeys that are not destroyed.
+    pub fn prekeys(&self) -> Vec<u32> {
+        self.log.iter().flat_map(|log| log.prekeys.keys().copied()).collect()
+    }
+
     /// Whether somebody is or was a member of a room, by what is here.
     pub(super) fn knows_member(&self, name: &RoomName, identity: &IdentityKey) -> bool {
         let kept = self.log.iter().flat_map(|log| log.conversations.values()).filter_map(|kept| kept.room.as_ref());

@@ -53,6 +53,7 @@ impl Account {
             if self.registry.is_online() {
                 self.offer_prekey_if_due(cx);
                 self.review_posts(cx);
+                self.fetch_mail(cx);
             }
         }
         self.inbox_timers(cx);
