@@ -253,6 +253,25 @@ fn prekeys_are_replaced_every_week_and_old_ones_destroyed() {
     holds(&mut world);
 }
 
+#[test]
+fn two_who_are_both_there_and_cannot_link_talk_by_mail() {
+    let (mut world, [alice, bob]) = strangers(8);
+    world.weather.dial_failures = 100;
+    alone(&mut world, alice);
+    alone(&mut world, bob);
+    for number in 1..=3 {
+        say(&mut world, alice, "@bob", &format!("ping {number}"));
+        wait(&mut world, "it at bob's", |world| world.shown(bob).len() == number);
+        say(&mut world, bob, "@alice", &format!("pong {number}"));
+        wait(&mut world, "the answer at alice's", |world| world.shown(alice).len() == number);
+    }
+    wait(&mut world, "alice told that bob has all", |world| told(world, alice, DeliveryState::Delivered) == 3);
+    wait(&mut world, "bob told that alice has all", |world| told(world, bob, DeliveryState::Delivered) == 3);
+    assert_eq!(world.links_made(alice, bob), 0);
+    world.weather.dial_failures = 0;
+    holds(&mut world);
+}
+
 /// Two people with accounts who have never seen each other; neither is there.
 fn strangers(seed: u64) -> (World, [Who; 2]) {
     let mut world = World::new(seed, Journal::kept());
