@@ -44,6 +44,41 @@ fn two_who_never_meet_talk_by_mail_that_the_registry_cannot_read() {
 }
 
 #[test]
+fn who_was_away_has_everything_from_the_mailbox_and_from_those_who_are_there() {
+    let registry = Registry::start(&[]);
+    let [mut alice, mut bob, carol] = JsonPeer::start_all(&registry, ["alice", "bob", "carol"]);
+    alice.must("/create #dev", "created");
+    for peer in [&bob, &carol] {
+        peer.must("/join #dev", "joined");
+    }
+    alice.says("#dev before");
+    assert_eq!(bob.quit(), Ended::Exit(0));
+    alice.wait("bob going", |event| event.is("presence") && !event.flag("online"));
+    for number in 0..100 {
+        alice.send(&format!("@bob to you {number}\n#dev to all {number}"));
+    }
+    carol.hears("#dev", "alice", "to all 99");
+    assert_eq!(alice.quit(), Ended::Exit(0));
+    bob.restart();
+    bob.hears("@alice", "alice", "to you 99");
+    bob.hears("#dev", "alice", "to all 99");
+    let events = bob.so_far();
+    for (conversation, what) in [("@alice", "to you"), ("#dev", "to all")] {
+        let of = events.iter().filter(|event| event.is_message(conversation, "alice"));
+        let texts: Vec<&str> = of.map(|event| event.text("text")).collect();
+        let expected: Vec<String> = (0..100).map(|number| format!("{what} {number}")).collect();
+        assert_eq!(texts, expected, "in order, once");
+    }
+    alice.restart();
+    // With bob, the last one has it.
+    for number in 0..200 {
+        alice.wait(&format!("delivery {number} to bob"), |event| {
+            is_told(event, "delivered") && event.text("to") == "bob" && event.number("done") == event.number("of")
+        });
+    }
+}
+
+#[test]
 fn a_person_at_a_terminal_who_quits_right_after_writing_is_heard() {
     let registry = Registry::start(&[]);
     let mut bob = JsonPeer::start(&registry, "bob");
