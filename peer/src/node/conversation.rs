@@ -15,6 +15,7 @@ use common::wire::bounded::List;
 
 use super::arrivals::Arrived;
 use crate::api::Target;
+use crate::ports::MailedRun;
 
 #[derive(Debug)]
 pub(super) struct Conversation {
@@ -54,6 +55,8 @@ pub(super) struct OwnLog {
     pub(super) before: u64,
     /// Told to be waiting up to this number, per recipient.
     pub(super) told_queued: BTreeMap<IdentityKey, u64>,
+    /// What was left in mailboxes, up to which number and when, oldest first; those acknowledged count no more.
+    pub(super) mailed: BTreeMap<IdentityKey, Vec<MailedRun>>,
     recent: VecDeque<Recent>,
     recent_bytes: usize,
 }
@@ -251,6 +254,7 @@ impl OwnLog {
             withdrawn_from: None,
             before: 0,
             told_queued: BTreeMap::new(),
+            mailed: BTreeMap::new(),
             recent: VecDeque::new(),
             recent_bytes: 0,
         }

@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
-use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, KIND_JOIN, KIND_PART, Stamp, WireEvent};
+use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
 use common::message::peer::{Holding, Want};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
 
 use super::account::Account;
+use super::calls::Call;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::deeds::Heard;
+use super::mail::MailReading;
 use super::references::Errand;
-use super::registry::Call;
+use super::surviving::has_to_survive;
 use super::sync::Reading;
 use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
 use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, LinkOutput, Output, StoredEvent, Survives, Write};
@@ -61,6 +63,8 @@ pub(super) enum After {
     Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
     /// A room is entered, and that may be told.
     Entered { conversation: ConversationId },
+    /// What a piece of mail said is kept.
+    MailStored { item: u64 },
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
 }
@@ -70,6 +74,14 @@ pub(super) enum Read {
     Chain(Reading),
     History {
         conversation: ConversationId,
+    },
+    /// For somebody's mailbox.
+    Mail(MailReading),
+    /// What I gave where somebody's mail says that they hold something.
+    Mailed {
+        conversation: ConversationId,
+        identity: IdentityKey,
+        holding: Holding,
     },
     /// For somebody who lacks it.
     Wanted {
@@ -341,6 +353,11 @@ impl Account {
     fn chain_was_read(&mut self, cx: &mut Context, ticket: u64, events: Vec<StoredEvent>) {
         match self.disk.reads.remove(&ticket) {
             Some(Read::Chain(reading)) => self.chain_read(cx, &reading, events),
+            Some(Read::Mail(reading)) => self.mail_read(cx, reading, events),
+            Some(Read::Mailed { conversation, identity, holding }) => {
+                let agrees = events.first().map(|event| event.id) == holding.last;
+                self.mailed_holding(cx, conversation, &identity, &holding, agrees);
+            }
             Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
             Some(Read::SayAgain { conversation, chain }) => self.said_before(cx, conversation, chain, &events),
             Some(Read::Compare { link, conversation, holding }) => {
@@ -382,6 +399,7 @@ impl Account {
             After::Received { conversation, author, chain, number } => {
                 self.stored(conversation, author, chain, number);
             }
+            After::MailStored { item } => self.mail_stored(item),
             After::Entered { conversation } => self.join_stored(cx, conversation),
             After::Ask { request, call } => self.ask(cx, *request, *call),
         }
@@ -411,6 +429,8 @@ impl Account {
                     self.disk.untold.push(*heard);
                     self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
                 }
+                Read::Mail(reading) => self.mail_failed(cx, reading.user()),
+                Read::Mailed { .. } => {}
                 Read::Chain(reading) => {
                     let unread = self.read_failed(&reading);
                     self.disk.unread.insert(unread);
@@ -465,20 +485,6 @@ impl Appended {
     pub(super) fn into_write(self) -> Write {
         self.write
     }
-}
-
-/// The one place that decides how safe a commit is before anything follows from it. A line of mine, and what rides with
-/// it, goes out at once: nobody builds on its being here but me, and if the machine loses it, a new chain keeps its
-/// number from being used again. Everything else leads to a word given to others: an acknowledgement, a membership, a
-/// request. That must not be taken back.
-fn has_to_survive(writes: &[Write]) -> Survives {
-    let is_said = |write: &Write| match write {
-        Write::Event { event, recipients: Some(_) } => !matches!(event.kind, KIND_JOIN | KIND_PART),
-        _ => false,
-    };
-    let rides = |write: &Write| matches!(write, Write::Conversation { .. } | Write::Acked { .. } | Write::Step(_));
-    let is_mine = writes.iter().any(is_said) && writes.iter().all(|write| is_said(write) || rides(write));
-    if is_mine { Survives::Program } else { Survives::Machine }
 }
 
 /// For so long a loss of power may take back a line that was told to be sent. A disk writes out everything that has

@@ -15,7 +15,7 @@ use super::account::Account;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation, Held, Kind};
 use super::outgoing::Read;
-use super::receive::{Author, Misbehaved, Run, Taken};
+use super::receive::{Author, Misbehaved, Run, Taken, Via};
 use super::sync;
 use crate::api::Event;
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
@@ -226,7 +226,7 @@ impl Account {
             let Some(author) = self.author_of(conversation, &key.0) else { return Ok(()) };
             self.begin_borrowed(cx, id, key, from, first);
             let chain = key.1;
-            self.take_run(cx, &Run { conversation: id, author, chain, events, late: true, from: served_by })?
+            self.take_run(cx, &Run { conversation: id, author, chain, events, late: true, via: Via::Link(served_by) })?
         };
         let after = self.conversations.get(&id).map_or(0, |conversation| conversation.reached(&self.me, &key).0);
         match taken {

@@ -119,6 +119,7 @@ impl Account {
                 }
             }
         }
+        self.mail_soon(cx, user);
     }
 
     /// Events up to `number` are on the disk here: whoever linked as their author is told at the next flush.

@@ -9,8 +9,8 @@ mod trace;
 use crate::api::{Asked, Told};
 
 pub use disk::{
-    DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent,
-    Survives, TheirChain, VaultJob, VaultReply, Wanted, Write,
+    DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, MailedRun, OwnChain, Pending, Pin,
+    StoredEvent, StoredPrekey, Survives, TheirChain, VaultJob, VaultReply, Wanted, Write,
 };
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};
