@@ -56,6 +56,7 @@ fn a_registry_that_loses_its_mail_loses_no_message() {
     alone(&mut world, bob);
     world.run_for(A_WHILE);
     assert!(world.shown(bob).is_empty(), "a hole comes before it: {:?}", world.shown(bob));
+    assert!(world.told(bob).any(|event| matches!(event, Event::Gap { missing: 2, .. })), "the hole is told");
     world.crash(bob);
     alone(&mut world, alice);
     wait(&mut world, "all of it left anew", |world| told(world, alice, DeliveryState::Mailbox) == 2);

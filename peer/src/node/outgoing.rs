@@ -223,7 +223,7 @@ impl Account {
         let (kind, body) = content.encode().ok()?;
         let entry = self.conversations.get_mut(&conversation)?;
         let head = entry.head();
-        let parents = entry.take_parents();
+        let parents = entry.take_parents(self.me, self.chain);
         entry.lamport = (entry.lamport + 1).min(COUNT_MAX);
         let lamport = entry.lamport;
         let log = entry.own.entry(self.chain).or_insert_with(OwnLog::new);

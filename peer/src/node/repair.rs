@@ -97,12 +97,18 @@ impl Account {
         if !self.note(link, id, key, Claim { number: holding.number, heard_at: cx.now.monotonic, ours: None }) {
             return;
         }
+        self.gap_known(cx, id, key, holding.number);
+    }
+
+    /// A chain of somebody is known to go up to `number` at least.
+    pub(super) fn gap_known(&mut self, cx: &Context, id: ConversationId, (author, chain): ChainKey, number: u64) {
         let fresh = || Gap { since: cx.now.monotonic, known: BTreeMap::new(), told: false };
-        let gap = self.repair.gaps.entry((id, holding.author)).or_insert_with(fresh);
-        if gap.known.len() < CLAIMS_MAX || gap.known.contains_key(&holding.chain) {
-            let known = gap.known.entry(holding.chain).or_default();
-            *known = (*known).max(holding.number);
+        let gap = self.repair.gaps.entry((id, author)).or_insert_with(fresh);
+        if gap.known.len() < CLAIMS_MAX || gap.known.contains_key(&chain) {
+            let known = gap.known.entry(chain).or_default();
+            *known = (*known).max(number);
         }
+        self.repair.due = true;
     }
 
     /// Keeps what the far end of a link claims; when it first did stays known. `false` if it claims too much.

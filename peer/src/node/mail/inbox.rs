@@ -220,6 +220,7 @@ impl Account {
         match self.take_run(cx, &run)? {
             Taken::Whole => {}
             Taken::Hole => {
+                self.gap_known(cx, id, (person.identity, chain), first.number);
                 self.owe_answer(cx, &person.user, id, true);
                 return Ok(Outcome::Left);
             }
