@@ -97,7 +97,7 @@ impl Account {
             }
             Err(_) => return Err("events of mine that do not hold"),
         };
-        let (mut writes, mut after) = (Vec::new(), Vec::new());
+        let (mut writes, mut after, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for ((event_id, event), wire) in verified.into_iter().zip(fresh) {
             log.number = event.number;
             log.before = event.number;
@@ -107,6 +107,10 @@ impl Account {
             let said = match event.content() {
                 Ok(Content::Text(text)) => Some((text, MessageKind::Text)),
                 Ok(Content::Action(text)) => Some((text, MessageKind::Action)),
+                Ok(Content::Part(reason)) => {
+                    parts.push((event.clone(), wire, reason));
+                    None
+                }
                 _ => None,
             };
             let tell = said.map(|(text, kind)| {
@@ -126,6 +130,9 @@ impl Account {
             // Whoever lacks it is sent it, but nobody is waited for: who had it once is not known any more.
             writes.push(Write::Event { event: Box::new(stored), recipients: Some(Vec::new()) });
             after.push(After::Own { conversation: id, chain, number: event.number, re: None, tell });
+        }
+        for (event, wire, reason) in parts {
+            self.member_parted(cx, id, &event, wire, &reason, &mut writes);
         }
         self.commit(cx, writes, after);
         Ok(Taken::Whole)

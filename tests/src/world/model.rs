@@ -150,6 +150,8 @@ impl Model {
                 said.audience.remove(&who);
             }
         }
+        // Of having left, the copy may know nothing, and the registry neither.
+        self.rooms.values_mut().for_each(|room| drop(room.left.remove(&who)));
         let joined = disk.rooms_joined();
         let changed = |(name, room): &(&RoomName, &RoomModel)| joined.contains(name) != room.present.contains(&who);
         let changed: Vec<_> = self.rooms.iter().filter(changed).map(|(name, _)| name.clone()).collect();
