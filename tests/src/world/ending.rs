@@ -45,7 +45,7 @@ impl Model {
                 let member = store.member(&kept.id, &hosts[who.0].name).ok().flatten();
                 member.is_some_and(|member| member.is_present())
             };
-            let mut left = room.left.iter().filter(|who| !hosts[who.0].is_gone);
+            let mut left = room.left.iter().filter(|who| is_here(hosts, **who));
             if let Some(who) = left.find(|who| listed(who)) {
                 return Err(format!("the registry has {} in {name}, who has left", hosts[who.0].name));
             }

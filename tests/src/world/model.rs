@@ -151,7 +151,9 @@ impl Model {
             }
         }
         // Of having left, the copy may know nothing, and the registry neither.
-        self.rooms.values_mut().for_each(|room| drop(room.left.remove(&who)));
+        for room in self.rooms.values_mut() {
+            room.left.remove(&who);
+        }
         let joined = disk.rooms_joined();
         let changed = |(name, room): &(&RoomName, &RoomModel)| joined.contains(name) != room.present.contains(&who);
         let changed: Vec<_> = self.rooms.iter().filter(changed).map(|(name, _)| name.clone()).collect();
