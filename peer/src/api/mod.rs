@@ -8,11 +8,11 @@ use std::fmt;
 
 use common::names::{BadName, RoomName, UserName};
 
-pub use command::{Asked, Command, To};
+pub use command::{Asked, Command, Export, Search, To, Typeset};
 pub use common::message::registry::{Code, Refusal};
 pub use event::{
-    Delivery, DeliveryState, Event, Exit, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown,
-    PersonShown, RoomChange, RoomShown, Told,
+    Around, CaughtUp, Delivery, DeliveryState, Event, Exit, FoundShown, InvitationShown, LinkState, MemberShown,
+    MessageKind, MessageShown, PersonShown, RoomChange, RoomShown, Told, UnreadMark,
 };
 
 /// A conversation as its user sees it: `@bob` or `#dev`.

@@ -39,6 +39,11 @@ pub(super) fn open_private(path: &Path) -> Result<File, FileError> {
     private().read(true).create(true).truncate(false).open(path).map_err(failed("open", path))
 }
 
+/// Makes a new file for writing; one that is there is an error.
+pub(super) fn create_private(path: &Path) -> Result<File, FileError> {
+    private().create_new(true).open(path).map_err(failed("make", path))
+}
+
 /// Replaces the file at `path`: beside it first, then renamed, and on the disk when this returns.
 pub(super) fn write_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let beside = beside(path);
@@ -110,7 +115,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.part"))
 }
 
-fn sync_parent(path: &Path) -> Result<(), FileError> {
+pub(super) fn sync_parent(path: &Path) -> Result<(), FileError> {
     sync_folder(path.parent().expect("files of a profile lie in a folder"))
 }
 

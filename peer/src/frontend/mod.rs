@@ -10,6 +10,8 @@ pub mod settings;
 pub mod signals;
 pub mod stdin;
 pub mod terminal;
+mod transcript;
+mod when;
 
 #[cfg(test)]
 mod sample;

@@ -5,8 +5,8 @@ use common::names::{RoomName, UserName};
 use common::time::UnixMillis;
 
 use crate::api::{
-    Code, Delivery, DeliveryState, Event, Exit, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown,
-    PersonShown, Refusal, RoomChange, RoomShown, Target,
+    Around, CaughtUp, Code, Delivery, DeliveryState, Event, Exit, FoundShown, InvitationShown, LinkState, MemberShown,
+    MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Target, UnreadMark,
 };
 
 pub(crate) fn user(name: &str) -> UserName {
@@ -120,6 +120,10 @@ fn account() -> Vec<Event> {
 fn talk() -> Vec<Event> {
     let action = MessageShown { kind: MessageKind::Action, ..message("#dev", "carol", "stretches") };
     let late = MessageShown { late: true, ..message("@bob", "bob", "was offline") };
+    let mark = UnreadMark { first: EventId([7; 32]), since: NOON, count: 2 };
+    let question = MessageShown { id: EventId([8; 32]), ..message("#dev", "bob", "is it up?") };
+    let around = Around { before: vec![question], after: Vec::new() };
+    let found = FoundShown { message: message("#dev", "carol", "deploy is Green now"), around: Some(around) };
     let history = vec![message("#dev", "bob", "first"), message("#dev", "alice", "second"), action.clone()];
     vec![
         Event::Message(message("#dev", "bob", "deploy is green")),
@@ -130,9 +134,26 @@ fn talk() -> Vec<Event> {
         Event::Message(message("#dev", "alice", "on it")),
         Event::Delivery(delivery("#dev", "bob", DeliveryState::Delivered, 1, 2)),
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Queued, 0, 1)),
-        Event::History { conversation: target("#dev"), items: history },
-        Event::History { conversation: target("@bob"), items: Vec::new() },
+        Event::History { conversation: target("#dev"), unread: Some(mark.clone()), items: history },
+        Event::History { conversation: target("@bob"), unread: None, items: Vec::new() },
+        Event::Found { words: vec!["green".to_owned()], items: vec![found] },
+        Event::Found { words: vec!["green".to_owned()], items: Vec::new() },
+        Event::Unread { conversation: target("@bob"), count: 3, mentions: 1 },
+        Event::Backlog { conversation: target("@bob"), mark, items: vec![message("@bob", "bob", "are you there?")] },
+        Event::CaughtUp { mentions: vec![message("#dev", "bob", "alice: look")], conversations: vec![caught_up()] },
+        Event::CaughtUp { mentions: Vec::new(), conversations: Vec::new() },
+        Event::Exported { path: "/tmp/chat.txt".to_owned(), count: 12 },
     ]
+}
+
+fn caught_up() -> CaughtUp {
+    CaughtUp {
+        conversation: target("#dev"),
+        count: 12,
+        mentions: 1,
+        from: vec![user("bob"), user("carol")],
+        items: vec![message("#dev", "carol", "bye"), message("#dev", "bob", "alice: look")],
+    }
 }
 
 fn rooms() -> Vec<Event> {

@@ -20,6 +20,7 @@ use super::outgoing::Disk;
 use super::people::{self, People};
 use super::registry::RegistryCalls;
 use super::sign_in::Standing;
+use super::unread::UnreadLines;
 use crate::api::{Event, Target};
 use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
 
@@ -45,6 +46,7 @@ pub(super) struct Account {
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
+    pub(super) unread: UnreadLines,
     /// Rooms whose registry copy may not know yet that I left.
     pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
@@ -109,6 +111,7 @@ impl Account {
             links: Links::default(),
             registry: RegistryCalls::default(),
             disk: Disk::default(),
+            unread: UnreadLines::default(),
             parting,
             joining: Vec::new(),
             roster: Default::default(),
@@ -122,6 +125,7 @@ impl Account {
             }
         }
         account.tell_roster(cx);
+        account.ask_unread(cx);
         account
     }
 
@@ -220,6 +224,7 @@ impl Account {
         if self.current != target {
             self.current.clone_from(&target);
             cx.tell(Event::Current { conversation: target });
+            self.current_changed(cx);
         }
     }
 

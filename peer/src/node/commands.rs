@@ -3,7 +3,6 @@
 
 use common::ids::ConversationId;
 use common::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX};
-use common::message::event::{Content, KIND_ACTION};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::{RoomName, UserName};
 use common::wire::bounded::Text;
@@ -13,7 +12,7 @@ use super::context::{Context, no_registry};
 use super::outgoing::Read;
 use super::people;
 use super::registry::Call;
-use crate::api::{Command, Event, MessageKind, MessageShown, Target, To};
+use crate::api::{Command, Event, MessageKind, Target, To};
 use crate::ports::{DiskJob, Output, StoredEvent, VaultJob, Write};
 
 impl Account {
@@ -22,6 +21,9 @@ impl Account {
             Command::Say { to, text, kind } => self.say_to(cx, re, &to, text, kind),
             Command::Query { target, text } => self.query(cx, re, target, text),
             Command::History { target, count } => self.history(cx, re, target, count),
+            Command::Search(search) => self.search(cx, re, search),
+            Command::CatchUp => self.catch_up(cx, re),
+            Command::Export(export) => self.export(cx, re, export),
             Command::ChangePassword { old, new } => {
                 if self.needs_registry(cx, &re, "Can't change the password") {
                     cx.wait(re);
@@ -223,7 +225,7 @@ impl Account {
             },
         };
         if !self.conversations.contains_key(&conversation) {
-            return cx.answer(re, Event::History { conversation: target, items: Vec::new() });
+            return cx.answer(re, Event::History { conversation: target, unread: None, items: Vec::new() });
         }
         cx.wait(re);
         let ticket = cx.number();
@@ -234,27 +236,8 @@ impl Account {
 
     pub(super) fn history_read(&mut self, cx: &mut Context, id: ConversationId, events: Vec<StoredEvent>) {
         let Some(conversation) = self.conversations.get(&id) else { return };
-        let target = conversation.target();
-        let shown = events.into_iter().filter_map(|stored| {
-            let own = stored.author == self.me;
-            let member = || Some(conversation.room()?.members.get(&stored.author)?.user.clone());
-            let from = if own { Some(self.user.clone()) } else { self.people.name_of(&stored.author).cloned() };
-            let (Content::Text(text) | Content::Action(text)) = stored.wire.claim().ok()?.content().ok()? else {
-                return None;
-            };
-            Some(MessageShown {
-                conversation: target.clone(),
-                id: stored.id,
-                from: from.or_else(member)?,
-                text,
-                kind: if stored.kind == KIND_ACTION { MessageKind::Action } else { MessageKind::Text },
-                at: stored.at,
-                own,
-                late: stored.late,
-            })
-        });
-        let items = shown.collect();
-        cx.finish(Event::History { conversation: target, items });
+        let items = self.messages_shown(&events);
+        cx.finish(Event::History { conversation: conversation.target(), unread: self.unread_mark(id), items });
     }
 
     /// The id of a room I am in.

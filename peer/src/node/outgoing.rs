@@ -13,6 +13,7 @@ use common::time::Monotonic;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
+use super::inquiries::Asking;
 use super::registry::Call;
 use super::sync::Reading;
 use crate::api::{Event, MessageKind, MessageShown, Target};
@@ -59,6 +60,7 @@ pub(super) enum After {
 pub(super) enum Read {
     Chain(Reading),
     History { conversation: ConversationId },
+    Inquiry(Asking),
 }
 
 /// An event of mine that was given its number.
@@ -197,7 +199,9 @@ impl Account {
 
     /// Remembers what may be lost in a crash without harm.
     pub(super) fn write_lazily(&mut self, cx: &Context, write: Write) {
-        self.disk.lazy.push(write);
+        if !self.disk.lazy.contains(&write) {
+            self.disk.lazy.push(write);
+        }
         self.disk.lazy_until.get_or_insert(cx.now.monotonic.plus(LAZY_WRITE_AFTER));
     }
 
@@ -234,6 +238,7 @@ impl Account {
                     self.history_read(cx, conversation, events);
                 }
             }
+            DiskReply::Answered { ticket, answer } => self.answered(cx, ticket, answer),
             DiskReply::Failed { ticket, error } => self.disk_failed(cx, ticket, &error),
             DiskReply::Opened(_) | DiskReply::Closed => {}
         }
@@ -289,6 +294,7 @@ impl Account {
         if let Some(read) = self.disk.reads.remove(&ticket) {
             match read {
                 Read::History { .. } => cx.fail(Refusal::new(Code::Storage, &error.text)),
+                Read::Inquiry(asking) => self.inquiry_failed(cx, asking, error),
                 Read::Chain(reading) => {
                     let unread = self.read_failed(&reading);
                     self.disk.unread.insert(unread);

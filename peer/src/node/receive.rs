@@ -142,6 +142,7 @@ impl Account {
             own: false,
             late,
         }));
+        self.line_told(cx, id, event_id, event.at);
     }
 
     /// The author does not serve us what lies before `number`.

@@ -10,6 +10,8 @@ use common::secure::identity::Keys;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 
+use super::{Answer, Inquiry};
+
 /// Work with passwords and sealed keys: slow on purpose, so each runs on a thread of its own.
 #[derive(Debug)]
 pub enum VaultJob {
@@ -73,6 +75,8 @@ pub enum DiskJob {
     },
     /// The newest `count` events of a conversation that are shown (texts and actions), oldest first.
     ReadHistory { ticket: u64, conversation: ConversationId, count: u32 },
+    /// A question about everything that was said.
+    Inquire { ticket: u64, inquiry: Inquiry },
 }
 
 #[derive(Debug)]
@@ -89,6 +93,10 @@ pub enum DiskReply {
     HistoryRead {
         ticket: u64,
         events: Vec<StoredEvent>,
+    },
+    Answered {
+        ticket: u64,
+        answer: Answer,
     },
     /// `ticket` is `None` for `Open` and `PinRealm`.
     Failed {
@@ -150,6 +158,12 @@ pub enum Write {
     Pin(Box<Pin>),
     /// New events of mine go into this chain from now on.
     Chain(ChainId),
+    /// What a conversation holds is read: up to what stood there when an [`super::UnreadEvents`] was told, or all of
+    /// it that is here by now.
+    Read {
+        conversation: ConversationId,
+        up_to: Option<u64>,
+    },
 }
 
 /// An event with what the log is searched by.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
-use common::message::event::{KIND_ACTION, KIND_TEXT, NO_EVENT, WireEvent};
+use common::message::event::{NO_EVENT, WireEvent};
 use common::message::room::{Genesis, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
@@ -13,20 +13,28 @@ use peer::ports::{
     Write,
 };
 
+use super::inquiries::{self, Copy};
+
 #[derive(Debug, Default)]
 pub struct VirtualDisk {
     log: Option<Log>,
     waiting: VecDeque<DiskJob>,
     /// A job failed before: what followed it may be refused for that.
     has_failed: bool,
+    copy: Copy,
 }
 
 /// What is on the disk.
 #[derive(Debug, Clone)]
 pub struct Log {
+    user: UserName,
     chain: ChainId,
     pins: BTreeMap<UserName, Pin>,
     conversations: BTreeMap<ConversationId, Kept>,
+    /// Of all conversations, in the order they were written.
+    order: Vec<(ConversationId, IdentityKey, ChainId, u64)>,
+    /// Up to where in that order each conversation was read.
+    read: BTreeMap<ConversationId, u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -34,8 +42,6 @@ struct Kept {
     with: Option<UserName>,
     room: Option<KeptRoom>,
     chains: BTreeMap<(IdentityKey, ChainId), Chain>,
-    /// Events in the order they were written.
-    order: Vec<(IdentityKey, ChainId, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -154,8 +160,15 @@ impl VirtualDisk {
         Ok(Some(match job {
             DiskJob::PinRealm { .. } => return Ok(None),
             DiskJob::Close => DiskReply::Closed,
-            DiskJob::Open { fresh_chain, .. } => {
-                let fresh = Log { chain: fresh_chain, pins: BTreeMap::new(), conversations: BTreeMap::new() };
+            DiskJob::Open { user, fresh_chain, .. } => {
+                let fresh = Log {
+                    user,
+                    chain: fresh_chain,
+                    pins: BTreeMap::new(),
+                    conversations: BTreeMap::new(),
+                    order: Vec::new(),
+                    read: BTreeMap::new(),
+                };
                 DiskReply::Opened(Box::new(self.log.get_or_insert(fresh).load()))
             }
             DiskJob::Commit { ticket, writes } => {
@@ -178,8 +191,12 @@ impl VirtualDisk {
                 DiskReply::ChainRead { ticket, events }
             }
             DiskJob::ReadHistory { ticket, conversation, count } => {
-                let kept = self.log.as_ref().and_then(|log| log.conversations.get(&conversation));
-                DiskReply::HistoryRead { ticket, events: kept.map(|kept| kept.newest(count)).unwrap_or_default() }
+                let newest = self.log.as_ref().map(|log| log.newest(&conversation, count));
+                DiskReply::HistoryRead { ticket, events: newest.unwrap_or_default() }
+            }
+            DiskJob::Inquire { ticket, inquiry } => {
+                let log = self.log.as_ref().ok_or("an inquiry into a log that is not open")?;
+                DiskReply::Answered { ticket, answer: inquiries::answer(log, &log.user, &mut self.copy, inquiry) }
             }
         }))
     }
@@ -208,7 +225,12 @@ impl Log {
             Write::Member { room, identity, join, part } => {
                 self.room(room)?.members.insert(identity, (join, part));
             }
-            Write::Event { event, recipients } => self.conversation(event.conversation)?.append(*event, recipients)?,
+            Write::Event { event, recipients } => {
+                let place = (event.conversation, event.author, event.chain, event.number);
+                if self.conversation(event.conversation)?.append(*event, recipients)? {
+                    self.order.push(place);
+                }
+            }
             Write::Skip { conversation, author, chain, number } => {
                 let chain = self.conversation(conversation)?.chains.entry((author, chain)).or_default();
                 if chain.own {
@@ -229,6 +251,11 @@ impl Log {
                 self.pins.insert(pin.user.clone(), *pin);
             }
             Write::Chain(chain) => self.chain = chain,
+            Write::Read { conversation, up_to } => {
+                let all = self.order.len() as u64;
+                let read = self.read.entry(conversation).or_default();
+                *read = up_to.unwrap_or(all).max(*read);
+            }
         }
         Ok(())
     }
@@ -241,6 +268,39 @@ impl Log {
         self.conversation(id.into())?.room.as_mut().ok_or_else(|| format!("the log does not know the room {id:?}"))
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = ConversationId> {
+        self.conversations.keys().copied()
+    }
+
+    /// Texts and actions of one conversation or all, in the order they were written.
+    pub(super) fn shown(&self, conversation: Option<&ConversationId>) -> impl Iterator<Item = &StoredEvent> {
+        self.places(conversation).map(|(_, _, event)| event)
+    }
+
+    /// What others wrote in a conversation and was not read, and where the last of it stands.
+    pub(super) fn unread(&self, conversation: &ConversationId) -> (Vec<&StoredEvent>, u64) {
+        let read = self.read.get(conversation).copied().unwrap_or(0);
+        let unread: Vec<_> = self.places(Some(conversation)).filter(|(place, own, _)| !own && *place > read).collect();
+        let up_to = unread.last().map_or(read, |(place, ..)| *place);
+        (unread.into_iter().map(|(.., event)| event).collect(), up_to)
+    }
+
+    fn newest(&self, conversation: &ConversationId, count: u32) -> Vec<StoredEvent> {
+        let events: Vec<_> = self.shown(Some(conversation)).collect();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        events[events.len().saturating_sub(count)..].iter().map(|event| (*event).clone()).collect()
+    }
+
+    /// With its place from 1 and whether it is my own.
+    fn places(&self, wanted: Option<&ConversationId>) -> impl Iterator<Item = (u64, bool, &StoredEvent)> {
+        let all = (1..).zip(&self.order).filter(move |(_, (id, ..))| wanted.is_none_or(|wanted| wanted == id));
+        let events = all.map(|(place, (id, author, chain, number))| {
+            let chain = &self.conversations[id].chains[&(*author, *chain)];
+            (place, chain.own, &chain.events[number])
+        });
+        events.filter(|(.., event)| inquiries::is_shown(event))
+    }
+
     fn load(&self) -> LoadedLog {
         let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
         LoadedLog { chain: self.chain, pins: self.pins.values().cloned().collect(), conversations }
@@ -248,7 +308,8 @@ impl Log {
 }
 
 impl Kept {
-    fn append(&mut self, event: StoredEvent, recipients: Option<Vec<IdentityKey>>) -> Result<(), Refused> {
+    /// Whether it was not there yet.
+    fn append(&mut self, event: StoredEvent, recipients: Option<Vec<IdentityKey>>) -> Result<bool, Refused> {
         let key = (event.author, event.chain);
         let own = recipients.is_some();
         let fresh = || Chain { own, ..Chain::default() };
@@ -262,7 +323,7 @@ impl Kept {
         }
         if let Some(known) = chain.events.get(&number) {
             let same = known.id == event.id;
-            return if same { Ok(()) } else { Err(format!("two different events of number {number}")) };
+            return if same { Ok(false) } else { Err(format!("two different events of number {number}")) };
         }
         if let Some(recipients) = recipients.filter(|recipients| !recipients.is_empty()) {
             chain.recipients.insert(number, recipients);
@@ -270,22 +331,10 @@ impl Kept {
         chain.lamport = chain.lamport.max(event.lamport);
         let id = event.id;
         chain.events.insert(number, event);
-        self.order.push((key.0, key.1, number));
         if number == chain.number + 1 {
             chain.hold(number, Some(id));
         }
-        Ok(())
-    }
-
-    fn newest(&self, count: u32) -> Vec<StoredEvent> {
-        let event = |(author, chain, number): &(IdentityKey, ChainId, u64)| {
-            self.chains[&(*author, *chain)].events[number].clone()
-        };
-        let shown = |event: &StoredEvent| matches!(event.kind, KIND_TEXT | KIND_ACTION);
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let mut events: Vec<_> = self.order.iter().rev().map(event).filter(shown).take(count).collect();
-        events.reverse();
-        events
+        Ok(true)
     }
 
     fn load(&self, id: ConversationId) -> LoadedConversation {

@@ -3,6 +3,7 @@
 
 mod disk;
 mod host;
+mod inquiries;
 mod journal;
 mod lines;
 mod model;

@@ -239,7 +239,7 @@ fn first_to_read(connection: &Connection, chain: i64, read: &ChainRead) -> Resul
 }
 
 /// The event in a row that begins with number, id, lamport, at, kind, late, signature, bytes.
-fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fault> {
+pub(super) fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fault> {
     let bytes = Blob::new(row.get(7)?).map_err(|_| Fault::Damaged)?;
     let signature = row.get::<_, Option<[u8; Signature::LENGTH]>>(6)?.map(Signature);
     Ok(StoredEvent {

@@ -1,7 +1,8 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `conversations`, `events` and `receipts` each write and read a group of them.
+//! `schema` has the tables; `account`, `conversations`, `events`, `receipts`, `search` and `unread` each write and read
+//! a group of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,11 +22,18 @@ mod account;
 mod conversations;
 mod events;
 mod fault;
+mod pages;
 mod receipts;
 mod rows;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
+mod unread;
+mod words;
+
+pub(super) use pages::Page;
+pub(super) use search::{Progress, Search};
 
 /// An open log.
 #[derive(Debug)]
@@ -198,6 +206,7 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         }
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
+        Write::Read { conversation, up_to } => unread::write_read(connection, conversation, *up_to),
     }
 }
 

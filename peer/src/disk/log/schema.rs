@@ -29,7 +29,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, SEARCH_AND_UNREAD];
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
 const FIRST: &str = "
@@ -124,4 +124,28 @@ CREATE TABLE pins (
     credentials BLOB NOT NULL,      -- encoded, the newest seen
     blocked_by  BLOB                -- another key shown since; NULL: none
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What was here before counts as read: nobody wants to be told of a year at once.
+const SEARCH_AND_UNREAD: &str = "
+-- The words of texts and actions, by the row of their event; the text itself stands in the event alone. `place` holds
+-- the conversation's row and the author's key as two words, so that both narrow a search inside the index.
+CREATE VIRTUAL TABLE words USING fts5(
+    text, place, content = '', contentless_delete = 1,
+    tokenize = \"unicode61 remove_diacritics 2 categories 'L* N* M* Co So'\"
+);
+
+-- One row: events up to this one are in the index.
+CREATE TABLE indexed (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    row INTEGER NOT NULL
+) STRICT;
+INSERT INTO indexed (one, row) VALUES (1, 0);
+
+-- Up to which event a conversation is read.
+CREATE TABLE read (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations,
+    row          INTEGER NOT NULL
+) STRICT;
+INSERT INTO read (conversation, row) SELECT conversation, max(row) FROM events GROUP BY conversation;
 ";

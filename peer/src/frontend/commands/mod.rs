@@ -2,6 +2,7 @@
 //! every front-end reads its lines through `parse`. Nothing here sends, prints or remembers anything.
 
 mod arguments;
+mod asking;
 mod help;
 mod parse;
 mod table;
@@ -75,6 +76,8 @@ pub enum Slot {
     Command,
     Setting,
     Option(&'static str),
+    /// Words to look for, and what narrows the search.
+    Search,
     Text,
 }
 

@@ -1,7 +1,7 @@
 //! The commands, one row each: a new command is a new row, and parser, completion and help know it.
 
 use super::Group::{Account, People, Program, Rooms, Talk};
-use super::{Arguments, Line, Row, Slot};
+use super::{Arguments, Line, Row, Slot, asking};
 use crate::api::{Command, MessageKind, Refusal, Target, To};
 
 /// Every command, in the order in which help shows them.
@@ -169,6 +169,9 @@ pub(crate) static TABLE: &[Row] = &[
         see_also: &["switch"],
         build: history,
     },
+    asking::SEARCH,
+    asking::CATCHUP,
+    asking::EXPORT,
     Row {
         name: "who",
         aliases: &["w"],

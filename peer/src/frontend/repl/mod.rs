@@ -106,6 +106,7 @@ fn start<'a>(
         current: None,
         columns: None,
         zone: TimeZone::system(),
+        words: Vec::new(),
     };
     // `main` waits when the printer is behind.
     let (local, locals) = bounded(LOCALS_QUEUE);

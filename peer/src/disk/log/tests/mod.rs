@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::ports::{OwnChain, Pending, Pin};
 
+mod finding;
 mod refusals;
 
 const REALM: RealmId = RealmId([7; 32]);
