@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "stories write files and open sockets of their own")]
 #![expect(clippy::unwrap_used, reason = "all of this is tests, also the functions they share")]
 
+mod asking;
 mod capture;
 mod demo;
 mod errors;
