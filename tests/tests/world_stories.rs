@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::names::RoomName;
-use peer::api::{Code, Command, DeliveryState, Event, MessageKind, RoomChange, Target, To};
+use peer::api::{Code, Command, DeliveryState, Event, Export, MessageKind, RoomChange, Search, Target, To, Typeset};
 use tests::world::{Journal, Who, World};
 
 #[test]
@@ -213,6 +213,71 @@ fn wait(world: &mut World, what: &str, done: impl FnMut(&World) -> bool) {
     }
 }
 
+#[test]
+fn what_was_not_read_is_unread_after_a_crash_and_what_was_read_is_not() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    create(&mut world, alice, "#dev", false);
+    enter(&mut world, bob, "#dev");
+    say(&mut world, bob, "#dev", "read at once");
+    for text in ["one", "two, alice", "three"] {
+        say(&mut world, bob, "@alice", text);
+    }
+    wait(&mut world, "all of it at alice's", |world| world.shown(alice).len() == 4);
+    // What is read is written when the disk has time for it.
+    world.run_for(LONG);
+    world.crash(alice);
+    world.start(alice);
+    wait(&mut world, "what is unread", |world| unread(world, alice) == [("@bob".to_owned(), 3, 1)]);
+    say(&mut world, bob, "@alice", "four");
+    wait(&mut world, "one more", |world| world.shown(alice) == ["four"]);
+    command(&mut world, alice, Command::Query { target: Target::parse("bob").expect("a name"), text: None });
+    wait(&mut world, "the lines and their mark", |world| {
+        world.told(alice).any(|event| match event {
+            Event::Backlog { mark, items, .. } => mark.count == 4 && mark.first == items[0].id && items.len() == 4,
+            _ => false,
+        })
+    });
+    command(&mut world, alice, Command::CatchUp);
+    let nothing = |event: &Event| matches!(event, Event::CaughtUp { conversations, .. } if conversations.is_empty());
+    wait(&mut world, "nothing to catch up with", |world| world.told(alice).any(nothing));
+    world.run_for(LONG);
+    world.crash(alice);
+    world.start(alice);
+    world.run_for(LONG);
+    assert!(unread(&world, alice).is_empty(), "{:?}", unread(&world, alice));
+    holds(&mut world);
+}
+
+#[test]
+fn a_catching_up_and_a_search_and_a_copy_tell_of_everything_in_order() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    for number in 0..8 {
+        say(&mut world, bob, "@alice", &format!("line {number}"));
+    }
+    wait(&mut world, "all of it at alice's", |world| world.shown(alice).len() == 8);
+    command(&mut world, alice, Command::CatchUp);
+    wait(&mut world, "eight unread, the last five shown", |world| {
+        world.told(alice).any(|event| match event {
+            Event::CaughtUp { conversations, .. } => conversations[0].count == 8 && conversations[0].items.len() == 5,
+            _ => false,
+        })
+    });
+    let words = vec!["line".to_owned()];
+    command(&mut world, alice, Command::Search(Search { words, context: Some(1), ..Search::default() }));
+    wait(&mut world, "all eight, the oldest first", |world| {
+        world.told(alice).any(|event| match event {
+            Event::Found { items, .. } => items.len() == 8 && items[0].message.text == "line 0",
+            _ => false,
+        })
+    });
+    let typeset = Typeset(|_, messages| messages.iter().map(|message| message.text.clone() + "\n").collect());
+    let path = "/a/copy".to_owned();
+    command(&mut world, alice, Command::Export(Export { path, target: None, since: None, typeset }));
+    let whole = |event: &Event| matches!(event, Event::Exported { path, count: 8 } if path == "/a/copy");
+    wait(&mut world, "a copy of several pages", |world| world.told(alice).any(whole));
+    holds(&mut world);
+}
+
 /// Lets everything come to an end, and looks whether anything is missing.
 fn holds(world: &mut World) {
     world.run_for(LONG);
@@ -276,6 +341,15 @@ fn is_told_delivery(world: &World, who: Who, state: DeliveryState) -> bool {
 fn deliveries(world: &World, who: Who) -> usize {
     let done = |event: &&Event| matches!(event, Event::Delivery(told) if told.state == DeliveryState::Delivered);
     world.told(who).filter(done).count()
+}
+
+/// What was told to be unread: where, how many, how many with one's name in them.
+fn unread(world: &World, who: Who) -> Vec<(String, u32, u32)> {
+    let told = world.told(who).filter_map(|event| match event {
+        Event::Unread { conversation, count, mentions } => Some((conversation.to_string(), *count, *mentions)),
+        _ => None,
+    });
+    told.collect()
 }
 
 /// Simulated time is cheap.

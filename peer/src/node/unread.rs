@@ -121,6 +121,8 @@ impl Account {
     }
 
     pub(super) fn caught_up(&mut self, cx: &mut Context, unread: Vec<UnreadEvents>) {
+        // The answer to what was unread from before may have come after the question: all of that is told here.
+        self.unread.by_conversation.retain(|_, unread| !unread.from_before);
         let mut mentioning: Vec<&StoredEvent> = unread.iter().flat_map(|unread| &unread.mentioning).collect();
         mentioning.sort_by_key(|event| event.at);
         let mentions = mentioning.into_iter().filter_map(|event| self.message_shown(event)).collect();
