@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::files::{self, FileError};
 use super::log::Page;
 use crate::ports::DiskError;
 
@@ -22,10 +22,10 @@ impl Export {
     /// Makes the file; one that is there already stays as it is.
     pub(super) fn begin(ticket: u64, path: &str, page: Page) -> Result<Self, DiskError> {
         let path = expanded(path);
-        if files::exists(&path)? {
+        if files::exists(&path).map_err(FileError::elsewhere)? {
             return Err(already_there(&path));
         }
-        let file = files::create_private(&path)?;
+        let file = files::create_private(&path).map_err(FileError::elsewhere)?;
         Ok(Self { ticket, path, file, page, is_whole: false })
     }
 
@@ -34,13 +34,13 @@ impl Export {
     }
 
     pub(super) fn write(&mut self, text: &str) -> Result<(), DiskError> {
-        Ok(self.file.write_all(text.as_bytes()).map_err(files::failed("write", &self.path))?)
+        self.file.write_all(text.as_bytes()).map_err(|error| files::failed("write", &self.path)(error).elsewhere())
     }
 
     /// Everything is written: its path, once it is on the disk.
     pub(super) fn finish(mut self) -> Result<String, DiskError> {
-        self.file.sync_all().map_err(files::failed("write", &self.path))?;
-        files::sync_parent(&self.path)?;
+        self.file.sync_all().map_err(|error| files::failed("write", &self.path)(error).elsewhere())?;
+        files::sync_parent(&self.path).map_err(FileError::elsewhere)?;
         self.is_whole = true;
         Ok(self.path.display().to_string())
     }

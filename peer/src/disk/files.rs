@@ -16,6 +16,13 @@ pub(super) struct FileError {
     source: io::Error,
 }
 
+impl FileError {
+    /// What failed and why, without the advice, which is about the folder of the profile.
+    pub(super) fn elsewhere(self) -> DiskError {
+        DiskError { text: format!("Can't {} {}: {}.", self.deed, self.path.display(), reason(&self.source)) }
+    }
+}
+
 impl From<FileError> for DiskError {
     fn from(error: FileError) -> Self {
         Self { text: error.to_string() }
