@@ -27,6 +27,9 @@ pub const TOPIC_BYTES_MAX: usize = 400;
 /// A reason or an away text is one line.
 pub const REASON_BYTES_MAX: usize = 200;
 
+/// A reaction is one emoji, joined ones included, or one short word.
+pub const REACTION_BYTES_MAX: usize = 32;
+
 /// Text of an error made by the other side.
 pub const ERROR_TEXT_BYTES_MAX: usize = 400;
 
@@ -44,6 +47,9 @@ pub const EVENTS_BYTES_MAX: usize = 48 * 1024;
 
 /// Chains named in one `Have`.
 pub const HOLDINGS_MAX: usize = 256;
+
+/// Events of others that an event names as seen; who sees more new ones at a time names the latest.
+pub const PARENTS_MAX: usize = 6;
 
 /// Members of a room until the overlay for larger ones exists.
 pub const MEMBERS_MAX: usize = 64;
@@ -91,6 +97,10 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 const _: () = assert!(PADDED_BYTES[PADDED_BYTES.len() - 1] + SEAL_BYTES <= FRAME_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX < EVENTS_BYTES_MAX);
+// The fixed fields of an event take 300 bytes, a parent 90.
+const _: () = assert!(TEXT_BYTES_MAX + 300 + PARENTS_MAX * 90 <= EVENT_BYTES_MAX);
+// A holding takes 140 bytes.
+const _: () = assert!(HOLDINGS_MAX * 140 + 256 <= BATCH_BYTES_MAX);
 // Each event adds its signature and some framing; the message adds its own fields.
 const _: () = assert!(EVENTS_BYTES_MAX + EVENTS_PER_MESSAGE_MAX * 16 + 1024 <= BATCH_BYTES_MAX);
 // A member record holds two credentials, a join and perhaps a part.

@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use common::ids::{self, ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RealmId, RoomId, RootKey};
-use common::message::event::{Content, EVENT_CONTEXT, Event, Join, NO_EVENT, WireEvent};
+use common::limits::PARENTS_MAX;
+use common::message::event::{Content, EVENT_CONTEXT, Event, Join, NO_EVENT, Parent, WireEvent};
 use common::message::peer::{Have, Hello, Holding, PeerMessage};
 use common::message::registry::{Reply, Request, ToRegistry};
 use common::message::room::{self, Act, Genesis, History, Invite, LogEntry, NO_ENTRY};
@@ -315,15 +316,24 @@ fn sign(
 ) -> WireEvent {
     let (kind, body) = content.encode().unwrap();
     let (author, chain): (IdentityKey, _) = (keys(byte).identity(), ChainId([byte; 16]));
-    let event = Event { conversation, author, chain, number, previous, head, lamport: number, at: NOW, kind, body };
+    let parents = parents(number);
+    let event =
+        Event { conversation, author, chain, number, previous, parents, head, lamport: number, at: NOW, kind, body };
     let wire = event.sign(keys(byte).event_signer());
     let key: EventKey = keys(byte).event();
     assert_eq!(wire.verify(&key).unwrap(), event);
     wire
 }
 
+/// Of everything after a first event: bob's first.
+fn parents(number: u64) -> List<Parent, PARENTS_MAX> {
+    let parent = Parent { author: keys(BOB).identity(), chain: ChainId([BOB; 16]), number: 1 };
+    if number == 1 { List::default() } else { List::cut(vec![parent]) }
+}
+
 fn have() -> Have {
-    let holding = Holding { author: keys(ALICE).identity(), chain: ChainId([ALICE; 16]), number: 2 };
+    let last = text_event(2, text_event(1, NO_EVENT, "hello bob").id(), "are you there?").id();
+    let holding = Holding { author: keys(ALICE).identity(), chain: ChainId([ALICE; 16]), number: 2, last: Some(last) };
     Have { conversation: direct(), head: 0, holdings: List::cut(vec![holding]) }
 }
 

@@ -146,6 +146,7 @@ fn a_folder_that_cannot_be_used_is_an_error_of_one_line() {
     let (code, told) = output(&mut command(&file.join("registry")));
     assert_eq!(code, Some(1));
     assert!(told.starts_with("Cannot use the data folder") && told.lines().count() == 1, "{told}");
+    assert_eq!(told.matches("(os error").count(), 1, "the reason is said once: {told}");
 
     std::fs::create_dir(home.path().join("data")).unwrap();
     let data = home.path().join("data");
@@ -154,6 +155,10 @@ fn a_folder_that_cannot_be_used_is_an_error_of_one_line() {
     let (code, told) = output(&mut command(&data));
     assert_eq!((code, told.contains("is damaged")), (Some(1), true), "{told}");
     assert_eq!(std::fs::read(data.join("registry.db")).unwrap(), vec![7; 9000]);
+    std::fs::write(data.join("registry.db"), b"").unwrap();
+    let (code, told) = output(&mut command(&data));
+    assert_eq!((code, told.contains("is empty")), (Some(1), true), "{told}");
+    assert_eq!(std::fs::read(data.join("registry.db")).unwrap(), b"");
 }
 
 #[test]

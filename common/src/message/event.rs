@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::room::Invite;
 use crate::ids::{self, ChainId, ConversationId, EventId, EventKey, IdentityKey, Signature};
-use crate::limits::{EVENT_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{EVENT_BYTES_MAX, PARENTS_MAX, REACTION_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::secure::identity::DeviceStatement;
 use crate::secure::sign::{self, SignError, Signed};
 use crate::time::UnixMillis;
-use crate::wire::bounded::{Blob, Text, TooLong};
+use crate::wire::bounded::{Blob, List, Text, TooLong};
 use crate::wire::codec::{self, DecodeError};
 
 /// The signed part of an event.
@@ -25,6 +25,10 @@ pub struct Event {
     /// The event before it in the chain; zeros before the first.
     #[serde(rename = "prev")]
     pub previous: EventId,
+    /// The newest events of others that the author had seen and no earlier one of the conversation names: they are to
+    /// be shown before this one.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub parents: List<Parent, PARENTS_MAX>,
     /// Entries of the room owner's log that the author knew; 0 in a conversation of two.
     pub head: u32,
     /// One more than the highest the author had seen in the conversation (Lamport 1978).
@@ -34,6 +38,14 @@ pub struct Event {
     /// What the body is; a kind not known here is kept, acknowledged and passed over.
     pub kind: u8,
     pub body: Blob<TEXT_BYTES_MAX>,
+}
+
+/// An event of another chain, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    pub number: u64,
 }
 
 /// An event as it travels and is stored. The signature may be missing inside a run: the next signed event of the
@@ -55,6 +67,20 @@ pub enum Content {
     Join(Box<Join>),
     /// The author leaves the room, perhaps with a word.
     Part(String),
+    /// The author's own message `target` says `text` from now on.
+    Edit {
+        target: EventId,
+        text: String,
+    },
+    /// The author takes their own message back.
+    Delete {
+        target: EventId,
+    },
+    /// What the author thinks of anybody's message; an empty word takes it back.
+    Reaction {
+        target: EventId,
+        word: String,
+    },
     /// From a newer program.
     Unknown,
 }
@@ -91,6 +117,14 @@ pub enum EventError {
 }
 
 impl Content {
+    /// The message that this one is about.
+    pub fn target(&self) -> Option<&EventId> {
+        match self {
+            Self::Edit { target, .. } | Self::Delete { target } | Self::Reaction { target, .. } => Some(target),
+            Self::Text(_) | Self::Action(_) | Self::Join(_) | Self::Part(_) | Self::Unknown => None,
+        }
+    }
+
     /// Kind and body for the wire. A text that is too long is the caller's to refuse; here it is an error.
     pub fn encode(&self) -> Result<(u8, Blob<TEXT_BYTES_MAX>), TooLong> {
         let (kind, body) = match self {
@@ -98,10 +132,18 @@ impl Content {
             Self::Action(text) => (KIND_ACTION, text.clone().into_bytes()),
             Self::Join(join) => (KIND_JOIN, codec::encode(join.as_ref())),
             Self::Part(reason) => (KIND_PART, reason.clone().into_bytes()),
+            Self::Edit { target, text } => (KIND_EDIT, about(target, text)),
+            Self::Delete { target } => (KIND_DELETE, about(target, "")),
+            Self::Reaction { target, word } => (KIND_REACTION, about(target, word)),
             Self::Unknown => unreachable!("unknown content is never written"),
         };
         Ok((kind, Blob::new(body)?))
     }
+}
+
+/// The body of an event about another one.
+fn about(target: &EventId, text: &str) -> Vec<u8> {
+    [target.as_bytes().as_slice(), text.as_bytes()].concat()
 }
 
 impl Stamp {
@@ -127,8 +169,31 @@ impl Event {
             KIND_PART => {
                 Content::Part(Text::<REASON_BYTES_MAX>::new(text()?).map_err(|_| EventError::Body)?.into_string())
             }
+            KIND_EDIT => {
+                let (target, text) = self.about()?;
+                if text.is_empty() {
+                    return Err(EventError::Body);
+                }
+                Content::Edit { target, text }
+            }
+            KIND_DELETE => match self.about()? {
+                (target, text) if text.is_empty() => Content::Delete { target },
+                _ => return Err(EventError::Body),
+            },
+            KIND_REACTION => {
+                let (target, word) = self.about()?;
+                let word = Text::<REACTION_BYTES_MAX>::new(word).map_err(|_| EventError::Body)?.into_string();
+                Content::Reaction { target, word }
+            }
             _ => Content::Unknown,
         })
+    }
+
+    /// The message that a body speaks of, and the text behind its id.
+    fn about(&self) -> Result<(EventId, String), EventError> {
+        let (target, text) = self.body.split_first_chunk().ok_or(EventError::Body)?;
+        let text = String::from_utf8(text.to_vec()).map_err(|_| EventError::Body)?;
+        Ok((EventId(*target), text))
     }
 
     /// The event with its signature.
@@ -208,6 +273,12 @@ pub const KIND_TEXT: u8 = 1;
 pub const KIND_ACTION: u8 = 2;
 pub const KIND_JOIN: u8 = 3;
 pub const KIND_PART: u8 = 4;
+pub const KIND_EDIT: u8 = 5;
+pub const KIND_DELETE: u8 = 6;
+pub const KIND_REACTION: u8 = 7;
+
+/// The longest text an edit can give a message: its body also names the message.
+pub const EDIT_BYTES_MAX: usize = TEXT_BYTES_MAX - EventId::LENGTH;
 
 #[cfg(test)]
 mod tests {
@@ -226,6 +297,7 @@ mod tests {
                 chain: ChainId([2; 16]),
                 number,
                 previous,
+                parents: List::default(),
                 head: 0,
                 lamport: number,
                 at: UnixMillis(0),
@@ -275,6 +347,25 @@ mod tests {
             let number = event.number;
             assert_eq!(verify(&[event.sign(keys.event_signer())], &keys, 2), Err(EventError::Chain(number)));
         }
+    }
+
+    #[test]
+    fn a_change_names_its_message_and_keeps_to_its_kind() {
+        let (_, events) = chain(1);
+        let with = |kind: u8, text: &[u8]| {
+            let body = Blob::new([&[7; 32], text].concat()).unwrap();
+            Event { kind, body, ..events[0].claim().unwrap() }.content()
+        };
+        let target = EventId([7; 32]);
+        assert_eq!(with(KIND_EDIT, b"green"), Ok(Content::Edit { target, text: "green".to_owned() }));
+        assert_eq!(with(KIND_DELETE, b""), Ok(Content::Delete { target }));
+        assert_eq!(with(KIND_REACTION, b""), Ok(Content::Reaction { target, word: String::new() }));
+        let long = [b'x'; REACTION_BYTES_MAX + 1];
+        for (kind, text) in [(KIND_EDIT, &b""[..]), (KIND_EDIT, b"\xff"), (KIND_DELETE, b"x"), (KIND_REACTION, &long)] {
+            assert_eq!(with(kind, text), Err(EventError::Body), "kind {kind}");
+        }
+        let short = Event { kind: KIND_DELETE, body: Blob::new(vec![7; 31]).unwrap(), ..events[0].claim().unwrap() };
+        assert_eq!(short.content(), Err(EventError::Body));
     }
 
     #[test]

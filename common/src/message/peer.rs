@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::WireEvent;
 use super::room::{Genesis, LogEntry};
-use crate::ids::{ChainId, ConversationId, IdentityKey, RoomId};
+use crate::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
 use crate::limits::{ENTRIES_PER_PAGE, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX, REASON_BYTES_MAX};
 use crate::secure::certificate::Credentials;
 use crate::secure::sign::Signed;
@@ -32,9 +32,12 @@ pub enum PeerMessage {
         genesis: Box<Signed<Genesis>>,
         join: WireEvent,
     },
-    /// What I hold of this conversation, on disk: an acknowledgement, and the request for everything after it.
+    /// What I hold of this conversation, on disk: an acknowledgement to each author, the request for everything of
+    /// the receiver's after it, and the offer of everything else up to it.
     Have(Have),
-    /// Consecutive events of one chain, ending in a signed one.
+    /// I lack this; you said that you hold it. Answered with one `Events`, which is empty if there is nothing to serve.
+    Want(Want),
+    /// Consecutive events of one chain, ending in a signed one: the sender's own, or what was wanted.
     Events(Events),
     /// Of this chain you are not served what lies up to and including `number`: it is from before you came.
     Skip {
@@ -71,6 +74,18 @@ pub struct Holding {
     pub author: IdentityKey,
     pub chain: ChainId,
     pub number: u64,
+    /// The event there, if it is known: two holders who name different ones were told different things.
+    pub last: Option<EventId>,
+}
+
+/// A request for a chain from number `from` on, whoever is its author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    pub conversation: ConversationId,
+    pub author: IdentityKey,
+    pub chain: ChainId,
+    /// 1 asks for the beginning, or for where the history open to the asker begins.
+    pub from: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -150,6 +150,7 @@ mod tests {
     use crate::message::event::{Join, NO_EVENT};
     use crate::secret::Secret;
     use crate::secure::identity::{KEYS_BYTES, Keys};
+    use crate::wire::bounded::List;
 
     const REALM: RealmId = RealmId([8; 32]);
 
@@ -185,6 +186,7 @@ mod tests {
             chain: ChainId([1; 16]),
             number: 1,
             previous: NO_EVENT,
+            parents: List::default(),
             head: 0,
             lamport: 1,
             at: UnixMillis(50),

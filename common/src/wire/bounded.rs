@@ -77,6 +77,11 @@ impl<T, const MAX: usize> List<T, MAX> {
     pub fn into_vec(self) -> Vec<T> {
         self.0
     }
+
+    /// For fields that are left out when there is nothing in them.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl<T, const MAX: usize> Default for List<T, MAX> {

@@ -6,7 +6,7 @@
 mod sample;
 mod shape;
 
-use common::ids::EntryId;
+use common::ids::{EntryId, EventId};
 use common::message::event::{Content, Event};
 use common::message::peer::PeerMessage;
 use common::message::registry::{Code, FromRegistry, News, Refusal, Reply, Request, ToRegistry};
@@ -36,6 +36,7 @@ fn peer_messages() {
             join: sample::join(),
         },
         PeerMessage::Have(_) => PeerMessage::Have(sample::have()),
+        PeerMessage::Want(_) => PeerMessage::Want(sample::want()),
         PeerMessage::Events(_) => PeerMessage::Events(sample::events()),
         PeerMessage::Skip { .. } => PeerMessage::Skip {
             conversation: sample::room().into(),
@@ -176,14 +177,23 @@ fn events() {
         Content::Action("waves".to_owned()),
         sample::join().claim().unwrap().content().unwrap(),
         Content::Part("bye".to_owned()),
+        Content::Edit { target: sample::join().id(), text: "hello".to_owned() },
+        Content::Delete { target: sample::join().id() },
+        Content::Reaction { target: sample::join().id(), word: "👍".to_owned() },
     ];
     let _every_kind = |content: &Content| match content {
         Content::Text(_) | Content::Action(_) | Content::Join(_) | Content::Part(_) | Content::Unknown => (),
+        Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. } => (),
     };
     let events = contents.iter().map(|content| {
         let event: Event = sample::event(content).claim().unwrap();
         let body = match content {
             Content::Join(join) => described(join.as_ref()),
+            Content::Edit { .. } | Content::Delete { .. } | Content::Reaction { .. } => {
+                let (target, text) = event.body.split_at(EventId::LENGTH);
+                assert_eq!(target, sample::join().id().as_bytes());
+                format!("  body: an id, {:?}", std::str::from_utf8(text).unwrap())
+            }
             _ => format!("  body {:?}", String::from_utf8(event.body.to_vec()).unwrap()),
         };
         [described(&event), body].join("\n")

@@ -1,8 +1,8 @@
 //! One honest value of every kind, from fixed keys.
 
 use common::ids::{AuthKey, ChainId, IdentityKey, RealmId, RoomId, RootKey};
-use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
-use common::message::peer::{Events, Have, Hello, Holding};
+use common::message::event::{Content, Event, Join, NO_EVENT, Parent, WireEvent};
+use common::message::peer::{Events, Have, Hello, Holding, Want};
 use common::message::registry::{Code, Invitation, MemberRecord, PersonRecord, PresenceChange, Refusal, RoomSummary};
 use common::message::room::{Act, Genesis, History, Invite, LogEntry, NO_ENTRY};
 use common::names::{RoomName, UserName};
@@ -109,6 +109,7 @@ pub(crate) fn event(content: &Content) -> WireEvent {
         chain: chain(),
         number: 1,
         previous: NO_EVENT,
+        parents: List::cut(vec![parent()]),
         head: 0,
         lamport: 300,
         at: NOW,
@@ -118,13 +119,21 @@ pub(crate) fn event(content: &Content) -> WireEvent {
     event.sign(keys().event_signer())
 }
 
+fn parent() -> Parent {
+    Parent { author: IdentityKey([0xbb; 32]), chain: ChainId([0xbc; 16]), number: 7 }
+}
+
+pub(crate) fn want() -> Want {
+    Want { conversation: room().into(), author: keys().identity(), chain: chain(), from: 70_001 }
+}
+
 pub(crate) fn events() -> Events {
     let unsigned = WireEvent { signature: None, ..part() };
     Events { conversation: room().into(), late: true, events: List::cut(vec![unsigned, part()]) }
 }
 
 pub(crate) fn have() -> Have {
-    let holding = Holding { author: keys().identity(), chain: chain(), number: 70_000 };
+    let holding = Holding { author: keys().identity(), chain: chain(), number: 70_000, last: Some(join().id()) };
     Have { conversation: room().into(), head: 1, holdings: List::cut(vec![holding]) }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use common::message::room::History;
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
 use common::time::UnixMillis;
@@ -26,6 +27,37 @@ pub enum To {
     LastHeard,
     /// Whomever I last wrote privately.
     LastSpoken,
+}
+
+/// What a room is made with, once and for all but for its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRoom {
+    pub name: RoomName,
+    pub private: bool,
+    /// What somebody who joins is served.
+    pub history: History,
+    pub topic: Option<String>,
+}
+
+/// What names a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// The last of the current conversation; with `back` 1 the one before it.
+    Newest { back: u32 },
+    /// The same among my own.
+    Mine { back: u32 },
+    /// The last that somebody said in the current conversation.
+    By(UserName),
+    /// Its id begins with these hexadecimal digits, in whatever conversation it is.
+    Id(String),
+}
+
+/// Where a history begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So many milliseconds ago.
+    Ago(u64),
+    At(UnixMillis),
 }
 
 #[derive(Debug)]
@@ -71,10 +103,12 @@ pub enum Command {
         target: Target,
         text: Option<String>,
     },
-    /// The newest `count` messages of a conversation, of the current one without a target.
+    /// The newest `count` messages of a conversation, of the current one without a target; with `since`, none that was
+    /// written before.
     History {
         target: Option<Target>,
         count: u32,
+        since: Option<Since>,
     },
 
     Search(Search),
@@ -82,11 +116,30 @@ pub enum Command {
     CatchUp,
     Export(Export),
 
-    Create {
-        room: RoomName,
-        private: bool,
-        topic: Option<String>,
+    /// Changes a message of mine.
+    Edit {
+        reference: Reference,
+        text: String,
     },
+    /// Takes a message of mine back.
+    Delete {
+        reference: Reference,
+    },
+    /// Says in a word what I think of a message; without one, takes that back.
+    React {
+        reference: Reference,
+        word: Option<String>,
+    },
+    /// Where a message is.
+    Trace {
+        reference: Reference,
+    },
+    /// How, or why not, I am linked to somebody.
+    Why {
+        user: UserName,
+    },
+
+    Create(NewRoom),
     Rooms {
         pattern: Option<String>,
     },

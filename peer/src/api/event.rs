@@ -8,7 +8,7 @@ use common::message::registry::Refusal;
 use common::names::{RoomName, UserName};
 use common::time::UnixMillis;
 
-use super::Target;
+use super::{ChangeShown, Changes, Target, TraceShown, WhyShown};
 
 /// An event, and the mark of the command it answers, if it answers one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,20 @@ pub enum Event {
     },
 
     Message(MessageShown),
+    /// Somebody edited or deleted their message, or reacted to one.
+    Changed(ChangeShown),
     Delivery(Delivery),
+    /// So many events of `from` are known to exist and not here; 0 once they are.
+    Gap {
+        conversation: Target,
+        from: UserName,
+        missing: u64,
+    },
+    /// `user` signed different things for different people in the same place.
+    Forked {
+        conversation: Target,
+        user: UserName,
+    },
     /// Oldest first. Answer to `/history`.
     History {
         conversation: Target,
@@ -91,6 +104,10 @@ pub enum Event {
         unread: Option<UnreadMark>,
         items: Vec<MessageShown>,
     },
+    /// Answer to `/trace`.
+    Trace(TraceShown),
+    /// Answer to `/why`.
+    Why(WhyShown),
 
     /// Oldest first; of more than these the newest. Answer to `/search` for these words.
     Found {
@@ -196,6 +213,7 @@ pub struct MessageShown {
     pub at: UnixMillis,
     pub own: bool,
     pub late: bool,
+    pub changes: Changes,
 }
 
 /// A message that was looked for.

@@ -1,19 +1,24 @@
 //! The border between front-ends and the engine: plain data, `Command` in, `Event` out. A front-end knows nothing
 //! else of the program; a new face costs one folder under `frontend`.
 
+mod change;
 mod command;
 mod event;
+mod trace;
 
 use std::fmt;
 
 use common::names::{BadName, RoomName, UserName};
 
-pub use command::{Asked, Command, Export, Search, To, Typeset};
+pub use change::{Act, ChangeShown, Changes};
+pub use command::{Asked, Command, Export, NewRoom, Reference, Search, Since, To, Typeset};
 pub use common::message::registry::{Code, Refusal};
+pub use common::message::room::History;
 pub use event::{
     Around, CaughtUp, Delivery, DeliveryState, Event, Exit, FoundShown, InvitationShown, LinkState, MemberShown,
     MessageKind, MessageShown, PersonShown, RoomChange, RoomShown, Told, UnreadMark,
 };
+pub use trace::{StepShown, StepState, TraceShown, Tried, Via, WhyShown, WhyState};
 
 /// A conversation as its user sees it: `@bob` or `#dev`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

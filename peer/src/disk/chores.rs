@@ -80,7 +80,7 @@ impl Chores {
                 self.searches.push_back((ticket, log.begin_search(wanted)?));
                 Ok(None)
             }
-            Inquiry::Unread { conversation, lines } => Ok(Some(Answer::Unread(log.unread(me, conversation, lines)?))),
+            Inquiry::Unread { conversation, lines } => Ok(Some(log.unread(me, conversation, lines)?)),
             Inquiry::Export { path, conversation, not_before } => {
                 let export = Export::begin(ticket, &path, log.first_page(conversation, not_before)?)?;
                 self.advance_export(export, log)
@@ -105,9 +105,9 @@ impl Chores {
         if export.page.is_last() {
             return Ok(Some(Answer::Exported { path: export.finish()? }));
         }
-        let events = log.next_page(&mut export.page)?;
+        let answer = log.next_page(&mut export.page)?;
         self.export = Some(export);
-        Ok(Some(Answer::ExportPage(events)))
+        Ok(Some(answer))
     }
 
     fn search_chunk(&mut self, log: &mut Log, search: &mut Search) -> Result<Option<Answer>, DiskError> {
@@ -117,7 +117,7 @@ impl Chores {
         }
         Ok(match log.search_chunk(search)? {
             Progress::More => None,
-            Progress::Done => Some(Answer::Found(log.found(search)?)),
+            Progress::Done => Some(log.found(search)?),
         })
     }
 

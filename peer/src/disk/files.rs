@@ -1,6 +1,7 @@
 //! Private files and folders, written so that a crash leaves the old content or the new and never half of one.
 //! Everything else on this floor that is not SQLite reads and writes through here.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -95,12 +96,12 @@ pub(super) fn exists(path: &Path) -> Result<bool, FileError> {
     path.try_exists().map_err(failed("read", path))
 }
 
-/// The names of the files in a folder.
+/// The names of the files in a folder, sorted.
 pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, FileError> {
-    let names = || -> io::Result<Vec<String>> {
+    let names = || -> io::Result<BTreeSet<String>> {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     };
-    names().map_err(failed("read", folder))
+    names().map(Vec::from_iter).map_err(failed("read", folder))
 }
 
 /// Makes an I/O error say what was being done to which file.
@@ -122,6 +123,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.part"))
 }
 
+/// What was made, renamed or removed beside `path` is on the disk when this returns.
 pub(super) fn sync_parent(path: &Path) -> Result<(), FileError> {
     sync_folder(path.parent().expect("files of a profile lie in a folder"))
 }

@@ -80,15 +80,39 @@ impl Profile {
         realms.write(&self.realms())
     }
 
+    /// The port that was listened on last.
+    pub fn last_port(&self) -> Option<u16> {
+        // Whatever else stands there is no port: then any is as good.
+        let content = files::read_bounded(&self.port(), PORT_BYTES_MAX).ok()??;
+        str::from_utf8(&content).ok()?.trim().parse().ok()
+    }
+
+    /// Keeps the port for the next time: others look for this peer where it was.
+    pub fn keep_port(&self, port: u16) {
+        if self.last_port() != Some(port)
+            && let Err(error) = files::write_private(&self.port(), format!("{port}\n").as_bytes())
+        {
+            // Only finding each other without a registry depends on it.
+            tracing::warn!(%error, "the port was not kept");
+        }
+    }
+
     /// Where everything of one account lies.
     pub(super) fn account(&self, realm: &RealmId, user: &UserName) -> PathBuf {
         self.folder.join("accounts").join(realm.fingerprint()).join(user.as_str())
+    }
+
+    fn port(&self) -> PathBuf {
+        self.folder.join("port")
     }
 
     fn realms(&self) -> PathBuf {
         self.folder.join("realms")
     }
 }
+
+/// Five digits and the end of the line, with room for a hand that edits it.
+const PORT_BYTES_MAX: u64 = 64;
 
 fn process(pid: &Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
@@ -147,6 +171,20 @@ mod tests {
         assert_eq!(profile.pinned("work:15600").unwrap(), Some(RootKey([2; 32])));
         assert_eq!(profile.pinned("else:15600").unwrap(), None);
         assert_eq!(last_registry(folder.path()).as_deref(), Some("home:15600"));
+    }
+
+    #[test]
+    fn the_port_is_remembered_and_nonsense_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::open(folder.path()).unwrap();
+        assert_eq!(profile.last_port(), None);
+        profile.keep_port(41_000);
+        profile.keep_port(41_001);
+        assert_eq!(profile.last_port(), Some(41_001));
+        for nonsense in ["", "65536\n", "\u{ff}"] {
+            fs::write(profile.port(), nonsense).unwrap();
+            assert_eq!(profile.last_port(), None, "{nonsense:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::chores::Chores;
 use super::log::{ChainName, ChainRead, Log};
 use super::profile::Profile;
-use crate::ports::{DiskError, DiskJob, DiskReply, Write};
+use crate::ports::{DiskError, DiskJob, DiskReply, Inquiry, Survives, Write};
 
 /// Starts the thread. It waits for room in `replies` when that is full, and goes on without it when it is gone.
 pub fn start(profile: Profile, jobs: Receiver<DiskJob>, replies: Sender<DiskReply>) -> io::Result<Handle> {
@@ -27,7 +27,11 @@ struct Worker {
 }
 
 /// A commit that waits for the group it will be written with.
-type Queued = (u64, Vec<Write>);
+struct Queued {
+    ticket: u64,
+    writes: Vec<Write>,
+    survives: Survives,
+}
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<DiskJob>) {
@@ -35,7 +39,7 @@ impl Worker {
         while let Some(first) = self.next(jobs) {
             for job in iter::once(first).chain(jobs.try_iter().take(GROUP_JOBS_MAX)) {
                 match job {
-                    DiskJob::Commit { ticket, writes } => group.push((ticket, writes)),
+                    DiskJob::Commit { ticket, writes, survives } => group.push(Queued { ticket, writes, survives }),
                     other => {
                         self.commit(&mut group);
                         self.perform(other);
@@ -74,7 +78,7 @@ impl Worker {
             None => vec![Err(no_log()); group.len()],
         };
         self.chores.log_changed();
-        for ((ticket, _), outcome) in group.drain(..).zip(outcomes) {
+        for (Queued { ticket, .. }, outcome) in group.drain(..).zip(outcomes) {
             match outcome {
                 Ok(()) => self.reply(DiskReply::Committed { ticket }),
                 Err(error) => self.fail(Some(ticket), error),
@@ -104,6 +108,27 @@ impl Worker {
                 self.close();
                 self.reply(DiskReply::Closed);
             }
+            DiskJob::Inquire { ticket, inquiry } => self.inquire(ticket, inquiry),
+            DiskJob::Commit { .. } => unreachable!("commits are grouped before"),
+            read => self.read(read),
+        }
+    }
+
+    fn inquire(&mut self, ticket: u64, inquiry: Inquiry) {
+        let answer = match &self.log {
+            Some((log, me)) => self.chores.inquire(log, me, ticket, inquiry),
+            None => Err(no_log()),
+        };
+        match answer {
+            Ok(Some(answer)) => self.reply(DiskReply::Answered { ticket, answer }),
+            // A search takes its time.
+            Ok(None) => {}
+            Err(error) => self.fail(Some(ticket), error),
+        }
+    }
+
+    fn read(&self, job: DiskJob) {
+        match job {
             DiskJob::ReadChain { ticket, conversation, author, chain, from, bytes_max, not_before } => {
                 let read = ChainRead { name: ChainName { conversation, author, chain }, from, bytes_max, not_before };
                 match self.open_log().and_then(|log| log.read_chain(&read)) {
@@ -111,25 +136,28 @@ impl Worker {
                     Err(error) => self.fail(Some(ticket), error),
                 }
             }
-            DiskJob::ReadHistory { ticket, conversation, count } => {
-                match self.open_log().and_then(|log| log.read_history(conversation, count)) {
-                    Ok(events) => self.reply(DiskReply::HistoryRead { ticket, events }),
+            DiskJob::ReadHistory { ticket, conversation, count, since } => {
+                match self.open_log().and_then(|log| log.read_history(conversation, count, since)) {
+                    Ok((events, changes)) => self.reply(DiskReply::HistoryRead { ticket, events, changes }),
                     Err(error) => self.fail(Some(ticket), error),
                 }
             }
-            DiskJob::Inquire { ticket, inquiry } => {
-                let answer = match &self.log {
-                    Some((log, me)) => self.chores.inquire(log, me, ticket, inquiry),
-                    None => Err(no_log()),
-                };
-                match answer {
-                    Ok(Some(answer)) => self.reply(DiskReply::Answered { ticket, answer }),
-                    // A search takes its time.
-                    Ok(None) => {}
+            DiskJob::ReadEvents { ticket, wanted } => match self.open_log().and_then(|log| log.read_events(&wanted)) {
+                Ok((events, changes)) => self.reply(DiskReply::EventsRead { ticket, events, changes }),
+                Err(error) => self.fail(Some(ticket), error),
+            },
+            DiskJob::ReadSteps { ticket, conversation, author, chain, number } => {
+                let name = ChainName { conversation, author, chain };
+                match self.open_log().and_then(|log| log.read_steps(&name, number)) {
+                    Ok((recipients, steps)) => self.reply(DiskReply::StepsRead { ticket, recipients, steps }),
                     Err(error) => self.fail(Some(ticket), error),
                 }
             }
-            DiskJob::Commit { .. } => unreachable!("commits are grouped before"),
+            DiskJob::PinRealm { .. }
+            | DiskJob::Open { .. }
+            | DiskJob::Close
+            | DiskJob::Inquire { .. }
+            | DiskJob::Commit { .. } => unreachable!("these are done elsewhere"),
         }
     }
 
@@ -155,12 +183,17 @@ impl Worker {
     }
 }
 
-/// Writes the group as one. If that fails, each alone: one bad commit must not fail the others.
+/// Writes the group as one, as safely as the one that has to survive most. If that fails, each alone: one bad commit
+/// must not fail the others.
 fn commit_group(log: &mut Log, group: &[Queued]) -> Vec<Result<(), DiskError>> {
-    match log.commit(group.iter().map(|(_, writes)| writes.as_slice())) {
+    let survives = group.iter().map(|queued| queued.survives).max().unwrap_or(Survives::Machine);
+    match log.commit(group.iter().map(|queued| queued.writes.as_slice()), survives) {
         Ok(()) => vec![Ok(()); group.len()],
         Err(error) if group.len() == 1 => vec![Err(error)],
-        Err(_) => group.iter().map(|(_, writes)| log.commit(iter::once(writes.as_slice()))).collect(),
+        Err(_) => {
+            let alone = |queued: &Queued| log.commit(iter::once(queued.writes.as_slice()), queued.survives);
+            group.iter().map(alone).collect()
+        }
     }
 }
 
@@ -184,7 +217,7 @@ mod tests {
     use std::time::Duration;
     use tempfile::TempDir;
 
-    use crate::ports::{Answer, Inquiry, LoadedLog, SearchFor, StoredEvent};
+    use crate::ports::{Answer, LoadedLog, SearchFor, StoredEvent};
 
     const TALK: ConversationId = ConversationId([1; 32]);
     const BOB: IdentityKey = IdentityKey([2; 32]);
@@ -263,19 +296,30 @@ mod tests {
     fn said(number: u64, text: &str) -> Write {
         let (kind, body) = Content::Text(text.to_owned()).encode().unwrap();
         let (at, previous, chain) = (UnixMillis(0), NO_EVENT, ChainId([9; 16]));
-        let said =
-            Event { conversation: TALK, author: BOB, chain, number, previous, head: 0, lamport: 1, at, kind, body };
+        let said = Event {
+            conversation: TALK,
+            author: BOB,
+            chain,
+            number,
+            previous,
+            parents: Default::default(),
+            head: 0,
+            lamport: 1,
+            at,
+            kind,
+            body,
+        };
         let wire = WireEvent { bytes: Blob::new(codec::encode(&said)).unwrap(), signature: None };
         let Write::Event { event, .. } = event(number, text) else { unreachable!("it is an event") };
         Write::Event { event: Box::new(StoredEvent { id: wire.id(), wire, ..*event }), recipients: None }
     }
 
     fn commit(ticket: u64, writes: Vec<Write>) -> DiskJob {
-        DiskJob::Commit { ticket, writes }
+        DiskJob::Commit { ticket, writes, survives: Survives::Machine }
     }
 
     fn history(ticket: u64) -> DiskJob {
-        DiskJob::ReadHistory { ticket, conversation: TALK, count: 1000 }
+        DiskJob::ReadHistory { ticket, conversation: TALK, count: 1000, since: None }
     }
 
     #[test]
@@ -290,7 +334,7 @@ mod tests {
             assert!(matches!(reply, DiskReply::Committed { ticket } if ticket == awaited), "{reply:?}");
         }
         let reply = desk.reply("the history");
-        assert!(matches!(&reply, DiskReply::HistoryRead { ticket: 51, events } if events.len() == 50), "{reply:?}");
+        assert!(matches!(&reply, DiskReply::HistoryRead { ticket: 51, events, .. } if events.len() == 50), "{reply:?}");
         assert!(matches!(desk.reply("the last commit"), DiskReply::Committed { ticket: 52 }));
         assert!(matches!(desk.reply("the log to close"), DiskReply::Closed));
     }
@@ -326,7 +370,8 @@ mod tests {
         assert_eq!(replies.iter().filter(|reply| matches!(reply, DiskReply::Committed { .. })).count(), 2001);
         let account =
             Profile::open(folder.path()).unwrap().account(&RealmId([7; 32]), &UserName::parse("alice").unwrap());
-        assert_eq!(super::super::files::names_in(&account).unwrap(), ["messages.db"], "the journal is taken in");
+        let names = super::super::files::names_in(&account).unwrap();
+        assert_eq!(names, ["messages.db", "messages.db.closed"], "the journal is taken in");
         let desk = Desk::start_in(folder, vec![open("alice")]);
         assert_eq!(desk.opened().conversations[0].theirs[0].number, 2000);
     }
@@ -371,7 +416,7 @@ mod tests {
         }
         let replies: Vec<DiskReply> = (0..9).map(|_| desk.reply("histories and what was found")).collect();
         let found = replies.iter().position(|reply| match reply {
-            DiskReply::Answered { ticket: 1202, answer: Answer::Found(found) } => found[0].event.number == 1201,
+            DiskReply::Answered { ticket: 1202, answer: Answer::Found { found, .. } } => found[0].event.number == 1201,
             _ => false,
         });
         assert!(found.expect("the needle") > 0, "a job comes between two chunks of indexing");
@@ -392,7 +437,7 @@ mod tests {
             |ticket, text: &str| DiskJob::Inquire { ticket, inquiry: Inquiry::ExportText { text: text.to_owned() } };
         desk.ask(begin(2));
         let page = desk.reply("a page");
-        let DiskReply::Answered { answer: Answer::ExportPage(events), .. } = &page else { panic!("{page:?}") };
+        let DiskReply::Answered { answer: Answer::ExportPage { events, .. }, .. } = &page else { panic!("{page:?}") };
         assert_eq!(events.len(), 2);
         desk.ask(text(2, "one\ntwo\n"));
         let done = desk.reply("the end of the copy");

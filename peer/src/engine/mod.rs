@@ -6,7 +6,7 @@ mod perform;
 mod running;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use common::message::registry::{Code, Refusal};
@@ -62,8 +62,7 @@ pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
         ProfileError::Unusable(_) => failed(Code::Storage, &error.to_string(), Exit::Disk),
     })?;
     let pinned = profile.pinned(&config.registry).map_err(|error| failed(Code::Storage, &error.text, Exit::Disk))?;
-    let listener = net::bind(config.listen).map_err(|error| cannot_listen(config.listen, &error))?;
-    let listen = listener.local_addr().map_err(|error| cannot_listen(config.listen, &error))?;
+    let (listener, listen) = listen(&profile, config.listen).map_err(|error| cannot_listen(config.listen, &error))?;
     // Full: the front-end waits, and with it whoever types or pipes.
     let (commands, asked) = crossbeam_channel::bounded(COMMANDS_MAX);
     // Full: the engine takes nothing from front-end and net until there is room again.
@@ -96,6 +95,16 @@ pub struct EnginePanicked;
 /// The registry that was used last from this data folder, if one was.
 pub fn last_registry(data_dir: &Path) -> Option<String> {
     disk::last_registry(data_dir)
+}
+
+/// Where any port will do, the one used last comes first: without a registry others look for us there.
+fn listen(profile: &Profile, address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let last = profile.last_port().filter(|_| address.port() == 0);
+    let again = last.and_then(|port| net::bind(SocketAddr::new(address.ip(), port)).ok());
+    let listener = again.map_or_else(|| net::bind(address), Ok)?;
+    let listen = listener.local_addr()?;
+    profile.keep_port(listen.port());
+    Ok((listener, listen))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {

@@ -83,7 +83,7 @@ impl Performer {
     pub(super) fn net_event(&mut self, event: NetEvent) -> Vec<Input> {
         match event {
             NetEvent::Established { established, dial } => self.established(*established, dial),
-            NetEvent::DialFailed { dial, reason } => vec![Input::Link(LinkInput::DialFailed { dial, reason })],
+            NetEvent::DialFailed { dial, tried } => vec![Input::Link(LinkInput::DialFailed { dial, tried })],
             NetEvent::Received { link, messages } => vec![Input::Link(LinkInput::Received { link, messages })],
             NetEvent::Down { link, clean, reason } => {
                 tracing::debug!(link = link.0, clean, reason, "link down");
@@ -100,9 +100,10 @@ impl Performer {
     }
 
     fn established(&mut self, established: net::Established, dial: Option<crate::ports::DialId>) -> Vec<Input> {
+        let reached = established.address;
         let failed = |reason: String| {
-            let dial = dial.map(|dial| Input::Link(LinkInput::DialFailed { dial, reason }));
-            dial.into_iter().collect()
+            let tried = vec![(reached, reason)];
+            dial.map(|dial| Input::Link(LinkInput::DialFailed { dial, tried })).into_iter().collect()
         };
         if self.identity.as_ref().is_none_or(|identity| identity.keys.identity() != established.own) {
             return failed("signed out meanwhile".to_owned());

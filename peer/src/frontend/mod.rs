@@ -11,7 +11,6 @@ pub mod signals;
 pub mod stdin;
 pub mod terminal;
 mod transcript;
-mod when;
 
 #[cfg(test)]
 mod sample;

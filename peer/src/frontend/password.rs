@@ -163,8 +163,11 @@ fn ask(prompt: &str, signals: &Signals, ending: &Receiver<()>) -> Result<Secret<
             signals.prompting(false);
             Ok(password)
         }
-        // Ctrl-C: its SIGINT is still on the way, and `prompting` is there to swallow it.
-        Err(error) if error.kind() == ErrorKind::Interrupted => Err(NoPassword::Cancelled),
+        // Ctrl-C: its SIGINT may still be on the way, and is not one for the program.
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            signals.prompt_left();
+            Err(NoPassword::Cancelled)
+        }
         Err(error) => {
             signals.prompting(false);
             match error.kind() {

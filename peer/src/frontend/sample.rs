@@ -1,12 +1,15 @@
 //! One of every event, for the snapshots of all front-ends.
 
+use std::net::SocketAddr;
+
 use common::ids::EventId;
 use common::names::{RoomName, UserName};
 use common::time::UnixMillis;
 
 use crate::api::{
-    Around, CaughtUp, Code, Delivery, DeliveryState, Event, Exit, FoundShown, InvitationShown, LinkState, MemberShown,
-    MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Target, UnreadMark,
+    Act, Around, CaughtUp, ChangeShown, Changes, Code, Delivery, DeliveryState, Event, Exit, FoundShown,
+    InvitationShown, LinkState, MemberShown, MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown,
+    StepShown, StepState, Target, TraceShown, Tried, UnreadMark, Via, WhyShown, WhyState,
 };
 
 pub(crate) fn user(name: &str) -> UserName {
@@ -34,7 +37,102 @@ pub(crate) fn message(conversation: &str, from: &str, text: &str) -> MessageShow
         at: NOON,
         own: from == "alice",
         late: false,
+        changes: Changes::default(),
     }
+}
+
+pub(crate) fn change_of(conversation: &str, from: &str, act: Act) -> ChangeShown {
+    ChangeShown {
+        conversation: target(conversation),
+        id: EventId([7; 32]),
+        before: "deploy is gren".to_owned(),
+        event: EventId([8; 32]),
+        from: user(from),
+        act,
+        at: NOON,
+        own: from == "alice",
+        late: false,
+    }
+}
+
+/// `/trace` and `/why`.
+fn asked() -> Vec<Event> {
+    let route: SocketAddr = "192.0.2.7:41000".parse().unwrap();
+    let step = |to: Option<&str>, state, at: Option<u64>, route, via| StepShown {
+        to: to.map(user),
+        state,
+        at: at.map(|after| UnixMillis(NOON.0 + after)),
+        route,
+        via,
+    };
+    let steps = vec![
+        step(None, StepState::Accepted, Some(0), None, None),
+        step(Some("bob"), StepState::Sent, Some(3), Some(route), None),
+        step(Some("bob"), StepState::Delivered, Some(41), Some(route), None),
+        step(Some("christine"), StepState::Queued, None, None, None),
+    ];
+    let mine = TraceShown {
+        conversation: target("#dev"),
+        id: EventId([7; 32]),
+        from: user("alice"),
+        at: NOON,
+        own: true,
+        steps,
+    };
+    let via = |via| {
+        vec![
+            step(None, StepState::Written, Some(0), None, None),
+            step(None, StepState::Received, Some(90_000), Some(route), Some(via)),
+            step(None, StepState::Stored, None, None, None),
+        ]
+    };
+    let bobs = |brought| TraceShown { from: user("bob"), own: false, steps: via(brought), ..mine.clone() };
+    let waiting = WhyShown {
+        user: user("bob"),
+        state: WhyState::Waiting,
+        text: "bob was not reached, 2 times in a row; the next attempt is in 3 s.".to_owned(),
+        address: None,
+        tried: vec![Tried { address: route.to_string(), error: "connection refused".to_owned() }],
+        waiting: 1,
+    };
+    let linked = WhyShown {
+        state: WhyState::Linked,
+        text: "bob is linked directly.".to_owned(),
+        address: Some(route),
+        tried: Vec::new(),
+        waiting: 0,
+        ..waiting.clone()
+    };
+    let theirs = [bobs(Via::Author), bobs(Via::Member(user("carol")))];
+    let mut events = vec![Event::Trace(mine.clone())];
+    events.extend(theirs.map(Event::Trace));
+    events.extend([waiting, linked].map(Event::Why));
+    events
+}
+
+fn changes() -> Vec<Event> {
+    let edited = || Act::Edited { text: "deploy is green\n\u{1b}[31m".to_owned() };
+    let reacted = |word: &str| Act::Reacted { word: word.to_owned() };
+    let late = ChangeShown { late: true, ..change_of("@bob", "bob", Act::Deleted) };
+    let told = vec![
+        change_of("#dev", "bob", edited()),
+        change_of("@bob", "bob", edited()),
+        change_of("#dev", "alice", edited()),
+        change_of("#dev", "bob", Act::Deleted),
+        late,
+        change_of("#dev", "carol", reacted("👍")),
+        change_of("#dev", "carol", reacted("")),
+        change_of("@bob", "alice", reacted("\u{1b}[2J")),
+    ];
+    let reactions = vec![("+1".to_owned(), vec![user("alice"), user("bob")]), ("👍".to_owned(), vec![user("carol")])];
+    let edited = Changes { edited: true, reactions, ..Changes::default() };
+    let deleted = Changes { edited: true, deleted: true, ..Changes::default() };
+    let items = vec![
+        MessageShown { changes: edited, ..message("#dev", "bob", "deploy is green") },
+        MessageShown { changes: deleted, ..message("#dev", "alice", "") },
+    ];
+    let history = Event::History { conversation: target("#dev"), unread: None, items };
+    told.into_iter().map(Event::Changed).chain([history]).collect()
 }
 
 pub(crate) fn delivery(conversation: &str, to: &str, state: DeliveryState, done: u32, of: u32) -> Delivery {
@@ -53,6 +151,8 @@ pub(crate) fn invitation() -> InvitationShown {
 pub(crate) fn events() -> Vec<Event> {
     let mut events = account();
     events.extend(talk());
+    events.extend(changes());
+    events.extend(asked());
     events.extend(rooms());
     events.extend([
         Event::Current { conversation: Some(target("#dev")) },
@@ -112,6 +212,9 @@ fn account() -> Vec<Event> {
         Event::AwaySet { text: None },
         Event::AwaySeen { user: user("bob"), text: Some("lunch".to_owned()) },
         Event::AwaySeen { user: user("bob"), text: None },
+        Event::Gap { conversation: target("#dev"), from: user("bob"), missing: 3 },
+        Event::Gap { conversation: target("#dev"), from: user("bob"), missing: 0 },
+        Event::Forked { conversation: target("#dev"), user: user("bob") },
         Event::KeyChanged { user: user("bob"), old: "2f7a".to_owned(), new: "91bc".to_owned() },
     ]);
     events

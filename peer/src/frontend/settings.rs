@@ -10,6 +10,8 @@ pub struct Settings {
     pub bell: Bell,
     /// Tell when people come and go.
     pub presence: bool,
+    /// Show a short id behind each message.
+    pub refs: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,7 @@ pub static ENTRIES: &[Entry] = &[
     Entry { key: "bell", values: &["off", "mentions", "all"], means: "when the terminal's bell rings" },
     Entry { key: "color", values: &["auto", "always", "never"], means: "whether colours are used" },
     Entry { key: "presence", values: &["on", "off"], means: "tell when people come and go" },
+    Entry { key: "refs", values: &["on", "off"], means: "show a short id behind each message" },
     Entry {
         key: "timestamps",
         values: &["minute", "always", "off"],
@@ -58,7 +61,7 @@ pub static ENTRIES: &[Entry] = &[
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { color: Color::Auto, timestamps: Timestamps::Minute, bell: Bell::Off, presence: true }
+        Self { color: Color::Auto, timestamps: Timestamps::Minute, bell: Bell::Off, presence: true, refs: false }
     }
 }
 
@@ -76,6 +79,7 @@ impl Settings {
             "bell" => self.bell = [Bell::Off, Bell::Mentions, Bell::All][number],
             "color" => self.color = [Color::Auto, Color::Always, Color::Never][number],
             "presence" => self.presence = number == 0,
+            "refs" => self.refs = number == 0,
             _ => self.timestamps = [Timestamps::Minute, Timestamps::Always, Timestamps::Off][number],
         }
         Ok(())
@@ -87,6 +91,7 @@ impl Settings {
             "bell" => self.bell as usize,
             "color" => self.color as usize,
             "presence" => usize::from(!self.presence),
+            "refs" => usize::from(!self.refs),
             _ => self.timestamps as usize,
         };
         entry.values[number]

@@ -34,8 +34,22 @@ struct Shared {
     modes: OnceLock<Modes>,
     /// SIGINT is the program's own and means nothing.
     waking: AtomicBool,
-    /// The next SIGINT comes from a password prompt that was left, and means only that.
+    /// A password prompt is open: the next SIGINT may come from it.
     prompting: AtomicBool,
+    prompt_left: PromptLeft,
+}
+
+/// A password prompt was left by its key. It raises a SIGINT of its own then, which nobody can tell from another.
+struct PromptLeft {
+    tell: Sender<()>,
+    told: Receiver<()>,
+}
+
+impl Default for PromptLeft {
+    fn default() -> Self {
+        let (tell, told) = bounded(1);
+        Self { tell, told }
+    }
 }
 
 impl Signals {
@@ -101,7 +115,14 @@ impl Signals {
 
     /// A password prompt begins; Ctrl-C in it raises a SIGINT that is not for the program.
     pub fn prompting(&self, begins: bool) {
+        // What an earlier prompt left behind.
+        let _ = self.shared.prompt_left.told.try_recv();
         self.shared.prompting.store(begins, Ordering::SeqCst);
+    }
+
+    /// The prompt was left by Ctrl-C: its SIGINT came just before, or comes now.
+    pub fn prompt_left(&self) {
+        let _ = self.shared.prompt_left.tell.try_send(());
     }
 }
 
@@ -128,8 +149,7 @@ impl Waker {
 impl Shared {
     /// Takes note of a signal.
     fn take(&self, signal: i32) -> Taken {
-        let own = self.waking.load(Ordering::SeqCst) || self.prompting.swap(false, Ordering::SeqCst);
-        if signal == SIGINT && own {
+        if signal == SIGINT && (self.waking.load(Ordering::SeqCst) || self.comes_from_prompt()) {
             return Taken::Ignored;
         }
         let exit = if signal == SIGINT { INTERRUPTED } else { TERMINATED };
@@ -137,6 +157,11 @@ impl Shared {
             Ok(_) => Taken::First,
             Err(_) => Taken::Again,
         }
+    }
+
+    /// The prompt says right after its SIGINT that it was left; it says nothing of one from outside.
+    fn comes_from_prompt(&self) -> bool {
+        self.prompting.swap(false, Ordering::SeqCst) && self.prompt_left.told.recv_timeout(PROMPT_LEFT_WITHIN).is_ok()
     }
 
     fn ask_to_quit(&self) {
@@ -180,6 +205,9 @@ fn leave_after_grace(shared: Arc<Shared>, ended: Receiver<()>) {
 /// Longer than a slow disk and a slow goodbye together.
 const GRACE: Duration = Duration::from_secs(4);
 
+/// Between the signal and the word of the prompt lie a few instructions; on a loaded machine, more.
+const PROMPT_LEFT_WITHIN: Duration = Duration::from_millis(300);
+
 const INTERRUPTED: u8 = Exit::Interrupted as u8;
 const TERMINATED: u8 = Exit::Terminated as u8;
 
@@ -193,11 +221,20 @@ mod tests {
         let (commands, asked) = bounded(4);
         shared.commands.set(commands).unwrap();
         shared.prompting.store(true, Ordering::SeqCst);
+        shared.prompt_left.tell.send(()).unwrap();
         assert_eq!(shared.take(SIGINT), Taken::Ignored, "the one of a password prompt");
         assert_eq!(shared.take(SIGTERM), Taken::First);
         shared.ask_to_quit();
         assert!(matches!(asked.try_recv().unwrap().command, Command::Quit { patience_ms: 0 }));
         assert_eq!(shared.take(SIGINT), Taken::Again);
         assert_eq!(shared.exit.load(Ordering::SeqCst), TERMINATED, "the first one counts");
+    }
+
+    #[test]
+    fn a_signal_from_outside_during_a_password_prompt_counts() {
+        let shared = Shared::default();
+        shared.prompting.store(true, Ordering::SeqCst);
+        assert_eq!(shared.take(SIGINT), Taken::First);
+        assert_eq!(shared.exit.load(Ordering::SeqCst), INTERRUPTED);
     }
 }

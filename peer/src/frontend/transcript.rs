@@ -5,7 +5,7 @@ use common::time::UnixMillis;
 use jiff::tz::TimeZone;
 
 use super::sanitize::Safe;
-use crate::api::{MessageKind, MessageShown};
+use crate::api::{Changes, MessageKind, MessageShown};
 
 /// The lines of these messages; `before` is the one above the first.
 pub(crate) fn lines(before: Option<&MessageShown>, messages: &[MessageShown]) -> String {
@@ -26,11 +26,19 @@ fn lines_in(zone: &TimeZone, before: Option<&MessageShown>, messages: &[MessageS
             MessageKind::Action => format!("* {}", message.from),
         };
         let late = if message.late { "  (late)" } else { "" };
+        let changed = match &message.changes {
+            Changes { deleted: true, .. } => "(deleted)",
+            Changes { edited: true, .. } => "  (edited)",
+            _ => "",
+        };
+        let reactions = message.changes.reactions.iter();
+        let reactions: String = reactions.map(|(word, people)| format!("  {word} {}", people.len())).collect();
+        let reactions = Safe::line(&reactions);
         let said = Safe::message(&message.text);
         // What goes on has a bar before it: nobody can write a line of somebody else's into it.
         let said = said.as_str().replace('\n', "\n      | ");
         let at = local(zone, message.at, "%H:%M");
-        text.push_str(&format!("{at} {} {who} {said}{late}\n", message.conversation));
+        text.push_str(&format!("{at} {} {who} {said}{changed}{}{late}\n", message.conversation, reactions.as_str()));
     }
     text
 }

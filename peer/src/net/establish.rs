@@ -155,7 +155,7 @@ fn read_hello(
     }
 }
 
-fn wall_clock() -> UnixMillis {
+pub(super) fn wall_clock() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

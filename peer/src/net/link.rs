@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::limits::{LINK_DEAD_AFTER, LINK_PING_AFTER};
 use common::message::peer::PeerMessage;
@@ -16,7 +16,7 @@ use common::wire::codec;
 use common::wire::frame::FrameDecoder;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
-use super::{Established, NetEvent};
+use super::{Established, NetEvent, end_unacknowledged};
 use crate::ports::LinkId;
 
 /// The engine's end of a link. Dropping it closes the socket, which ends both threads, and waits for them.
@@ -40,12 +40,29 @@ enum Outgoing {
     Close,
 }
 
+/// How much silence is borne.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    ping_after: Duration,
+    dead_after: Duration,
+}
+
 /// Starts both threads of an authenticated link.
 pub(crate) fn start(link: LinkId, established: Established, inbox: Sender<NetEvent>) -> io::Result<LinkHandle> {
+    start_with(SILENCE, link, established, inbox)
+}
+
+fn start_with(
+    silence: Silence,
+    link: LinkId,
+    established: Established,
+    inbox: Sender<NetEvent>,
+) -> io::Result<LinkHandle> {
     let Established { stream, sealer, opener, decoder, early, .. } = established;
     // Set once: a read or write that makes no progress for this long ends the link.
-    stream.set_read_timeout(Some(LINK_DEAD_AFTER))?;
-    stream.set_write_timeout(Some(LINK_DEAD_AFTER))?;
+    stream.set_read_timeout(Some(silence.dead_after))?;
+    stream.set_write_timeout(Some(silence.dead_after))?;
+    end_unacknowledged(&stream)?;
     // What does not fit means that the far end does not read: the link is cut and resumes from acknowledgements.
     let (outbox, outgoing) = crossbeam_channel::bounded(OUTBOX_MESSAGES_MAX);
     let queued_bytes = Arc::new(AtomicUsize::new(0));
@@ -53,7 +70,7 @@ pub(crate) fn start(link: LinkId, established: Established, inbox: Sender<NetEve
     let (socket, queued) = (Arc::clone(&stream), Arc::clone(&queued_bytes));
     let writer = thread::spawn(&format!("link-{}-write", link.0), move || {
         let _writing: Sender<()> = writing;
-        if let Err(error) = write(&socket, sealer, &outgoing, &queued) {
+        if let Err(error) = write(&socket, sealer, &outgoing, &queued, silence.ping_after) {
             tracing::debug!(link = link.0, %error, "writing ended");
             let _ = socket.shutdown(Shutdown::Both);
         }
@@ -213,12 +230,13 @@ fn write(
     mut sealer: Sealer,
     outgoing: &Receiver<Outgoing>,
     queued_bytes: &AtomicUsize,
+    ping_after: Duration,
 ) -> io::Result<()> {
     let mut batch = Batch::default();
     let (mut plaintext, mut frames) = (Vec::new(), Vec::new());
     let mut open = true;
     while open {
-        let mut next = match outgoing.recv_timeout(LINK_PING_AFTER) {
+        let mut next = match outgoing.recv_timeout(ping_after) {
             Ok(first) => Some(first),
             Err(RecvTimeoutError::Timeout) => Some(Outgoing::Message(codec::encode(&PeerMessage::Ping))),
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -262,9 +280,40 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
+const SILENCE: Silence = Silence { ping_after: LINK_PING_AFTER, dead_after: LINK_DEAD_AFTER };
+
 /// Messages and bytes that may wait for a far end that does not read. Beyond, the link is cut; nothing is lost with
 /// it, for what was not acknowledged is sent again.
 const OUTBOX_MESSAGES_MAX: usize = 8192;
 const OUTBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// As much as is sealed before the socket hears of it.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tests::pair;
+
+    const BRIEF: Silence = Silence { ping_after: Duration::from_millis(50), dead_after: Duration::from_millis(500) };
+
+    #[test]
+    fn a_far_end_that_does_not_answer_pings_is_dead_and_one_that_does_is_not() {
+        let (inbox, heard) = crossbeam_channel::unbounded();
+        let [ours, theirs] = pair();
+        // The far end's machine is there and takes every byte; its program does nothing.
+        let dead = start_with(BRIEF, LinkId(1), ours, inbox.clone()).unwrap();
+        let [ours, answering] = pair();
+        let alive = start_with(BRIEF, LinkId(2), ours, inbox.clone()).unwrap();
+        let patient = Silence { ping_after: Duration::from_secs(60), ..SILENCE };
+        let answering = start_with(patient, LinkId(3), answering, inbox).unwrap();
+        match heard.recv_timeout(Duration::from_secs(20)).unwrap() {
+            NetEvent::Down { link: LinkId(1), clean: false, reason } => {
+                assert_eq!(reason, "it has been silent for too long");
+            }
+            other => panic!("{other:?}"),
+        }
+        // As long again: nothing but pings and their answers keep the other one.
+        assert!(heard.recv_timeout(2 * BRIEF.dead_after).is_err(), "a link that answers was given up");
+        drop((dead, alive, answering, theirs));
+    }
+}

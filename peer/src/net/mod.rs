@@ -9,12 +9,18 @@ mod link;
 mod listener;
 mod registry_dial;
 mod registry_link;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use dialer::dial;
 pub(crate) use establish::Established;
 pub(crate) use link::{LinkHandle, start as start_link};
 pub(crate) use listener::{Listener, bind, start as start_listener};
 pub(crate) use registry_link::{RegistryLink, start as start_registry_link};
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use crate::ports::{DialId, LinkId, RegistryInput};
 use common::message::peer::PeerMessage;
@@ -27,9 +33,10 @@ pub(crate) enum NetEvent {
         established: Box<Established>,
         dial: Option<DialId>,
     },
+    /// With what each address answered.
     DialFailed {
         dial: DialId,
-        reason: String,
+        tried: Vec<(SocketAddr, String)>,
     },
     Received {
         link: LinkId,
@@ -42,6 +49,27 @@ pub(crate) enum NetEvent {
     },
     Registry(RegistryInput),
 }
+
+/// Why nobody was reached at an address, in words for a person.
+fn not_connected(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+        io::ErrorKind::TimedOut => "no answer".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Lets the kernel end a connection whose far end acknowledges nothing that was sent: what a person says to a machine
+/// that has vanished is known not to arrive long before the silence of the link is noticed.
+fn end_unacknowledged(stream: &TcpStream) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    let _ = stream;
+    Ok(())
+}
+
+/// Half of the silence after which a link is dead; longer than a walk between two access points takes.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 /// Random numbers for pauses; not for keys.
 pub(crate) fn jitter_millis(bound: u64) -> u64 {

@@ -19,6 +19,8 @@ use common::wire::frame::{BadFrameLength, FrameDecoder, write_frame};
 use common::wire::stream::{ReadError, read_frame, write_all};
 use common::wire::{PREAMBLE, PROTOCOL_VERSION};
 
+use super::{end_unacknowledged, not_connected};
+
 /// A registry that has proven its root key and heard nothing from us yet.
 pub(super) struct Proven {
     stream: TcpStream,
@@ -117,13 +119,10 @@ fn connect(registry: &str) -> Result<TcpStream, DialError> {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
+                end_unacknowledged(&stream)?;
                 return Ok(stream);
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                "nobody listens there".clone_into(&mut reason);
-            }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => "no answer".clone_into(&mut reason),
-            Err(error) => reason = error.to_string(),
+            Err(error) => reason = not_connected(&error),
         }
     }
     Err(DialError::Connect(reason))

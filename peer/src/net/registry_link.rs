@@ -3,13 +3,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "deadlines are kept against the clock")]
 
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::ids::RootKey;
 use common::limits::{REGISTRY_DEAD_AFTER, SIGN_IN_TIMEOUT};
-use common::message::registry::{FromRegistry, ToRegistry};
+use common::message::registry::{FromRegistry, Request, ToRegistry};
 use common::secure::identity::DeviceSecret;
 use common::secure::seal::{Opener, Sealer};
 use common::thread::{self, Handle};
@@ -77,6 +77,15 @@ struct Wanted {
     pinned: RootKey,
 }
 
+/// Where a connection begins, and what else this machine is reached at.
+struct Place {
+    local: SocketAddr,
+    interfaces: Vec<IpAddr>,
+}
+
+/// Our end of the connection is no address of this machine any more: nothing will come back.
+struct Gone;
+
 /// Why a connection, or the wait for one, is over.
 enum End {
     /// The engine is gone.
@@ -110,6 +119,7 @@ impl Dialer {
                     pause = PAUSE_MIN;
                     wanted = Some(Wanted { device, pinned });
                 }
+                End::Call(RegistryOutput::Reconnect) => pause = PAUSE_MIN,
                 End::Call(RegistryOutput::Disconnect) => wanted = None,
                 End::Call(RegistryOutput::Probe) => self.probe(),
                 // Meant for a connection that is gone; the node heard of that.
@@ -166,14 +176,22 @@ impl Dialer {
             Err(error) => return End::Lost(error.to_string()),
         };
         *pause = PAUSE_MIN;
-        self.tell(RegistryInput::Up { local, interfaces: interfaces::addresses() });
-        let end = self.serve(&stream, &mut sealer, &losses);
+        let end = self.stale_calls().unwrap_or_else(|| {
+            let interfaces = interfaces::addresses();
+            self.tell(RegistryInput::Up { local, interfaces: interfaces.clone() });
+            self.serve(&stream, &mut sealer, &losses, &mut Place { local, interfaces })
+        });
         let _ = stream.shutdown(Shutdown::Both);
         drop(reader);
         end
     }
 
-    fn serve(&self, stream: &TcpStream, sealer: &mut Sealer, losses: &Receiver<String>) -> End {
+    /// Passes over requests that were meant for an earlier connection, up to a call that is none.
+    fn stale_calls(&self) -> Option<End> {
+        self.requests.try_iter().find(|call| !matches!(call, RegistryOutput::Send(_))).map(End::Call)
+    }
+
+    fn serve(&self, stream: &TcpStream, sealer: &mut Sealer, losses: &Receiver<String>, place: &mut Place) -> End {
         loop {
             let first = select! {
                 recv(losses) -> reason => return End::Lost(reason.unwrap_or_default()),
@@ -195,10 +213,30 @@ impl Dialer {
             if let Err(error) = write(stream, sealer, &batch) {
                 return End::Lost(error.to_string());
             }
+            if batch.iter().any(|asked| matches!(asked.request, Request::Ping))
+                && let Err(Gone) = self.look_around(place)
+            {
+                return End::Lost("this machine has another address now".to_owned());
+            }
             if let Some(call) = after {
                 return End::Call(call);
             }
         }
+    }
+
+    /// Looks whether the addresses of this machine are still the same, as often as the registry is pinged.
+    fn look_around(&self, place: &mut Place) -> Result<(), Gone> {
+        let interfaces = interfaces::addresses();
+        if interfaces == place.interfaces || interfaces.is_empty() {
+            return Ok(());
+        }
+        place.interfaces.clone_from(&interfaces);
+        let local = place.local.ip().to_canonical();
+        if !interfaces.iter().any(|ip| ip.to_canonical() == local) {
+            return Err(Gone);
+        }
+        self.tell(RegistryInput::Moved { local: place.local, interfaces });
+        Ok(())
     }
 
     fn tell(&self, input: RegistryInput) {

@@ -13,16 +13,19 @@ use common::secure::identity::Keys;
 use common::time::{Monotonic, UnixMillis};
 
 use super::context::Context;
-use super::conversation::Conversation;
+use super::conversation::{ChainKey, Conversation};
+use super::deeds::Deeds;
 use super::links::Links;
 use super::loading;
 use super::outgoing::Disk;
 use super::people::{self, People};
 use super::registry::RegistryCalls;
+use super::repair::Repair;
+use super::restored;
 use super::sign_in::Standing;
 use super::unread::UnreadLines;
 use crate::api::{Event, Target};
-use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply};
+use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write};
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -36,6 +39,8 @@ pub(super) struct Account {
     pub(super) away: Option<String>,
     /// The chain that my new events go into.
     pub(super) chain: ChainId,
+    /// It was begun by this run of the program.
+    pub(super) chain_is_fresh: bool,
     pub(super) people: People,
     pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     /// A room's name belongs to the first room seen under it.
@@ -47,6 +52,14 @@ pub(super) struct Account {
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
     pub(super) unread: UnreadLines,
+    pub(super) repair: Repair,
+    /// Chains whose author signed two events for one place.
+    pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
+    /// Conversations in which something waits for what it answers.
+    pub(super) held_back: BTreeSet<ConversationId>,
+    /// When everybody is told next what is held here.
+    pub(super) haves_at: Monotonic,
+    pub(super) deeds: Deeds,
     /// Rooms whose registry copy may not know yet that I left.
     pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
@@ -84,6 +97,9 @@ pub(super) struct Replaced;
 impl Account {
     pub(super) fn begin(cx: &mut Context, beginning: Beginning, log: LoadedLog) -> Self {
         let Beginning { root, user, keys, credentials, expires, standing } = beginning;
+        if log.is_copy {
+            cx.tell(Event::Refused(restored::is_a_copy()));
+        }
         let loaded = log.conversations.into_iter().filter_map(loading::conversation);
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = names_of_rooms(&conversations, &keys.identity());
@@ -102,7 +118,8 @@ impl Account {
             expires,
             away: None,
             chain: log.chain,
-            people: People::load(log.pins),
+            chain_is_fresh: log.is_copy,
+            people: People::load(log.pins, log.addresses),
             rooms,
             conversations,
             current: None,
@@ -112,17 +129,28 @@ impl Account {
             registry: RegistryCalls::default(),
             disk: Disk::default(),
             unread: UnreadLines::default(),
+            repair: Repair::default(),
+            forked: BTreeSet::new(),
+            held_back: BTreeSet::new(),
+            haves_at: cx.now.monotonic,
+            deeds: Deeds::default(),
             parting,
             joining: Vec::new(),
             roster: Default::default(),
         };
         match standing {
             Standing::SignedIn => account.registry_signed_in(cx),
-            Standing::Lost => account.show_identity(cx),
+            Standing::Lost => {
+                account.show_identity(cx);
+                account.reach_everybody(cx);
+            }
             Standing::Back => {
                 account.show_identity(cx);
                 account.resume(cx);
             }
+        }
+        if log.certificate.is_none_or(|known| *known != account.credentials.certificate) {
+            account.keep_certificate(cx);
         }
         account.tell_roster(cx);
         account.ask_unread(cx);
@@ -145,6 +173,8 @@ impl Account {
         self.dial_timers(cx);
         self.joins_told(cx);
         self.disk_timers(cx);
+        self.release_overdue(cx);
+        self.have_timer(cx);
         if self.registry.is_online() && cx.now.wall.plus(RENEW_BEFORE) > self.expires && !self.registry.is_renewing() {
             self.renew(cx);
         }
@@ -152,7 +182,9 @@ impl Account {
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let joins = self.joining.iter().filter(|joining| joining.stored).map(|joining| joining.until);
-        [self.registry.next_timeout(), self.next_dial(), self.disk.next_timeout()]
+        let haves = Some(self.haves_at);
+        let repair = self.repair.next_timeout();
+        [self.registry.next_timeout(), self.next_dial(), self.disk.next_timeout(), repair, self.next_overdue(), haves]
             .into_iter()
             .flatten()
             .chain(joins)
@@ -163,6 +195,7 @@ impl Account {
     pub(super) fn flush(&mut self, cx: &mut Context) {
         self.send_pushes(cx);
         self.send_haves(cx);
+        self.repair(cx);
     }
 
     /// Certificates change with every sign-in.
@@ -170,6 +203,13 @@ impl Account {
         self.credentials = credentials;
         self.expires = expires;
         self.show_identity(cx);
+        self.keep_certificate(cx);
+    }
+
+    /// With it this account signs in while the registry is away.
+    fn keep_certificate(&mut self, cx: &mut Context) {
+        let certificate = Box::new(self.credentials.certificate.clone());
+        self.commit(cx, vec![Write::Certificate(certificate)], Vec::new());
     }
 
     /// From now on links are made as this account.
@@ -183,6 +223,7 @@ impl Account {
     pub(super) fn close(&mut self, cx: &mut Context) {
         self.flush(cx);
         self.write_lazily_kept(cx);
+        self.secure(cx);
         cx.out.push_back(Output::Link(LinkOutput::Identity(None)));
         for link in self.links.ids() {
             cx.out.push_back(Output::Link(LinkOutput::Close { link }));

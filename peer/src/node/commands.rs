@@ -1,6 +1,8 @@
 //! The user's commands, for a signed-in account: what can be answered at once is, the rest begins here and ends where
 //! the answer arrives.
 
+use std::time::Duration;
+
 use common::ids::ConversationId;
 use common::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use common::message::registry::{Code, Refusal, Request};
@@ -9,21 +11,27 @@ use common::wire::bounded::Text;
 
 use super::account::Account;
 use super::context::{Context, no_registry};
-use super::outgoing::Read;
 use super::people;
+use super::reads::Read;
+use super::references::Errand;
 use super::registry::Call;
-use crate::api::{Command, Event, MessageKind, Target, To};
-use crate::ports::{DiskJob, Output, StoredEvent, VaultJob, Write};
+use crate::api::{Command, Event, MessageKind, Since, Target, To};
+use crate::ports::{DiskJob, Output, VaultJob, Write};
 
 impl Account {
     pub(super) fn command(&mut self, cx: &mut Context, re: Option<String>, command: Command) {
         match command {
             Command::Say { to, text, kind } => self.say_to(cx, re, &to, text, kind),
             Command::Query { target, text } => self.query(cx, re, target, text),
-            Command::History { target, count } => self.history(cx, re, target, count),
             Command::Search(search) => self.search(cx, re, search),
             Command::CatchUp => self.catch_up(cx, re),
             Command::Export(export) => self.export(cx, re, export),
+            Command::History { target, count, since } => self.history(cx, re, target, count, since),
+            Command::Edit { reference, text } => self.edit(cx, re, reference, text),
+            Command::Delete { reference } => self.refer(cx, re, reference, Errand::Delete),
+            Command::React { reference, word } => self.react(cx, re, reference, word),
+            Command::Trace { reference } => self.refer(cx, re, reference, Errand::Trace),
+            Command::Why { user } => self.why(cx, re, user),
             Command::ChangePassword { old, new } => {
                 if self.needs_registry(cx, &re, "Can't change the password") {
                     cx.wait(re);
@@ -45,7 +53,7 @@ impl Account {
             }
             Command::Away { text } => self.set_away(cx, re, Some(text)),
             Command::Back => self.set_away(cx, re, None),
-            Command::Create { room, private, topic } => self.create(cx, re, room, private, topic),
+            Command::Create(new) => self.create(cx, re, new),
             Command::Rooms { pattern } => {
                 let request = Request::Rooms { pattern: pattern.as_deref().map(Text::cut), after: None };
                 self.begin_call(cx, re, request, Call::Rooms { pattern, rooms: Vec::new() });
@@ -104,7 +112,7 @@ impl Account {
         }
     }
 
-    fn addressee(&self, to: &To) -> Result<Target, Refusal> {
+    pub(super) fn addressee(&self, to: &To) -> Result<Target, Refusal> {
         let nobody = |text: &str| Refusal::new(Code::Usage, text);
         match to {
             To::Named(target) => Ok(target.clone()),
@@ -212,17 +220,21 @@ impl Account {
         cx.answer(re, Event::AwaySet { text });
     }
 
-    fn history(&mut self, cx: &mut Context, re: Option<String>, target: Option<Target>, count: u32) {
+    fn history(
+        &mut self,
+        cx: &mut Context,
+        re: Option<String>,
+        target: Option<Target>,
+        count: u32,
+        since: Option<Since>,
+    ) {
         let target = match target.map_or_else(|| self.addressee(&To::Current), Ok) {
             Ok(target) => target,
             Err(refusal) => return cx.refuse(re, refusal),
         };
-        let conversation = match &target {
-            Target::Person(user) => self.direct_id(user),
-            Target::Room(room) => match self.rooms.get(room) {
-                Some(id) => *id,
-                None => return cx.refuse(re, not_member(room)),
-            },
+        let conversation = match self.conversation_of(&target) {
+            Ok(conversation) => conversation,
+            Err(refusal) => return cx.refuse(re, refusal),
         };
         if !self.conversations.contains_key(&conversation) {
             return cx.answer(re, Event::History { conversation: target, unread: None, items: Vec::new() });
@@ -231,13 +243,11 @@ impl Account {
         let ticket = cx.number();
         self.disk.reads.insert(ticket, Read::History { conversation });
         let count = count.clamp(1, HISTORY_MAX);
-        cx.out.push_back(Output::Disk(DiskJob::ReadHistory { ticket, conversation, count }));
-    }
-
-    pub(super) fn history_read(&mut self, cx: &mut Context, id: ConversationId, events: Vec<StoredEvent>) {
-        let Some(conversation) = self.conversations.get(&id) else { return };
-        let items = self.messages_shown(&events);
-        cx.finish(Event::History { conversation: conversation.target(), unread: self.unread_mark(id), items });
+        let since = since.map(|since| match since {
+            Since::Ago(millis) => cx.now.wall.minus(Duration::from_millis(millis)),
+            Since::At(at) => at,
+        });
+        cx.out.push_back(Output::Disk(DiskJob::ReadHistory { ticket, conversation, count, since }));
     }
 
     /// The id of a room I am in.
@@ -269,7 +279,7 @@ pub(super) fn not_member(room: &RoomName) -> Refusal {
     Refusal::new(Code::NotMember, &format!("You are not in {room}. /join {room} first; /rooms lists what there is."))
 }
 
-fn check_text(text: &str) -> Result<(), Refusal> {
+pub(super) fn check_text(text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::new(Code::Usage, "There is no text to send."));
     }

@@ -102,11 +102,18 @@ impl Context {
 
     /// The registry was reached from `local` on a machine with these interfaces: what to announce follows from that.
     /// Loopback counts only if the registry is there too, or if nothing else is listened on.
-    pub(super) fn reached_registry(&mut self, local: SocketAddr, interfaces: &[IpAddr]) {
+    /// Whether that is something else than before.
+    pub(super) fn reached_registry(&mut self, local: SocketAddr, interfaces: &[IpAddr]) -> bool {
+        let addresses = self.reachable_at(local, interfaces);
+        let changed = self.own_addresses != addresses;
+        self.own_addresses = addresses;
+        changed
+    }
+
+    fn reachable_at(&self, local: SocketAddr, interfaces: &[IpAddr]) -> Vec<SocketAddr> {
         let listen = self.settings.listen;
         if !listen.ip().is_unspecified() {
-            self.own_addresses = vec![listen];
-            return;
+            return vec![listen];
         }
         let usable = |ip: &IpAddr| match ip {
             _ if ip.is_loopback() => local.ip().to_canonical().is_loopback(),
@@ -122,7 +129,7 @@ impl Context {
             }
         }
         addresses.truncate(ADDRESSES_MAX);
-        self.own_addresses = addresses;
+        addresses
     }
 
     /// A number never given before by this node.
@@ -163,4 +170,41 @@ pub(super) fn no_registry(what: &str) -> Refusal {
     let text =
         format!("{what}: the registry is unreachable. It is tried again; what you write to people still goes out.");
     Refusal::new(Code::Unreachable, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(listen: &str) -> Context {
+        let listen = listen.parse().unwrap();
+        let (registry, fingerprint, pinned) = ("home:15600".to_owned(), None, None);
+        let settings = Settings { registry, fingerprint, pinned, trust_new_realm: false, can_ask: false, listen };
+        Context::new(Now::default(), settings, Secret::new([1; 32]))
+    }
+
+    fn check(listen: &str, local: &str, interfaces: &[&str], announced: &[&str]) {
+        let interfaces: Vec<IpAddr> = interfaces.iter().map(|ip| ip.parse().unwrap()).collect();
+        let announced: Vec<SocketAddr> = announced.iter().map(|address| address.parse().unwrap()).collect();
+        let mut cx = context(listen);
+        assert!(cx.reached_registry(local.parse().unwrap(), &interfaces));
+        assert_eq!(cx.own_addresses, announced);
+        assert!(!cx.reached_registry(local.parse().unwrap(), &interfaces), "nothing is new");
+    }
+
+    #[test]
+    fn what_is_announced_follows_from_where_the_registry_is() {
+        let interfaces = ["127.0.0.1", "10.0.0.5", "fe80::1", "2001:db8::5"];
+        check("127.0.0.1:9", "10.0.0.5:1", &interfaces, &["127.0.0.1:9"]);
+        check("0.0.0.0:9", "10.0.0.5:1", &interfaces, &["10.0.0.5:9"]);
+        check("[::]:9", "10.0.0.5:1", &interfaces, &["10.0.0.5:9", "[2001:db8::5]:9"]);
+        check("0.0.0.0:9", "127.0.0.1:1", &interfaces, &["127.0.0.1:9", "10.0.0.5:9"]);
+        let mut cx = context("0.0.0.0:9");
+        for ip in ["10.0.0.5", "10.0.7.5"] {
+            assert!(
+                cx.reached_registry(SocketAddr::new(ip.parse().unwrap(), 1), &[ip.parse().unwrap()]),
+                "{ip} is new"
+            );
+        }
+    }
 }

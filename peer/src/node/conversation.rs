@@ -1,15 +1,19 @@
 //! One conversation: the chains that make it up, and for each of my own events who still lacks it.
 //! Pure bookkeeping; what follows from it is decided elsewhere in the node.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
-use common::ids::{ChainId, ConversationId, EntryId, EventId, IdentityKey, RoomId};
-use common::message::event::{NO_EVENT, Stamp, WireEvent};
+use common::ids::{ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RoomId};
+use common::limits::PARENTS_MAX;
+use common::message::event::{Event as ChainEvent, NO_EVENT, Parent, Stamp, WireEvent};
 use common::message::room::{Act, Genesis, LogEntry, NO_ENTRY};
 use common::names::UserName;
 use common::secure::sign::Signed;
-use common::time::UnixMillis;
+use common::time::{Monotonic, UnixMillis};
+use common::wire::bounded::List;
 
+use super::arrivals::Arrived;
 use crate::api::Target;
 
 #[derive(Debug)]
@@ -19,8 +23,15 @@ pub(super) struct Conversation {
     /// The highest Lamport number seen in it.
     pub(super) lamport: u64,
     pub(super) own: BTreeMap<ChainId, OwnLog>,
-    pub(super) theirs: BTreeMap<(IdentityKey, ChainId), Held>,
+    pub(super) theirs: BTreeMap<ChainKey, Held>,
+    /// Chains of others in which something waits for what it answers.
+    pub(super) held_back: BTreeSet<ChainKey>,
+    /// The newest events of others that none seen since names, by chain: number and Lamport number.
+    tips: BTreeMap<ChainKey, (u64, u64)>,
 }
+
+/// Whose, and which of theirs.
+pub(super) type ChainKey = (IdentityKey, ChainId);
 
 #[derive(Debug)]
 pub(super) enum Kind {
@@ -37,6 +48,8 @@ pub(super) struct OwnLog {
     pub(super) last: EventId,
     pub(super) acked: BTreeMap<IdentityKey, u64>,
     pub(super) pending: BTreeMap<u64, PendingEvent>,
+    /// From here on the numbers may mean something else to others: nobody is sent them.
+    pub(super) withdrawn_from: Option<u64>,
     /// What an earlier run of the program had written.
     pub(super) before: u64,
     /// Told to be waiting up to this number, per recipient.
@@ -56,6 +69,7 @@ pub(super) struct PendingEvent {
 #[derive(Debug, Clone)]
 pub(super) struct Recent {
     pub(super) number: u64,
+    pub(super) id: EventId,
     pub(super) at: UnixMillis,
     pub(super) wire: WireEvent,
 }
@@ -69,6 +83,17 @@ pub(super) struct Held {
     pub(super) stored: u64,
     /// `None` if the one before the next is not here.
     pub(super) last: Option<EventId>,
+    /// The highest Lamport number in it.
+    pub(super) lamport: u64,
+    /// Checked and not taken in yet: what the first of them answers is not here.
+    pub(super) waiting: VecDeque<Arrived>,
+    /// When it last went forward.
+    pub(super) moved_at: Monotonic,
+    /// The first number held, if somebody else than the author said that it begins there: the author, who may know
+    /// better, is not told that we hold any of it.
+    pub(super) borrowed_from: Option<u64>,
+    /// Taken in before, while the author goes through it again from an earlier beginning.
+    pub(super) again: Option<RangeInclusive<u64>>,
 }
 
 #[derive(Debug)]
@@ -85,6 +110,8 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) user: UserName,
+    /// What their events here are signed with.
+    pub(super) key: EventKey,
     pub(super) join: WireEvent,
     pub(super) joined: Stamp,
     pub(super) part: Option<(Stamp, WireEvent)>,
@@ -96,7 +123,46 @@ impl Conversation {
     }
 
     pub(super) fn new(id: ConversationId, kind: Kind) -> Self {
-        Self { id, kind, lamport: 0, own: BTreeMap::new(), theirs: BTreeMap::new() }
+        Self {
+            id,
+            kind,
+            lamport: 0,
+            own: BTreeMap::new(),
+            theirs: BTreeMap::new(),
+            held_back: BTreeSet::new(),
+            tips: BTreeMap::new(),
+        }
+    }
+
+    /// An event of somebody else is taken in: what it names need not be named by mine any more.
+    pub(super) fn seen(&mut self, event: &ChainEvent) {
+        self.lamport = self.lamport.max(event.lamport);
+        for parent in event.parents.iter() {
+            let key = (parent.author, parent.chain);
+            if self.tips.get(&key).is_some_and(|(number, _)| *number <= parent.number) {
+                self.tips.remove(&key);
+            }
+        }
+        self.tips.insert((event.author, event.chain), (event.number, event.lamport));
+    }
+
+    /// What my next event names as seen: the latest of what nobody has named.
+    pub(super) fn take_parents(&mut self) -> List<Parent, PARENTS_MAX> {
+        let mut tips: Vec<_> = std::mem::take(&mut self.tips).into_iter().collect();
+        tips.sort_unstable_by_key(|(key, (_, lamport))| (std::cmp::Reverse(*lamport), *key));
+        List::cut(tips.into_iter().map(|((author, chain), (number, _))| Parent { author, chain, number }).collect())
+    }
+
+    /// How many chains of somebody are known.
+    pub(super) fn chains_of(&self, author: &IdentityKey) -> usize {
+        let first = ChainId([0; ChainId::LENGTH]);
+        self.theirs.range((*author, first)..).take_while(|((by, _), _)| by == author).count()
+    }
+
+    /// Whether an event that another names is here, or cannot be told to be missing.
+    pub(super) fn has_parent(&self, parent: &Parent, me: &IdentityKey) -> bool {
+        let held = self.theirs.get(&(parent.author, parent.chain));
+        parent.author == *me || held.is_some_and(|held| held.received >= parent.number)
     }
 
     pub(super) fn target(&self) -> Target {
@@ -131,6 +197,49 @@ impl Conversation {
     }
 }
 
+impl Held {
+    /// Nothing yet of a chain that begins with its first event.
+    pub(super) fn new() -> Self {
+        Self::up_to(0, Some(NO_EVENT), 0)
+    }
+
+    /// On the disk up to `number`.
+    pub(super) fn up_to(number: u64, last: Option<EventId>, lamport: u64) -> Self {
+        Self {
+            received: number,
+            stored: number,
+            last,
+            lamport,
+            waiting: VecDeque::new(),
+            moved_at: Monotonic(0),
+            borrowed_from: None,
+            again: None,
+        }
+    }
+
+    /// The author's own telling of the chain begins at `number`. Whether that is no earlier than what another told us;
+    /// else the author's word is followed from there.
+    pub(super) fn author_begins(&mut self, number: u64) -> bool {
+        let Some(borrowed) = self.borrowed_from.filter(|_| self.again.is_none()) else { return false };
+        if number >= borrowed {
+            self.borrowed_from = None;
+            return true;
+        }
+        self.waiting.clear();
+        self.again = Some(borrowed..=self.received);
+        (self.received, self.last) = (number - 1, (number == 1).then_some(NO_EVENT));
+        false
+    }
+
+    /// What was checked, whether it is shown or waits: what comes next has to follow on it.
+    pub(super) fn checked(&self) -> (u64, Option<EventId>) {
+        match self.waiting.back() {
+            Some(arrived) => (arrived.event.number, Some(arrived.id)),
+            None => (self.received, self.last),
+        }
+    }
+}
+
 impl OwnLog {
     pub(super) fn new() -> Self {
         Self {
@@ -139,6 +248,7 @@ impl OwnLog {
             last: NO_EVENT,
             acked: BTreeMap::new(),
             pending: BTreeMap::new(),
+            withdrawn_from: None,
             before: 0,
             told_queued: BTreeMap::new(),
             recent: VecDeque::new(),
@@ -160,11 +270,20 @@ impl OwnLog {
         }
     }
 
-    /// The committed events at hand from number `from` on, if that one is at hand.
+    /// What may be sent: on the disk, and certain to be the only event of its number.
+    pub(super) fn sendable(&self) -> u64 {
+        self.withdrawn_from.map_or(self.committed, |from| self.committed.min(from - 1))
+    }
+
+    pub(super) fn recent_count(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// The events at hand that may be sent from number `from` on, if that one is at hand.
     pub(super) fn recent_from(&self, from: u64) -> impl Iterator<Item = &Recent> {
         let first = self.recent.front().map_or(u64::MAX, |recent| recent.number);
         let skip = from.checked_sub(first).and_then(|skip| usize::try_from(skip).ok()).unwrap_or(usize::MAX);
-        self.recent.iter().skip(skip).take_while(|recent| recent.number <= self.committed)
+        self.recent.iter().skip(skip).take_while(|recent| recent.number <= self.sendable())
     }
 
     /// Whether event `number` comes to `recipient` after the fact: it was not written for them, or it had to wait.
@@ -226,7 +345,7 @@ impl Member {
 }
 
 /// Enough for every link that keeps up; a link that does not is served from the disk.
-const RECENT_EVENTS_MAX: usize = 1024;
+pub(super) const RECENT_EVENTS_MAX: usize = 1024;
 const RECENT_BYTES_MAX: usize = 256 * 1024;
 
 #[cfg(test)]
@@ -239,7 +358,7 @@ mod tests {
         let mut log = OwnLog::new();
         for number in 1..=2000 {
             let wire = WireEvent { bytes: Blob::new(vec![0; 8]).unwrap(), signature: None };
-            log.remember(Recent { number, at: UnixMillis(0), wire });
+            log.remember(Recent { number, id: NO_EVENT, at: UnixMillis(0), wire });
         }
         log.committed = 1990;
         let numbers = |from| log.recent_from(from).map(|recent| recent.number).collect::<Vec<_>>();

@@ -5,7 +5,7 @@ use super::account::Account;
 use super::context::Context;
 use super::inquiries::Asking;
 use crate::api::{Export, MessageShown, Typeset};
-use crate::ports::{Inquiry, StoredEvent};
+use crate::ports::Inquiry;
 
 /// A copy under way.
 #[derive(Debug)]
@@ -32,9 +32,8 @@ impl Account {
         cx: &mut Context,
         ticket: u64,
         mut exporting: Exporting,
-        events: &[StoredEvent],
+        messages: Vec<MessageShown>,
     ) {
-        let messages = self.messages_shown(events);
         let Typeset(typeset) = exporting.typeset;
         let text = typeset(exporting.last.as_ref(), &messages);
         exporting.count += messages.len() as u64;

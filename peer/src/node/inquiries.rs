@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::context::Context;
 use super::export::Exporting;
-use super::outgoing::Read;
+use super::reads::Read;
 use super::unread::CatchingUp;
 use crate::api::{Code, Event, Refusal};
 use crate::ports::{Answer, DiskError, DiskJob, Inquiry, Output};
@@ -38,15 +38,16 @@ impl Account {
     pub(super) fn answered(&mut self, cx: &mut Context, ticket: u64, answer: Answer) {
         let Some(Read::Inquiry(asking)) = self.disk.reads.remove(&ticket) else { return };
         match (asking, answer) {
-            (Asking::Search { words, with_context }, Answer::Found(found)) => {
-                let items = found.iter().filter_map(|found| self.found_shown(found, with_context)).collect();
+            (Asking::Search { words, with_context }, Answer::Found { found, changes }) => {
+                let found = found.into_iter();
+                let items = found.filter_map(|found| self.found_shown(found, &changes, with_context)).collect();
                 cx.finish(Event::Found { words, items });
             }
-            (Asking::UnreadBefore, Answer::Unread(unread)) => self.unread_before(cx, unread),
-            (Asking::Backlog, Answer::Unread(unread)) => self.backlog(cx, unread),
-            (Asking::CatchUp(_), Answer::Unread(unread)) => self.caught_up(cx, unread),
-            (Asking::Export(exporting), Answer::ExportPage(events)) => {
-                self.export_page(cx, ticket, *exporting, &events);
+            (Asking::UnreadBefore, Answer::Unread { unread, .. }) => self.unread_before(cx, unread),
+            (Asking::Backlog, Answer::Unread { unread, changes }) => self.backlog(cx, unread, &changes),
+            (Asking::CatchUp(_), Answer::Unread { unread, changes }) => self.caught_up(cx, unread, &changes),
+            (Asking::Export(exporting), Answer::ExportPage { events, changes }) => {
+                self.export_page(cx, ticket, *exporting, self.messages_shown(events, &changes));
             }
             (Asking::Export(exporting), Answer::Exported { path }) => {
                 cx.finish(Event::Exported { path, count: exporting.count });

@@ -14,11 +14,12 @@ use common::wire::bounded::Text;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::Kind;
-use super::people::{self, Dial};
+use super::conversation::{ChainKey, Kind};
+use super::people::{self, Attempt, Dial};
 use super::registry::Call;
+use super::repair::Claim;
 use crate::api::Event;
-use crate::ports::{Direction, LinkId, LinkInput, LinkOutput, Output};
+use crate::ports::{DialId, Direction, LinkId, LinkInput, LinkOutput, Output};
 
 /// Every live link, and what has to be said on which at the next flush.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Links {
     live: BTreeMap<LinkId, Link>,
     pub(super) pushes: BTreeSet<(LinkId, ConversationId)>,
     pub(super) haves: BTreeSet<(LinkId, ConversationId)>,
+    /// Where everything held is to be said, not only what acknowledges.
+    pub(super) whole_haves: BTreeSet<(LinkId, ConversationId)>,
     /// Links whose events were not taken because the disk failed.
     pub(super) passed_over: BTreeSet<LinkId>,
 }
@@ -33,8 +36,8 @@ pub(super) struct Links {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) person: Person,
-    direction: Direction,
-    up_at: Monotonic,
+    pub(super) direction: Direction,
+    pub(super) up_at: Monotonic,
     pub(super) address: SocketAddr,
     /// When anything but an acknowledgement last went either way.
     pub(super) used_at: Monotonic,
@@ -49,6 +52,10 @@ pub(super) struct Told {
     /// We showed our membership.
     pub(super) hello_sent: bool,
     pub(super) cursors: BTreeMap<ChainId, Cursor>,
+    /// What the other end said it holds of others beyond what is here.
+    pub(super) claims: BTreeMap<ChainKey, Claim>,
+    /// Chains of which both hold the same, or where that was looked up.
+    pub(super) compared: BTreeSet<ChainKey>,
 }
 
 /// How far one of my chains went out on one link.
@@ -58,10 +65,14 @@ pub(super) struct Cursor {
     /// Last number and size of each message sent and not acknowledged.
     in_flight: VecDeque<(u64, usize)>,
     in_flight_bytes: usize,
+    /// Noted to have gone out, for `/trace`.
+    pub(super) noted: u64,
     /// Events are being read from the disk.
     pub(super) reading: bool,
     /// What lies before the other's join was passed over.
     pub(super) begun: bool,
+    /// Whether what they hold of it is what was given is being looked up: nothing goes out until then.
+    pub(super) is_disputed: bool,
 }
 
 impl Cursor {
@@ -77,6 +88,10 @@ impl Cursor {
         self.sent = last;
         self.in_flight.push_back((last, bytes));
         self.in_flight_bytes += bytes;
+    }
+
+    pub(super) fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes
     }
 
     /// The far end should first acknowledge some of what it was sent.
@@ -112,6 +127,10 @@ impl Links {
         self.live.get_mut(&link)
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.live.values_mut()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         self.live.iter().map(|(id, link)| (*id, link))
     }
@@ -139,7 +158,7 @@ impl Account {
                 }
             }
             LinkInput::Down { link, .. } => self.link_down(cx, link),
-            LinkInput::DialFailed { dial, .. } => self.dial_failed(cx, dial),
+            LinkInput::DialFailed { dial, tried } => self.dial_failed(cx, dial, tried),
         }
     }
 
@@ -181,6 +200,7 @@ impl Account {
         if self.shares_with(&user) {
             self.people.presence_may_have_changed(cx, &user, true);
         }
+        self.found_at(cx, &user, direction, address);
         self.tell_roster(cx);
         self.greet(cx, link, &user);
         self.close_idle(cx, link);
@@ -204,7 +224,7 @@ impl Account {
             cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
         }
         let direct = self.direct_id(user);
-        self.links.haves.insert((link, direct));
+        self.links.whole_haves.insert((link, direct));
         let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { return };
         let shared: Vec<_> = self
             .conversations
@@ -221,7 +241,17 @@ impl Account {
     }
 
     pub(super) fn link_down(&mut self, cx: &mut Context, link: LinkId) {
-        let Some(down) = self.forget_link(link) else { return };
+        if let Some(user) = self.link_lost(cx, link) {
+            self.dial_soon(cx, &user, REDIAL_AFTER);
+            if !self.people.entry(&user).is_online() {
+                self.tell_queued(cx, &user);
+            }
+        }
+    }
+
+    /// A link that counts no longer; to whom it was.
+    pub(super) fn link_lost(&mut self, cx: &mut Context, link: LinkId) -> Option<UserName> {
+        let down = self.forget_link(link)?;
         let user = down.person.user;
         let contact = self.people.entry(&user);
         if contact.link == Some(link) {
@@ -231,15 +261,14 @@ impl Account {
         if self.shares_with(&user) {
             self.people.presence_may_have_changed(cx, &user, true);
         }
-        self.dial_soon(cx, &user, REDIAL_AFTER);
-        if !self.people.entry(&user).is_online() {
-            self.tell_queued(cx, &user);
-        }
+        Some(user)
     }
 
     fn forget_link(&mut self, link: LinkId) -> Option<Link> {
         self.links.pushes.retain(|(pushed, _)| *pushed != link);
         self.links.haves.retain(|(told, _)| *told != link);
+        self.links.whole_haves.retain(|(told, _)| *told != link);
+        self.repair.forget_link(link);
         self.links.passed_over.remove(&link);
         self.links.live.remove(&link)
     }
@@ -292,8 +321,9 @@ impl Account {
         if !self.wants_link(user) {
             return;
         }
+        let may_be_there = self.may_be_there(user);
         let contact = self.people.entry(user);
-        if contact.link.is_none() && contact.dial == Dial::Idle && contact.listed_online {
+        if contact.link.is_none() && contact.dial == Dial::Idle && may_be_there {
             let jitter = Duration::from_millis(cx.below(250));
             contact.dial = Dial::Waiting { until: cx.now.monotonic.plus(after + jitter), failures: 0 };
         }
@@ -333,7 +363,7 @@ impl Account {
             contact.dial = Dial::Idle;
             return;
         }
-        contact.addresses = record.addresses.iter().map(|address| address.0).collect();
+        self.addresses_told(cx, user, record);
         self.people.set_listed(cx, user, record.online, true);
         if record.online {
             self.dial(cx, user);
@@ -359,19 +389,25 @@ impl Account {
         let Some(person) = person.filter(|_| !addresses.is_empty()) else { return self.try_later(cx, user) };
         let dial = cx.dial_id();
         let until = cx.now.monotonic.plus(DIAL_TIMEOUT);
-        self.people.entry(user).dial = Dial::Dialing { dial, failures, until };
+        let attempt = Attempt { at: cx.now.wall, addresses: addresses.clone(), tried: Vec::new() };
+        let contact = self.people.entry(user);
+        (contact.dial, contact.attempt) = (Dial::Dialing { dial, failures, until }, Some(attempt));
         cx.out.push_back(Output::Link(LinkOutput::Dial { dial, person: Box::new(person), addresses }));
     }
 
-    fn dial_failed(&mut self, cx: &mut Context, failed: crate::ports::DialId) {
+    fn dial_failed(&mut self, cx: &mut Context, failed: DialId, tried: Vec<(SocketAddr, String)>) {
         let is_it = |dial: &Dial| matches!(dial, Dial::Dialing { dial, .. } if *dial == failed);
         let user = self.people.iter().find(|(_, contact)| is_it(&contact.dial)).map(|(user, _)| user.clone());
         if let Some(user) = user {
+            if let Some(attempt) = &mut self.people.entry(&user).attempt {
+                attempt.tried = tried;
+            }
             self.try_later(cx, &user);
         }
     }
 
-    /// Grows from one second to thirty, with jitter, for as long as they are said to be online.
+    /// Grows from one second to three, and after some minutes to thirty, with jitter, for as long as they are said to be
+    /// online: a network that was down for a minute is noticed at once when it is back.
     fn try_later(&mut self, cx: &mut Context, user: &UserName) {
         self.tell_queued(cx, user);
         let contact = self.people.entry(user);
@@ -380,7 +416,8 @@ impl Account {
             contact.dial = Dial::Idle;
             return;
         }
-        let pause = DIAL_PAUSE_MAX.min(Duration::from_secs(1) * 2u32.saturating_pow(failures - 1));
+        let longest = if failures < DIALS_AT_FIRST { DIAL_PAUSE_AT_FIRST_MAX } else { DIAL_PAUSE_MAX };
+        let pause = longest.min(Duration::from_secs(1) * 2u32.saturating_pow(failures.min(10) - 1));
         let jitter = Duration::from_millis(cx.below(1 + u64::try_from(pause.as_millis()).unwrap_or(0) / 2));
         let until = cx.now.monotonic.plus(pause + jitter);
         self.people.entry(user).dial = Dial::Waiting { until, failures };
@@ -438,12 +475,15 @@ fn due_still(dial: &Dial, now: Monotonic) -> bool {
 /// Links opened from both ends within this time of each other are taken for one wish.
 const CROSSING_LINKS_WITHIN: Duration = Duration::from_secs(5);
 /// Sent and not acknowledged, per chain and link: a few commits of a busy recipient, and far below the link's outbox.
-const WINDOW_BYTES: usize = 512 * 1024;
+pub(super) const WINDOW_BYTES: usize = 512 * 1024;
 /// After a cut, the other end may be restarting.
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
 const REDIAL_AFTER_CUT: Duration = Duration::from_secs(10);
 /// Longer than connecting and shaking hands may take with all their deadlines.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
+const DIAL_PAUSE_AT_FIRST_MAX: Duration = Duration::from_secs(3);
 const DIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// An attempt and its pause take six seconds where nothing answers: some four minutes.
+const DIALS_AT_FIRST: u32 = 40;
 /// Every member of the largest room, and as many people besides.
 const LINKS_MAX: usize = 2 * common::limits::MEMBERS_MAX;

@@ -27,7 +27,8 @@ pub(super) fn conversation(loaded: LoadedConversation) -> Option<Conversation> {
         }
     }
     let held = theirs.into_iter().map(|theirs| {
-        let held = Held { received: theirs.number, stored: theirs.number, last: theirs.last };
+        let mut held = Held::up_to(theirs.number, theirs.last, 0);
+        held.borrowed_from = theirs.borrowed_from;
         ((theirs.author, theirs.chain), held)
     });
     conversation.theirs = held.collect();
@@ -65,7 +66,8 @@ fn room(id: RoomId, loaded: LoadedRoom) -> Option<Room> {
 fn member(join: WireEvent, part: Option<WireEvent>) -> Option<(common::ids::IdentityKey, Member)> {
     let event = join.claim().ok()?;
     let Content::Join(body) = event.content().ok()? else { return None };
-    let user = body.statement.claim().ok()?.user;
+    let statement = body.statement.claim().ok()?;
+    let (user, key) = (statement.user, statement.event);
     let part = part.and_then(|part| part.claim().ok().map(|event| (event.stamp(), part)));
-    Some((event.author, Member { user, join, joined: event.stamp(), part }))
+    Some((event.author, Member { user, key, join, joined: event.stamp(), part }))
 }

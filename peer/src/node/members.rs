@@ -28,7 +28,7 @@ impl Account {
             let message = PeerMessage::RoomHello { room: room.id, genesis, join: mine.join.clone() };
             cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
         }
-        self.links.haves.insert((link, id));
+        self.links.whole_haves.insert((link, id));
     }
 
     /// Somebody shows a membership. In a room of mine that is checked and answered; any other is none of my business.
@@ -102,7 +102,7 @@ impl Account {
             let Some(left) = left.map(|(identity, _)| *identity) else { return };
             room.members.remove(&left);
         }
-        let user = membership.statement.user;
+        let (user, key) = (membership.statement.user, membership.statement.event);
         let part = room.members.remove(&identity).and_then(|known| known.part);
         writes.push(Write::Member {
             room: room.id,
@@ -110,7 +110,7 @@ impl Account {
             join: join.clone(),
             part: part.as_ref().map(|(_, part)| part.clone()),
         });
-        let member = Member { user: user.clone(), join: join.clone(), joined: membership.event.stamp(), part };
+        let member = Member { user: user.clone(), key, join: join.clone(), joined: membership.event.stamp(), part };
         let news = member.is_current() && !was_member && announce && room.joined && identity != me;
         room.members.insert(identity, member);
         if news {
@@ -161,6 +161,10 @@ impl Account {
             if joined {
                 let (change, by, text) = (RoomChange::Parted, user.clone(), reason.to_owned());
                 cx.tell(Event::Room { conversation: name, change, user, by, text });
+            }
+            if joined && event.author == self.me {
+                // I left, and my log is a copy from before that.
+                self.leave_quietly(cx, id);
             }
         }
     }

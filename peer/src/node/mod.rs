@@ -2,25 +2,38 @@
 //! the simulator) calls `handle` with what happened, drains `poll_output`, and calls again at `next_timeout`.
 
 mod account;
+mod arrivals;
+mod changes;
 mod commands;
 mod context;
 mod conversation;
+mod deeds;
 mod export;
+mod footprint;
+mod forks;
+mod heartbeat;
+mod holdings;
 mod inquiries;
 mod links;
 mod loading;
 mod members;
 mod outgoing;
 mod people;
+mod reads;
 mod receive;
+mod references;
 mod registry;
+mod repair;
 mod replies;
+mod restored;
 mod rooms;
 mod search;
-mod shown;
 mod sign_in;
 mod sync;
+mod trace;
 mod unread;
+mod whereabouts;
+mod why;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -35,8 +48,11 @@ use common::time::{Monotonic, Now};
 use crate::api::{Asked, Command, Event, Exit, LinkState};
 use crate::ports::{DiskReply, Input, LinkInput, LinkOutput, Output, RegistryInput, RegistryOutput};
 
+pub use footprint::Footprint;
+
 use account::Account;
 use context::Context;
+use heartbeat::Heartbeat;
 use sign_in::SignIn;
 
 /// What a node is told about its surroundings once.
@@ -71,6 +87,7 @@ pub struct Startup {
 #[derive(Debug)]
 pub struct Node {
     cx: Context,
+    heartbeat: Heartbeat,
     session: Session,
     /// Commands taken and not begun: they run one after the other.
     queue: VecDeque<Asked>,
@@ -105,6 +122,7 @@ impl Node {
         let settings = context::Settings { registry, fingerprint, pinned, trust_new_realm, can_ask, listen };
         let mut node = Self {
             cx: Context::new(now, settings, seed),
+            heartbeat: Heartbeat::new(now),
             session: Session::SignedOut,
             queue: VecDeque::new(),
             quitting: None,
@@ -122,6 +140,11 @@ impl Node {
     /// Takes in what happened.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.cx.now = now;
+        if self.heartbeat.beat(now)
+            && let Session::SignedIn(account) = &mut self.session
+        {
+            account.woken(&mut self.cx);
+        }
         match input {
             Input::Command(asked) => self.command(asked),
             Input::Tick => self.tick(),
@@ -146,7 +169,10 @@ impl Node {
     /// When `handle` wants to be called with `Input::Tick` at the latest.
     pub fn next_timeout(&self) -> Option<Monotonic> {
         let session = match &self.session {
-            Session::SignedIn(account) => account.next_timeout(),
+            Session::SignedIn(account) => {
+                let beat = self.heartbeat.next();
+                Some(account.next_timeout().map_or(beat, |at| at.min(beat)))
+            }
             Session::SigningIn(sign_in) => sign_in.next_timeout(),
             Session::SignedOut | Session::Closing => None,
         };
@@ -176,10 +202,15 @@ impl Node {
     }
 
     fn next_commands(&mut self) {
-        while !self.cx.is_waiting() && self.quitting.is_none() {
+        while !self.cx.is_waiting() && self.quitting.is_none() && !self.is_coming_back() {
             let Some(asked) = self.queue.pop_front() else { return };
             self.begin(asked);
         }
+    }
+
+    /// What is typed into a machine that just woke should not fail for the second that its connection takes.
+    fn is_coming_back(&self) -> bool {
+        matches!(&self.session, Session::SignedIn(account) if account.registry.is_coming_back())
     }
 
     fn begin(&mut self, Asked { re, command }: Asked) {
@@ -321,7 +352,8 @@ impl Node {
             return;
         }
         let now = self.cx.now.monotonic;
-        if let Session::SignedIn(account) = &self.session {
+        if let Session::SignedIn(account) = &mut self.session {
+            account.secure(&mut self.cx);
             let unsaved = account.has_unsaved() && now < quitting.disk_patience;
             if unsaved || account.awaits_acknowledgement() && now < quitting.patience {
                 return;

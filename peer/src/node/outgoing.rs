@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
-use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
+use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, KIND_JOIN, KIND_PART, Stamp, WireEvent};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
@@ -13,11 +13,11 @@ use common::time::Monotonic;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
-use super::inquiries::Asking;
+use super::deeds::Heard;
+use super::reads::Read;
 use super::registry::Call;
-use super::sync::Reading;
-use crate::api::{Event, MessageKind, MessageShown, Target};
-use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, LinkOutput, Output, StoredEvent, Write};
+use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
+use crate::ports::{DiskError, DiskJob, LinkId, LinkOutput, Output, StoredEvent, Survives, Write};
 
 /// What is under way to and from the disk.
 #[derive(Debug, Default)]
@@ -29,38 +29,38 @@ pub(super) struct Disk {
     overtook: BTreeMap<u64, Vec<After>>,
     retry_at: Option<Monotonic>,
     /// Where a push waits for what could not be read.
-    unread: BTreeSet<(LinkId, ConversationId)>,
+    pub(super) unread: BTreeSet<(LinkId, ConversationId)>,
+    /// What else could not be read.
+    pub(super) again: Vec<Read>,
+    /// Acts of others whose messages could not be read.
+    pub(super) untold: Vec<Heard>,
     told_failing: bool,
     /// Writes that nothing waits for: they ride along with the next commit.
     lazy: Vec<Write>,
     lazy_until: Option<Monotonic>,
+    /// Lines of mine that a killed program does not lose and a stopped machine might, until then.
+    exposed_until: Option<Monotonic>,
     pub(super) reads: BTreeMap<u64, Read>,
 }
 
 #[derive(Debug)]
 struct Commit {
     writes: Vec<Write>,
+    survives: Survives,
     after: Vec<After>,
 }
 
-/// What follows when a commit is on the disk.
+/// What follows when a commit is as safe as it has to be.
 #[derive(Debug)]
 pub(super) enum After {
     /// An event of mine counts now.
-    Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<MessageShown> },
+    Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<Box<Event>> },
     /// Events of somebody else may be acknowledged up to `number`.
     Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
     /// A room is entered, and that may be told.
     Entered { conversation: ConversationId },
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
-}
-
-#[derive(Debug)]
-pub(super) enum Read {
-    Chain(Reading),
-    History { conversation: ConversationId },
-    Inquiry(Asking),
 }
 
 /// An event of mine that was given its number.
@@ -76,7 +76,7 @@ pub(super) struct Appended {
 impl Disk {
     /// Something accepted is not on the disk yet.
     pub(super) fn is_busy(&self) -> bool {
-        !self.commits.is_empty() || !self.failed.is_empty()
+        !self.commits.is_empty() || !self.failed.is_empty() || self.exposed_until.is_some()
     }
 
     /// Something could not be written and is being tried again: nothing more is taken on meanwhile.
@@ -97,8 +97,12 @@ impl Disk {
         before.any(|(_, commit)| commit.after.iter().any(same))
     }
 
+    pub(super) fn retry_soon(&mut self, now: Monotonic) {
+        self.retry_at.get_or_insert(now.plus(DISK_RETRY_AFTER));
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
-        self.retry_at.into_iter().chain(self.lazy_until).min()
+        self.retry_at.into_iter().chain(self.lazy_until).chain(self.exposed_until).min()
     }
 }
 
@@ -111,36 +115,58 @@ impl Account {
         conversation: ConversationId,
         text: String,
         kind: MessageKind,
-        mut writes: Vec<Write>,
+        writes: Vec<Write>,
     ) {
-        if self.disk.is_failing() {
-            self.commit(cx, writes, Vec::new());
-            let text =
-                "The disk takes nothing just now, so that was not sent. What was accepted before is kept trying.";
-            return cx.refuse(re, Refusal::new(Code::Storage, text));
-        }
         let content = match kind {
             MessageKind::Text => Content::Text(text.clone()),
             MessageKind::Action => Content::Action(text.clone()),
         };
-        let Some(appended) = self.append(cx, conversation, &content) else { return };
-        let target = self.conversations[&conversation].target();
-        if let Target::Person(user) = &target {
-            self.last_spoken = Some(user.clone());
+        let (target, from) = (self.conversations[&conversation].target(), self.user.clone());
+        let spoken = target.clone();
+        let said = self.put(cx, re, conversation, &content, writes, |appended| {
+            Event::Message(MessageShown {
+                conversation: target,
+                id: appended.id,
+                from,
+                text,
+                kind,
+                at: appended.stamp.at,
+                own: true,
+                late: false,
+                changes: Changes::default(),
+            })
+        });
+        if let Target::Person(user) = spoken
+            && said
+        {
+            self.last_spoken = Some(user);
         }
-        let message = MessageShown {
-            conversation: target,
-            id: appended.id,
-            from: self.user.clone(),
-            text,
-            kind,
-            at: appended.stamp.at,
-            own: true,
-            late: false,
-        };
-        let after = After::Own { conversation, chain: self.chain, number: appended.number, re, tell: Some(message) };
+    }
+
+    /// Puts something into a conversation that is open to me; `told` says what I am told once it is on the disk.
+    /// Whether it was taken on.
+    pub(super) fn put(
+        &mut self,
+        cx: &mut Context,
+        re: Option<String>,
+        conversation: ConversationId,
+        content: &Content,
+        mut writes: Vec<Write>,
+        told: impl FnOnce(&Appended) -> Event,
+    ) -> bool {
+        if self.disk.is_failing() {
+            self.commit(cx, writes, Vec::new());
+            let text =
+                "The disk takes nothing just now, so that was not sent. What was accepted before is kept trying.";
+            cx.refuse(re, Refusal::new(Code::Storage, text));
+            return false;
+        }
+        let Some(appended) = self.append(cx, conversation, content) else { return false };
+        let tell = Some(Box::new(told(&appended)));
+        let after = After::Own { conversation, chain: self.chain, number: appended.number, re, tell };
         writes.push(appended.write);
         self.commit(cx, writes, vec![after]);
+        true
     }
 
     /// Gives the next number of my chain to `content`. The caller commits the event, in the order of these calls.
@@ -151,12 +177,13 @@ impl Account {
         content: &Content,
     ) -> Option<Appended> {
         let recipients = match content {
-            Content::Text(_) | Content::Action(_) => self.recipients(conversation),
-            _ => Vec::new(),
+            Content::Join(_) | Content::Part(_) | Content::Unknown => Vec::new(),
+            _ => self.recipients(conversation),
         };
         let (kind, body) = content.encode().ok()?;
         let entry = self.conversations.get_mut(&conversation)?;
         let head = entry.head();
+        let parents = entry.take_parents();
         entry.lamport = (entry.lamport + 1).min(COUNT_MAX);
         let lamport = entry.lamport;
         let log = entry.own.entry(self.chain).or_insert_with(OwnLog::new);
@@ -166,6 +193,7 @@ impl Account {
             chain: self.chain,
             number: log.number + 1,
             previous: log.last,
+            parents,
             head,
             lamport,
             at: cx.now.wall,
@@ -176,7 +204,7 @@ impl Account {
         let id = wire.id();
         log.number = event.number;
         log.last = id;
-        log.remember(Recent { number: event.number, at: event.at, wire: wire.clone() });
+        log.remember(Recent { number: event.number, id, at: event.at, wire: wire.clone() });
         if !recipients.is_empty() {
             log.pending.insert(event.number, PendingEvent { id, recipients: recipients.clone() });
         }
@@ -185,16 +213,36 @@ impl Account {
         Some(Appended { id, number: event.number, wire, stamp: event.stamp(), write })
     }
 
-    /// Writes and, once that is on the disk, does what follows.
+    /// Writes and, once that is safe, does what follows.
     pub(super) fn commit(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
         writes.append(&mut self.disk.lazy);
         self.disk.lazy_until = None;
         if writes.is_empty() && after.is_empty() {
             return;
         }
+        let survives = has_to_survive(&writes);
         let ticket = cx.number();
-        self.disk.commits.insert(ticket, Commit { writes: writes.clone(), after });
-        cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes }));
+        self.hand_over(cx, ticket, Commit { writes, survives, after });
+    }
+
+    /// Whatever was handed over before is on the disk when this has come back, and counts as unsaved until then.
+    pub(super) fn secure(&mut self, cx: &mut Context) {
+        if self.disk.exposed_until.is_some() {
+            let ticket = cx.number();
+            self.hand_over(cx, ticket, Commit { writes: Vec::new(), survives: Survives::Machine, after: Vec::new() });
+        }
+    }
+
+    fn hand_over(&mut self, cx: &mut Context, ticket: u64, commit: Commit) {
+        match commit.survives {
+            Survives::Program => {
+                self.disk.exposed_until.get_or_insert(cx.now.monotonic.plus(EXPOSED_AT_MOST));
+            }
+            Survives::Machine => self.disk.exposed_until = None,
+        }
+        let (writes, survives) = (commit.writes.clone(), commit.survives);
+        cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes, survives }));
+        self.disk.commits.insert(ticket, commit);
     }
 
     /// Remembers what may be lost in a crash without harm.
@@ -210,41 +258,25 @@ impl Account {
     }
 
     pub(super) fn disk_timers(&mut self, cx: &mut Context) {
-        let due = |at: Option<Monotonic>| at.is_some_and(|at| at <= cx.now.monotonic);
+        let now = cx.now.monotonic;
+        let due = |at: Option<Monotonic>| at.is_some_and(|at| at <= now);
         if due(self.disk.lazy_until) {
             self.disk.lazy_until = None;
             self.write_lazily_kept(cx);
         }
-        if self.disk.retry_at.is_some_and(|at| at <= cx.now.monotonic) {
+        if due(self.disk.exposed_until) {
+            self.secure(cx);
+        }
+        if due(self.disk.retry_at) {
             self.disk.retry_at = None;
-            self.links.pushes.append(&mut self.disk.unread);
+            self.read_what_failed(cx);
             for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
-                cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes: commit.writes.clone() }));
-                self.disk.commits.insert(ticket, commit);
+                self.hand_over(cx, ticket, commit);
             }
         }
     }
 
-    pub(super) fn disk_replied(&mut self, cx: &mut Context, reply: DiskReply) {
-        match reply {
-            DiskReply::Committed { ticket } => self.committed(cx, ticket),
-            DiskReply::ChainRead { ticket, events } => {
-                if let Some(Read::Chain(reading)) = self.disk.reads.remove(&ticket) {
-                    self.chain_read(cx, &reading, events);
-                }
-            }
-            DiskReply::HistoryRead { ticket, events } => {
-                if let Some(Read::History { conversation }) = self.disk.reads.remove(&ticket) {
-                    self.history_read(cx, conversation, events);
-                }
-            }
-            DiskReply::Answered { ticket, answer } => self.answered(cx, ticket, answer),
-            DiskReply::Failed { ticket, error } => self.disk_failed(cx, ticket, &error),
-            DiskReply::Opened(_) | DiskReply::Closed => {}
-        }
-    }
-
-    fn committed(&mut self, cx: &mut Context, ticket: u64) {
+    pub(super) fn committed(&mut self, cx: &mut Context, ticket: u64) {
         let Some(commit) = self.disk.commits.remove(&ticket) else { return };
         if !self.disk.is_failing() {
             self.disk.told_failing = false;
@@ -268,8 +300,8 @@ impl Account {
         match after {
             After::Own { conversation, chain, number, re, tell } => {
                 self.own_committed(cx, conversation, chain, number);
-                if let Some(message) = tell {
-                    cx.answer(re, Event::Message(message));
+                if let Some(event) = tell {
+                    cx.answer(re, *event);
                     self.deliver(cx, conversation, chain, number);
                 }
             }
@@ -289,23 +321,14 @@ impl Account {
         self.links.push_in(conversation);
     }
 
-    fn disk_failed(&mut self, cx: &mut Context, ticket: Option<u64>, error: &DiskError) {
+    pub(super) fn disk_failed(&mut self, cx: &mut Context, ticket: Option<u64>, error: &DiskError) {
         let Some(ticket) = ticket else { return };
         if let Some(read) = self.disk.reads.remove(&ticket) {
-            match read {
-                Read::History { .. } => cx.fail(Refusal::new(Code::Storage, &error.text)),
-                Read::Inquiry(asking) => self.inquiry_failed(cx, asking, error),
-                Read::Chain(reading) => {
-                    let unread = self.read_failed(&reading);
-                    self.disk.unread.insert(unread);
-                    self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
-                }
-            }
-            return;
+            return self.read_failed(cx, read, error);
         }
         let Some(commit) = self.disk.commits.remove(&ticket) else { return };
         self.disk.failed.insert(ticket, commit);
-        self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
+        self.disk.retry_soon(cx.now.monotonic);
         if !self.disk.told_failing {
             self.disk.told_failing = true;
             cx.tell(Event::Refused(Refusal::new(Code::Storage, &error.text)));
@@ -351,6 +374,25 @@ impl Appended {
     }
 }
 
+/// The one place that decides how safe a commit is before anything follows from it. A line of mine, and what rides with
+/// it, goes out at once: nobody builds on its being here but me, and if the machine loses it, a new chain keeps its
+/// number from being used again. Everything else leads to a word given to others: an acknowledgement, a membership, a
+/// request. That must not be taken back.
+fn has_to_survive(writes: &[Write]) -> Survives {
+    let is_said = |write: &Write| match write {
+        Write::Event { event, recipients: Some(_) } => !matches!(event.kind, KIND_JOIN | KIND_PART),
+        _ => false,
+    };
+    let rides = |write: &Write| {
+        matches!(write, Write::Conversation { .. } | Write::Acked { .. } | Write::Step(_) | Write::Read { .. })
+    };
+    let is_mine = writes.iter().any(is_said) && writes.iter().all(|write| is_said(write) || rides(write));
+    if is_mine { Survives::Program } else { Survives::Machine }
+}
+
+/// For so long a loss of power may take back a line that was told to be sent. A disk writes out everything that has
+/// queued in about as much time.
+const EXPOSED_AT_MOST: Duration = Duration::from_millis(50);
 /// Acknowledgements are kept for after a restart, but a peer would repeat them anyway.
 const LAZY_WRITE_AFTER: Duration = Duration::from_secs(2);
 /// Space may have been made meanwhile.

@@ -8,7 +8,7 @@ use common::ids::{IdentityKey, RootKey};
 use common::message::registry::{Code, Refusal};
 use common::names::UserName;
 use common::secure::certificate::{self, Credentials, Person};
-use common::time::Monotonic;
+use common::time::{Monotonic, UnixMillis};
 
 use super::context::Context;
 use crate::api::Event;
@@ -28,6 +28,9 @@ pub(super) struct Contact {
     pub(super) listed_online: bool,
     pub(super) link: Option<LinkId>,
     pub(super) dial: Dial,
+    /// The newest attempt to reach them, whatever came of it.
+    pub(super) attempt: Option<Attempt>,
+    /// Where they may be found, the best place first.
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) away: Option<String>,
     told_online: bool,
@@ -54,6 +57,16 @@ pub(super) enum Dial {
     },
 }
 
+/// One attempt to reach somebody: what there is to say to whoever asks why there is no link.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) at: UnixMillis,
+    /// All were tried at once.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// What each answered, in words; nothing while the attempt lasts, or if it led to a link.
+    pub(super) tried: Vec<(SocketAddr, String)>,
+}
+
 impl Dial {
     pub(super) fn failures(&self) -> u32 {
         match self {
@@ -78,11 +91,14 @@ impl Contact {
 }
 
 impl People {
-    pub(super) fn load(pins: Vec<Pin>) -> Self {
+    pub(super) fn load(pins: Vec<Pin>, addresses: Vec<(UserName, Vec<SocketAddr>)>) -> Self {
         let mut people = Self::default();
         for pin in pins {
             people.names.insert(pin.identity, pin.user.clone());
             people.by_name.insert(pin.user.clone(), Contact { pin: Some(pin), ..Contact::default() });
+        }
+        for (user, addresses) in addresses {
+            people.entry(&user).addresses = addresses;
         }
         people
     }
@@ -97,6 +113,10 @@ impl People {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&UserName, &Contact)> {
         self.by_name.iter()
+    }
+
+    pub(super) fn contacts_mut(&mut self) -> impl Iterator<Item = &mut Contact> {
+        self.by_name.values_mut()
     }
 
     /// The name whose pinned key this is.

@@ -1,21 +1,54 @@
-//! What comes in on a link: checked, shown at once, stored, and only then acknowledged. Whoever breaks the protocol
-//! is cut; what merely does not concern us is passed over.
+//! What comes in on a link: checked, put in its place, and only acknowledged when it is stored. Whoever breaks the
+//! protocol is cut; what merely does not concern us is passed over.
 
-use common::ids::{ChainId, ConversationId};
-use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, NO_EVENT, Position};
+use common::ids::{ChainId, ConversationId, EventKey, IdentityKey};
+use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, Position, WireEvent};
 use common::message::peer::{Events, PeerMessage};
 use common::names::UserName;
 use common::secure::certificate::Person;
 
 use super::account::Account;
+use super::arrivals::Arrived;
 use super::context::Context;
-use super::conversation::{Conversation, Held, Kind};
+use super::conversation::{ChainKey, Conversation, Held, Kind};
 use super::outgoing::After;
-use crate::api::{Event, MessageKind, MessageShown};
-use crate::ports::{LinkId, StoredEvent, Write};
+use crate::ports::{LinkId, Write};
 
 /// Why a link is cut, for the log.
 pub(super) type Misbehaved = &'static str;
+
+/// Who signs a run of events: checked against everything that is known of the name.
+#[derive(Debug, Clone)]
+pub(super) struct Author {
+    pub(super) identity: IdentityKey,
+    pub(super) user: UserName,
+    pub(super) key: EventKey,
+}
+
+/// Consecutive events of one chain of `author`, as they came.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) conversation: ConversationId,
+    pub(super) author: Author,
+    pub(super) chain: ChainId,
+    pub(super) events: &'a [WireEvent],
+    pub(super) late: bool,
+    /// Who brought it: the author, or another who holds it.
+    pub(super) from: IdentityKey,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// All of it is held now.
+    Whole,
+    /// Something is missing before it.
+    Hole,
+    /// Its author signed another event for a place that is taken.
+    Fork,
+    /// It is of no concern here.
+    PassedOver,
+}
 
 impl Account {
     pub(super) fn link_message(
@@ -26,8 +59,9 @@ impl Account {
     ) -> Result<(), Misbehaved> {
         let Some(user) = self.links.get(link).map(|link| link.person.user.clone()) else { return Ok(()) };
         match message {
-            PeerMessage::Events(events) => self.events_received(cx, link, &user, events)?,
+            PeerMessage::Events(events) => self.events_received(cx, link, &user, &events)?,
             PeerMessage::Have(have) => self.have_heard(cx, link, &have),
+            PeerMessage::Want(want) => self.want_heard(cx, link, want),
             PeerMessage::RoomHello { room, genesis, join } => self.room_hello(cx, link, room, &genesis, join)?,
             PeerMessage::RoomLog { room, entries } => self.entries_received(cx, room, entries.into_vec()),
             PeerMessage::Skip { conversation, chain, number } => {
@@ -50,9 +84,12 @@ impl Account {
         cx: &mut Context,
         link: LinkId,
         user: &UserName,
-        Events { conversation: id, late, events }: Events,
+        events: &Events,
     ) -> Result<(), Misbehaved> {
-        let Some(person) = self.links.get(link).map(|link| link.person.clone()) else { return Ok(()) };
+        let id = events.conversation;
+        let Some(live) = self.links.get_mut(link) else { return Ok(()) };
+        live.used_at = cx.now.monotonic;
+        let person = live.person.clone();
         if self.disk.is_failing() || self.links.passed_over.contains(&link) {
             // What was passed over would be a hole before whatever follows it on this link.
             self.links.passed_over.insert(link);
@@ -65,101 +102,129 @@ impl Account {
                 self.commit(cx, writes, Vec::new());
             }
         }
-        let Some(conversation) = self.conversations.get_mut(&id) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get(&id) else { return Ok(()) };
         let open = match &conversation.kind {
             Kind::Direct { with } => with == user,
             Kind::Room(room) => room.joined && room.members.contains_key(&person.identity),
         };
         let is_room = conversation.room().is_some();
-        let Some(first) = events.first().filter(|_| open) else { return Ok(()) };
+        if !open {
+            return Ok(());
+        }
+        let Some(first) = events.events.first() else {
+            self.nothing_served(cx, link, id);
+            return Ok(());
+        };
         let first = first.claim().map_err(|_| "an event that is none")?;
-        if first.author != person.identity || first.conversation != id {
-            return Err("an event of somebody else");
+        if first.conversation != id {
+            return Err("an event of elsewhere");
         }
-        let key = (person.identity, first.chain);
-        let chains = conversation.theirs.keys().filter(|(author, _)| *author == person.identity).count();
-        if chains >= CHAINS_PER_AUTHOR_MAX && !conversation.theirs.contains_key(&key) {
-            return Err("more chains than databases anybody loses");
+        if first.author != person.identity {
+            return self.wanted_came(cx, link, &first, &events.events);
         }
-        let held = conversation.theirs.entry(key).or_insert(Held { received: 0, stored: 0, last: Some(NO_EVENT) });
-        if first.number > held.received + 1 {
-            // Sent before my hello when I came back into the room; what I passed over is sent again after it.
-            return if is_room { Ok(()) } else { Err("a hole in a chain") };
-        }
-        // What is held already is passed over; the rest must follow on it.
-        let known = usize::try_from(held.received + 1 - first.number).unwrap_or(usize::MAX);
-        let fresh = events.get(known.min(events.len())..).unwrap_or_default();
-        let (author, chain, number, previous) = (person.identity, first.chain, held.received + 1, held.last);
-        let position = Position { conversation: id, author, chain, number, previous };
-        let checked = event::verify_run(fresh, position, &person.event).map_err(|_| "events that do not hold")?;
-        let Some((last_id, last)) = checked.last() else { return Ok(()) };
-        let contents: Result<Vec<_>, _> = checked.iter().map(|(_, event)| content(event, &person)).collect();
-        let contents = contents?;
-        (held.received, held.last) = (last.number, Some(*last_id));
-        let number = last.number;
-        let mut writes = Vec::new();
-        for (((event_id, event), wire), content) in checked.into_iter().zip(fresh).zip(contents) {
-            let conversation = self.conversations.get_mut(&id).expect("it was there a moment ago");
-            conversation.lamport = conversation.lamport.max(event.lamport);
-            let stored = StoredEvent::of(&event, event_id, wire.clone(), late);
-            writes.push(Write::Event { event: Box::new(stored), recipients: None });
-            match content {
-                Content::Text(text) => self.show(cx, id, user, &event, event_id, (text, MessageKind::Text, late)),
-                Content::Action(text) => self.show(cx, id, user, &event, event_id, (text, MessageKind::Action, late)),
-                Content::Join(_) => self.member_joined(cx, id, wire, true, &mut writes),
-                Content::Part(reason) => self.member_parted(cx, id, &event, wire, &reason, &mut writes),
-                Content::Unknown => {}
+        let author = Author::of(&person);
+        let (chain, late, events) = (first.chain, events.late, &*events.events);
+        let run = Run { conversation: id, author, chain, events, late, from: person.identity };
+        match self.take_run(cx, &run)? {
+            Taken::Fork => {
+                self.fork_seen(cx, id, (person.identity, chain));
+                Ok(())
             }
+            // In a room it was sent before my hello when I came back; what I passed over is sent again after it.
+            Taken::Hole if !is_room => Err("a hole in a chain"),
+            _ => Ok(()),
         }
-        let after = After::Received { conversation: id, author: person.identity, chain, number };
-        self.commit(cx, writes, vec![after]);
-        if let Some(live) = self.links.get_mut(link) {
-            live.used_at = cx.now.monotonic;
-        }
-        Ok(())
     }
 
-    fn show(
-        &mut self,
-        cx: &mut Context,
-        id: ConversationId,
-        from: &UserName,
-        event: &ChainEvent,
-        event_id: common::ids::EventId,
-        (text, kind, late): (String, MessageKind, bool),
-    ) {
-        let Some(conversation) = self.conversations.get(&id) else { return };
-        if matches!(conversation.kind, Kind::Direct { .. }) {
-            self.last_heard = Some(from.clone());
+    /// Checks a run and takes it in, as far as it is new: what the wait for others' events allows is shown at once.
+    pub(super) fn take_run(&mut self, cx: &mut Context, run: &Run<'_>) -> Result<Taken, Misbehaved> {
+        let Run { conversation: id, author, chain, events, late, from } = run;
+        let key = (author.identity, *chain);
+        if self.is_forked(*id, key) {
+            return Ok(Taken::PassedOver);
         }
-        cx.tell(Event::Message(MessageShown {
-            conversation: conversation.target(),
-            id: event_id,
-            from: from.clone(),
-            text,
-            kind,
-            at: event.at,
-            own: false,
-            late,
-        }));
-        self.line_told(cx, id, event_id, event.at);
+        let Some(conversation) = self.conversations.get_mut(id) else { return Ok(Taken::PassedOver) };
+        let Some(first) = events.first() else { return Ok(Taken::PassedOver) };
+        let first = first.claim().map_err(|_| "an event that is none")?;
+        if first.number == 0 {
+            return Err("an event before the first");
+        }
+        if !conversation.theirs.contains_key(&key) && conversation.chains_of(&author.identity) >= CHAINS_PER_AUTHOR_MAX
+        {
+            return Err("more chains than databases anybody loses");
+        }
+        let held = conversation.theirs.entry(key).or_insert_with(Held::new);
+        if *from == author.identity {
+            let confirmed = held.author_begins(first.number);
+            if confirmed {
+                self.confirmed(cx, *id, key);
+            }
+        }
+        let conversation = self.conversations.get_mut(id).expect("it was there a moment ago");
+        let held = conversation.theirs.get_mut(&key).expect("it was there a moment ago");
+        let (checked, previous) = held.checked();
+        if first.number > checked + 1 {
+            return Ok(Taken::Hole);
+        }
+        // What is held already is passed over; the rest must follow on it.
+        let known = usize::try_from(checked + 1 - first.number).unwrap_or(usize::MAX);
+        let fresh = events.get(known.min(events.len())..).unwrap_or_default();
+        let at = Position { conversation: *id, author: author.identity, chain: *chain, number: checked + 1, previous };
+        let verified = match event::verify_run(fresh, at, &author.key) {
+            Ok(verified) => verified,
+            Err(_) if event::verify_run(fresh, Position { previous: None, ..at }, &author.key).is_ok() => {
+                return Ok(Taken::Fork);
+            }
+            Err(_) => return Err("events that do not hold"),
+        };
+        let until = cx.now.monotonic.plus(PARENT_WAIT);
+        let arrived = verified.into_iter().zip(fresh).map(|((id, event), wire)| {
+            let content = content(&event, author)?;
+            Ok(Arrived { event, id, wire: wire.clone(), content, from: author.user.clone(), late: *late, until })
+        });
+        let arrived: Vec<_> = arrived.collect::<Result<_, Misbehaved>>()?;
+        if let (Some(first), Some(last)) = (arrived.first(), arrived.last()) {
+            let step = (first.event.clone(), last.event.number);
+            held.moved_at = cx.now.monotonic;
+            held.waiting.extend(arrived);
+            conversation.held_back.insert(key);
+            self.note_received(cx, (&step.0, step.1), *from);
+        }
+        self.release(cx, *id);
+        Ok(Taken::Whole)
     }
 
     /// The author does not serve us what lies before `number`.
     fn skip_received(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId, number: u64) {
         let Some(author) = self.links.get(link).map(|link| link.person.identity) else { return };
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
-        let chains = conversation.theirs.keys().filter(|(held, _)| *held == author).count();
         let open = conversation.room().is_some_and(|room| room.joined && room.members.contains_key(&author));
-        if !open || chains >= CHAINS_PER_AUTHOR_MAX && !conversation.theirs.contains_key(&(author, chain)) {
+        let is_new = !conversation.theirs.contains_key(&(author, chain));
+        if !open || is_new && conversation.chains_of(&author) >= CHAINS_PER_AUTHOR_MAX {
             return;
         }
-        let held = conversation.theirs.entry((author, chain)).or_insert(Held { received: 0, stored: 0, last: None });
-        if number > held.received {
+        let held = conversation.theirs.entry((author, chain)).or_insert_with(Held::new);
+        if let Some(borrowed) = held.borrowed_from {
+            // Where the author begins earlier, what lies before comes next.
+            if number + 1 >= borrowed {
+                held.borrowed_from = None;
+                self.confirmed(cx, id, (author, chain));
+            }
+        } else if number > held.checked().0 {
+            held.waiting.clear();
             (held.received, held.last) = (number, None);
+            conversation.held_back.remove(&(author, chain));
             let after = After::Received { conversation: id, author, chain, number };
             self.commit(cx, vec![Write::Skip { conversation: id, author, chain, number }], vec![after]);
         }
+    }
+
+    /// The author has this chain begin where we do: from now on they may know what we hold of it.
+    fn confirmed(&mut self, cx: &mut Context, conversation: ConversationId, (author, chain): ChainKey) {
+        self.commit(cx, vec![Write::Borrowed { conversation, author, chain, from: None }], Vec::new());
+        let links = self.links.iter().filter(|(_, link)| link.person.identity == author);
+        let links: Vec<_> = links.map(|(link, _)| (link, conversation)).collect();
+        self.links.haves.extend(links);
     }
 
     /// The conversation with `user`, made if it is new.
@@ -173,12 +238,19 @@ impl Account {
     }
 }
 
-/// What an event of `person` says. A join speaks for them alone.
-fn content(event: &ChainEvent, person: &Person) -> Result<Content, Misbehaved> {
+impl Author {
+    /// The person at the other end of a link.
+    pub(super) fn of(person: &Person) -> Self {
+        Self { identity: person.identity, user: person.user.clone(), key: person.event }
+    }
+}
+
+/// What an event of `author` says. A join speaks for them alone.
+fn content(event: &ChainEvent, author: &Author) -> Result<Content, Misbehaved> {
     let content = event.content().map_err(|_| "a body that is not of its kind")?;
     if let Content::Join(join) = &content {
         let statement = join.statement.claim().map_err(|_| "a join without a statement")?;
-        if (&statement.user, statement.identity) != (&person.user, person.identity) {
+        if (&statement.user, statement.identity) != (&author.user, author.identity) {
             return Err("a join under another name");
         }
     }
@@ -186,4 +258,6 @@ fn content(event: &ChainEvent, person: &Person) -> Result<Content, Misbehaved> {
 }
 
 /// A new chain begins with a new or restored database: this many in one conversation are an attack on our memory.
-const CHAINS_PER_AUTHOR_MAX: usize = common::limits::HOLDINGS_MAX / 4;
+pub(super) const CHAINS_PER_AUTHOR_MAX: usize = common::limits::HOLDINGS_MAX;
+/// How long an event waits for what its author had seen (the answer comes first if that takes longer).
+const PARENT_WAIT: std::time::Duration = std::time::Duration::from_secs(2);

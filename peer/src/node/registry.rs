@@ -12,13 +12,12 @@ use common::names::{RoomName, UserName};
 use common::secure::certificate::{self, Certificate, Credentials};
 use common::secure::sign::Signed;
 use common::time::Monotonic;
-use common::wire::address::Address;
 use common::wire::bounded::List;
 
 use super::account::{Account, Replaced};
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
-use crate::api::{Event, LinkState, MessageKind};
+use crate::api::{Event, LinkState, MessageKind, NewRoom};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
 #[derive(Debug, Default)]
@@ -29,6 +28,10 @@ pub(super) struct RegistryCalls {
     /// After coming back, others are given time to come back as well before they count as gone.
     watch_again_at: Option<Monotonic>,
     resume_at: Option<Monotonic>,
+    /// Until then it counts as there all the while: it was we who left.
+    we_left_until: Option<Monotonic>,
+    /// We left and have not been back: commands are kept until then.
+    back_by: Option<Monotonic>,
     /// Everybody who was there before me is known: from now on comings and goings are news.
     pub(super) begun: bool,
     told_retrying: bool,
@@ -52,6 +55,8 @@ pub(super) enum Call {
     Renew,
     /// Nothing follows from the answer.
     Routine,
+    /// Whether the connection is alive.
+    Ping,
     /// A leave that the registry may not have heard of.
     PartAgain {
         room: ConversationId,
@@ -59,6 +64,10 @@ pub(super) enum Call {
     Watch,
     SeeInvites,
     LookUpToDial {
+        user: UserName,
+    },
+    /// Only to know where they can be found without a registry.
+    LookUpToRemember {
         user: UserName,
     },
     MembersOf {
@@ -75,6 +84,9 @@ pub(super) enum Call {
         users: Vec<UserName>,
     },
     WhoIs {
+        user: UserName,
+    },
+    LookUpToExplain {
         user: UserName,
     },
     LookUpToSay {
@@ -94,11 +106,7 @@ pub(super) enum Call {
         pattern: Option<String>,
         rooms: Vec<RoomSummary>,
     },
-    FindToCreate {
-        room: RoomName,
-        private: bool,
-        topic: Option<String>,
-    },
+    FindToCreate(Box<NewRoom>),
     Create {
         room: ConversationId,
         topic: Option<String>,
@@ -148,10 +156,12 @@ impl Call {
             Self::Resume
                 | Self::Renew
                 | Self::Routine
+                | Self::Ping
                 | Self::PartAgain { .. }
                 | Self::Watch
                 | Self::SeeInvites
                 | Self::LookUpToDial { .. }
+                | Self::LookUpToRemember { .. }
                 | Self::MembersOf { .. }
                 | Self::LogOf { .. }
         )
@@ -169,7 +179,12 @@ impl RegistryCalls {
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let calls = self.under_way.values().map(|(_, until)| *until).min();
-        [calls, self.ping_at, self.watch_again_at, self.resume_at].into_iter().flatten().min()
+        [calls, self.ping_at, self.watch_again_at, self.resume_at, self.back_by].into_iter().flatten().min()
+    }
+
+    /// Whether a command should wait a moment for the connection that is being made.
+    pub(super) fn is_coming_back(&self) -> bool {
+        self.back_by.is_some()
     }
 }
 
@@ -191,6 +206,11 @@ impl Account {
                 cx.reached_registry(local, &interfaces);
                 self.resume(cx);
             }
+            RegistryInput::Moved { local, interfaces } => {
+                if cx.reached_registry(local, &interfaces) {
+                    self.announce(cx);
+                }
+            }
             RegistryInput::Down { .. } => self.registry_down(cx),
             RegistryInput::RealmChanged { .. } => self.realm_changed(cx),
             RegistryInput::Received(messages) => {
@@ -205,12 +225,11 @@ impl Account {
 
     /// Signed in: says where I am, asks what I missed, and reaches for everybody I have something with.
     pub(super) fn registry_signed_in(&mut self, cx: &mut Context) {
-        self.registry.state = State::Online;
+        (self.registry.state, self.registry.back_by) = (State::Online, None);
         self.registry.ping_at = Some(cx.now.monotonic.plus(REGISTRY_PING_EVERY));
         (self.registry.told_retrying, self.registry.told_changed) = (false, false);
         self.show_identity(cx);
-        let addresses = cx.own_addresses.iter().copied().map(Address).collect();
-        self.ask(cx, Request::Announce { addresses: List::cut(addresses) }, Call::Routine);
+        self.announce(cx);
         self.watch(cx);
         let rooms: Vec<_> = self
             .conversations
@@ -263,8 +282,9 @@ impl Account {
         let due = |at: &mut Option<Monotonic>| at.take_if(|at| *at <= now).is_some();
         if due(&mut self.registry.ping_at) && self.registry.is_online() {
             self.registry.ping_at = Some(now.plus(REGISTRY_PING_EVERY));
-            self.ask(cx, Request::Ping, Call::Routine);
+            self.ask(cx, Request::Ping, Call::Ping);
         }
+        due(&mut self.registry.back_by);
         if due(&mut self.registry.watch_again_at) {
             self.watch(cx);
         }
@@ -273,10 +293,16 @@ impl Account {
         }
         let late: Vec<u32> =
             self.registry.under_way.iter().filter(|(_, (_, until))| *until <= now).map(|(id, _)| *id).collect();
+        let mut is_dead = false;
         for id in late {
             if let Some((call, _)) = self.registry.under_way.remove(&id) {
+                is_dead |= matches!(call, Call::Ping | Call::Resume);
                 self.call_failed(cx, call);
             }
+        }
+        if is_dead {
+            cx.out.push_back(Output::Registry(RegistryOutput::Reconnect));
+            self.registry_down(cx);
         }
     }
 
@@ -286,9 +312,17 @@ impl Account {
         self.ask(cx, Request::Resume { user: self.user.clone() }, Call::Resume);
     }
 
+    /// The same for a connection that we close: whoever is not there when we are back has gone meanwhile.
+    pub(super) fn registry_left(&mut self, cx: &mut Context) {
+        self.registry_down(cx);
+        self.registry.we_left_until = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
+        self.registry.back_by = Some(cx.now.monotonic.plus(BACK_WITHIN));
+    }
+
     fn registry_down(&mut self, cx: &mut Context) {
         let was_online = std::mem::take(&mut self.registry.state) == State::Online;
         (self.registry.ping_at, self.registry.watch_again_at, self.registry.resume_at) = (None, None, None);
+        self.registry.back_by = None;
         let state = if was_online { LinkState::Offline } else { LinkState::Retrying };
         if was_online || !std::mem::replace(&mut self.registry.told_retrying, true) {
             cx.tell(Event::RegistryLink { state, registry: cx.settings.registry.clone() });
@@ -319,6 +353,10 @@ impl Account {
                 self.entered(cx, room)
             }
             Call::Part { room } => self.parted(cx, room),
+            Call::LookUpToExplain { user } => {
+                let why = self.explained(cx, &user, None);
+                cx.finish(Event::Why(why));
+            }
             call if call.is_command() => cx.fail(no_registry("Can't do that now")),
             _ => {}
         }
@@ -402,7 +440,9 @@ impl Account {
         self.certified(cx, certificate);
         let registry = cx.settings.registry.clone();
         cx.tell(Event::RegistryLink { state: LinkState::Online, registry });
-        self.registry.watch_again_at = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
+        if self.registry.we_left_until.take().is_none_or(|until| until < cx.now.monotonic) {
+            self.registry.watch_again_at = Some(cx.now.monotonic.plus(OTHERS_COME_BACK_WITHIN));
+        }
         self.registry_signed_in(cx);
     }
 
@@ -447,5 +487,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const NEWCOMER_DIALS_WITHIN: Duration = Duration::from_secs(2);
 /// A registry that refuses for a passing reason and does not say for how long.
 const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A connection that we made anew ourselves is there within this, or somebody who typed should hear that it is not.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
 /// After a restart of the registry, peers come back within their first pauses.
 const OTHERS_COME_BACK_WITHIN: Duration = Duration::from_secs(10);

@@ -20,6 +20,7 @@ impl Account {
             (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
             (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
+            (Call::LookUpToRemember { user }, Reply::Person(record)) => self.addresses_told(cx, &user, &record),
             (Call::MembersOf { room, announce }, Reply::Members { members, more }) => {
                 self.members_page(cx, room, announce, &members, more);
             }
@@ -44,6 +45,10 @@ impl Account {
                 self.who_page(cx, pattern, users, page.into_vec(), more);
             }
             (Call::WhoIs { user }, Reply::Person(record)) => self.who_is(cx, &user, &record),
+            (Call::LookUpToExplain { user }, Reply::Person(record)) => {
+                let why = self.explained(cx, &user, Some(&record));
+                cx.finish(Event::Why(why));
+            }
             (Call::LookUpToSay { user, text, kind }, Reply::Person(record)) => {
                 if let Some(writes) = self.meet(cx, &user, &record) {
                     let re = cx.done();
@@ -65,7 +70,7 @@ impl Account {
             (Call::FindToJoin { room, invited }, Reply::Room { genesis, invite }) => {
                 self.room_found(cx, &room, *genesis, invite, invited);
             }
-            (Call::FindToCreate { room, .. }, Reply::Room { .. }) => self.room_exists(cx, &room),
+            (Call::FindToCreate(new), Reply::Room { .. }) => self.room_exists(cx, &new.name),
             (call, Reply::Done) => self.done(cx, call),
             (call, _) => self.replied_unexpectedly(cx, call),
         }
@@ -73,7 +78,7 @@ impl Account {
 
     fn done(&mut self, cx: &mut Context, call: Call) {
         match call {
-            Call::Routine => {}
+            Call::Routine | Call::Ping => {}
             Call::PartAgain { room } => {
                 self.parting.remove(&room);
             }
@@ -108,10 +113,8 @@ impl Account {
         match call {
             Call::Resume => self.resume_refused(cx, refusal),
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
-            Call::FindToCreate { room, private, topic } if refusal.code == Code::NoSuchRoom => {
-                self.create_free(cx, room, private, topic);
-            }
-            Call::FindToCreate { room, .. } if refusal.code == Code::NotInvited => self.room_exists(cx, &room),
+            Call::FindToCreate(new) if refusal.code == Code::NoSuchRoom => self.create_free(cx, *new),
+            Call::FindToCreate(new) if refusal.code == Code::NotInvited => self.room_exists(cx, &new.name),
             Call::Create { room, .. } | Call::Join { room } => {
                 self.leave_quietly(cx, room);
                 cx.fail(refusal);
@@ -153,7 +156,7 @@ impl Account {
             cx.fail(refusal);
             return None;
         }
-        self.people.entry(user).addresses = record.addresses.iter().map(|address| address.0).collect();
+        self.addresses_told(cx, user, record);
         self.people.set_listed(cx, user, record.online, false);
         Some(writes)
     }

@@ -7,7 +7,7 @@ use common::ids::ConversationId;
 use common::limits::{INVITE_LIFETIME, REASON_BYTES_MAX};
 use common::message::event::{Content, Join, WireEvent};
 use common::message::registry::{Code, Invitation, MemberRecord, PersonRecord, Refusal, Request};
-use common::message::room::{Act, Genesis, History, Invite, LogEntry, check_genesis};
+use common::message::room::{Act, Genesis, Invite, LogEntry, check_genesis};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 use common::wire::bounded::Text;
@@ -18,23 +18,15 @@ use super::conversation::{Conversation, Kind, Member, Room};
 use super::outgoing::After;
 use super::people;
 use super::registry::Call;
-use crate::api::{Event, InvitationShown, MemberShown, RoomChange, Target};
+use crate::api::{Event, InvitationShown, MemberShown, NewRoom, RoomChange, Target};
 use crate::ports::Write;
 
 impl Account {
-    pub(super) fn create(
-        &mut self,
-        cx: &mut Context,
-        re: Option<String>,
-        room: RoomName,
-        private: bool,
-        topic: Option<String>,
-    ) {
-        if let Some(Err(refusal)) = topic.as_deref().map(topic_text) {
+    pub(super) fn create(&mut self, cx: &mut Context, re: Option<String>, new: NewRoom) {
+        if let Some(Err(refusal)) = new.topic.as_deref().map(topic_text) {
             return cx.refuse(re, refusal);
         }
-        let call = Call::FindToCreate { room: room.clone(), private, topic };
-        self.begin_call(cx, re, Request::FindRoom { name: room }, call);
+        self.begin_call(cx, re, Request::FindRoom { name: new.name.clone() }, Call::FindToCreate(Box::new(new)));
     }
 
     pub(super) fn room_exists(&self, cx: &mut Context, room: &RoomName) {
@@ -43,14 +35,15 @@ impl Account {
     }
 
     /// The name is free: the room begins on my disk, then at the registry.
-    pub(super) fn create_free(&mut self, cx: &mut Context, name: RoomName, private: bool, topic: Option<String>) {
+    pub(super) fn create_free(&mut self, cx: &mut Context, new: NewRoom) {
+        let NewRoom { name, private, history, topic } = new;
         let genesis = Genesis {
             realm: self.realm,
             name,
             owner: self.me,
             owner_name: self.user.clone(),
             private,
-            history: if private { History::Joined } else { History::All },
+            history,
             nonce: cx.chain_id(),
             at: cx.now.wall,
         };
@@ -146,7 +139,8 @@ impl Account {
         let part = room.members.remove(&me).and_then(|member| member.part);
         let (join, joined) = (appended.wire.clone(), appended.stamp);
         let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
-        let member = Member { user, join: join.clone(), joined, part: part.clone() };
+        let key = self.keys.event();
+        let member = Member { user, key, join: join.clone(), joined, part: part.clone() };
         room.members.insert(me, member);
         self.links.hello_again(&id);
         let writes = vec![

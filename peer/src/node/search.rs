@@ -10,7 +10,7 @@ use super::commands::not_member;
 use super::context::Context;
 use super::inquiries::Asking;
 use crate::api::{Around, FoundShown, Refusal, Search, Target};
-use crate::ports::{FoundEvent, Inquiry, SearchFor};
+use crate::ports::{FoundEvent, Inquiry, SearchFor, StoredEvent};
 
 impl Account {
     pub(super) fn search(&mut self, cx: &mut Context, re: Option<String>, search: Search) {
@@ -26,10 +26,18 @@ impl Account {
         self.inquire(cx, Inquiry::Search(wanted), Asking::Search { words, with_context: context > 0 });
     }
 
-    pub(super) fn found_shown(&self, found: &FoundEvent, with_context: bool) -> Option<FoundShown> {
-        let message = self.message_shown(&found.event)?;
-        let around = with_context
-            .then(|| Around { before: self.messages_shown(&found.before), after: self.messages_shown(&found.after) });
+    pub(super) fn found_shown(
+        &self,
+        found: FoundEvent,
+        changes: &[StoredEvent],
+        with_context: bool,
+    ) -> Option<FoundShown> {
+        let FoundEvent { before, event, after } = found;
+        let message = self.messages_shown(vec![event], changes).pop()?;
+        let around = with_context.then(|| Around {
+            before: self.messages_shown(before, changes),
+            after: self.messages_shown(after, changes),
+        });
         Some(FoundShown { message, around })
     }
 

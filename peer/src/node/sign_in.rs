@@ -7,7 +7,7 @@ use common::ids::{AuthKey, RealmId, RootKey};
 use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request, ToRegistry};
 use common::names::UserName;
 use common::secret::Secret;
-use common::secure::certificate::{self, Certificate, Credentials};
+use common::secure::certificate::{self, Certificate, Credentials, Person};
 use common::secure::identity::Keys;
 use common::secure::sign::Signed;
 use common::time::Monotonic;
@@ -15,7 +15,7 @@ use common::time::Monotonic;
 use super::account::{Account, Beginning};
 use super::context::Context;
 use crate::api::{Event, Exit, LinkState};
-use crate::ports::{DiskJob, DiskReply, Input, Output, RegistryInput, RegistryOutput, VaultJob, VaultReply};
+use crate::ports::{DiskJob, DiskReply, Input, LoadedLog, Output, RegistryInput, RegistryOutput, VaultJob, VaultReply};
 
 #[derive(Debug)]
 pub(super) struct SignIn {
@@ -36,6 +36,12 @@ pub(super) enum Standing {
     Lost,
     /// There is another, on which nobody is signed in.
     Back,
+}
+
+/// Why there is no answer of the registry, in words for a person.
+#[derive(Debug)]
+struct NotReached {
+    reason: String,
 }
 
 #[derive(Debug)]
@@ -72,7 +78,7 @@ enum Stage {
     },
     Log {
         known: Known,
-        certificate: Box<Signed<Certificate>>,
+        certificate: Result<Box<Signed<Certificate>>, NotReached>,
     },
     Over,
 }
@@ -123,7 +129,9 @@ impl SignIn {
 
     pub(super) fn tick(&mut self, cx: &mut Context) -> Progress {
         if self.waits_for_registry() && cx.now.monotonic >= self.deadline {
-            return self.unreachable(cx, "it does not answer");
+            // What is half there must not stay so.
+            cx.out.push_back(Output::Registry(RegistryOutput::Reconnect));
+            return self.not_reached(cx, "it does not answer");
         }
         Progress::Going
     }
@@ -138,7 +146,7 @@ impl SignIn {
             Input::Registry(input) => self.registry(cx, input),
             Input::Vault(reply) => self.vault(cx, reply),
             Input::Disk(DiskReply::Opened(log)) => match std::mem::replace(&mut self.stage, Stage::Over) {
-                Stage::Log { known, certificate } => self.signed_in(cx, known, *certificate, *log),
+                Stage::Log { known, certificate } => self.opened(cx, known, certificate, *log),
                 other => self.stay(other),
             },
             Input::Disk(DiskReply::Failed { error, ticket: None }) => {
@@ -169,7 +177,7 @@ impl SignIn {
             }
             RegistryInput::Down { reason } => match self.stage {
                 Stage::Realm | Stage::Link { .. } | Stage::Reply { .. } | Stage::AuthAgain { .. } => {
-                    self.unreachable(cx, &reason)
+                    self.not_reached(cx, &reason)
                 }
                 _ => {
                     self.standing = Standing::Lost;
@@ -184,6 +192,10 @@ impl SignIn {
                         end => return end,
                     }
                 }
+                Progress::Going
+            }
+            RegistryInput::Moved { local, interfaces } => {
+                cx.reached_registry(local, &interfaces);
                 Progress::Going
             }
             RegistryInput::RealmSeen { .. } => Progress::Going,
@@ -274,7 +286,9 @@ impl SignIn {
                 self.ask(cx, known, Some(auth));
                 Progress::Going
             }
-            (Stage::Confirmed { known, certificate }, VaultReply::Confirmed) => self.open_log(cx, known, certificate),
+            (Stage::Confirmed { known, certificate }, VaultReply::Confirmed) => {
+                self.open_log(cx, known, Ok(certificate))
+            }
             (Stage::Discarded { refusal }, VaultReply::Discarded) => self.failed(cx, refusal),
             (_, VaultReply::Failed { text }) => self.failed(cx, Refusal::new(Code::Storage, &text)),
             (stage, _) => self.stay(stage),
@@ -328,7 +342,7 @@ impl SignIn {
                 };
                 let certificate = Box::new(certificate);
                 if known.confirmed {
-                    return self.open_log(cx, known, certificate);
+                    return self.open_log(cx, known, Ok(certificate));
                 }
                 let realm = RealmId::of(&known.root);
                 cx.out.push_back(Output::Vault(VaultJob::Confirm { realm, user: self.user.clone() }));
@@ -359,7 +373,12 @@ impl SignIn {
         Progress::Going
     }
 
-    fn open_log(&mut self, cx: &mut Context, known: Known, certificate: Box<Signed<Certificate>>) -> Progress {
+    fn open_log(
+        &mut self,
+        cx: &mut Context,
+        known: Known,
+        certificate: Result<Box<Signed<Certificate>>, NotReached>,
+    ) -> Progress {
         let realm = RealmId::of(&known.root);
         let registry = cx.settings.registry.clone();
         cx.out.push_back(Output::Disk(DiskJob::PinRealm { registry, root: known.root }));
@@ -369,21 +388,51 @@ impl SignIn {
         Progress::Going
     }
 
+    /// The log is open: with the certificate of the registry, or with the one that it holds.
+    fn opened(
+        &mut self,
+        cx: &mut Context,
+        known: Known,
+        certificate: Result<Box<Signed<Certificate>>, NotReached>,
+        mut log: LoadedLog,
+    ) -> Progress {
+        let NotReached { reason } = match certificate {
+            Ok(certificate) => return self.signed_in(cx, known, *certificate, log),
+            Err(not_reached) => not_reached,
+        };
+        match log.certificate.take() {
+            Some(kept) if self.me(cx, &known, &kept).is_some() => {
+                log.certificate = Some(kept.clone());
+                self.signed_in(cx, known, *kept, log)
+            }
+            _ => {
+                cx.out.push_back(Output::Disk(DiskJob::Close));
+                self.unreachable(cx, &reason)
+            }
+        }
+    }
+
+    /// Who this certificate says that I am, if it holds and is about these keys.
+    fn me(&self, cx: &Context, known: &Known, certificate: &Signed<Certificate>) -> Option<(Credentials, Person)> {
+        let Known { root, keys, .. } = known;
+        let statement = keys.statement(RealmId::of(root), self.user.clone());
+        let credentials = Credentials { statement, certificate: certificate.clone() };
+        let me = certificate::verify(&credentials, root, cx.now.wall).ok()?;
+        (me.identity == keys.identity() && me.device == keys.device()).then_some((credentials, me))
+    }
+
     fn signed_in(
         &mut self,
         cx: &mut Context,
         known: Known,
         certificate: Signed<Certificate>,
-        log: crate::ports::LoadedLog,
+        log: LoadedLog,
     ) -> Progress {
-        let Known { root, keys, .. } = known;
-        let statement = keys.statement(RealmId::of(&root), self.user.clone());
-        let credentials = Credentials { statement, certificate };
-        let me = certificate::verify(&credentials, &root, cx.now.wall);
-        let Some(me) = me.ok().filter(|me| me.identity == keys.identity() && me.device == keys.device()) else {
+        let Some((credentials, me)) = self.me(cx, &known, &certificate) else {
             let text = "The registry's certificate for this account does not hold. Is this machine's clock right?";
             return self.failed(cx, Refusal::new(Code::Internal, text));
         };
+        let Known { root, keys, .. } = known;
         if self.register {
             let mark = cx.mark();
             cx.answer(mark, Event::Registered { user: self.user.clone() });
@@ -396,6 +445,18 @@ impl SignIn {
         let (user, expires) = (self.user.clone(), me.expires);
         let beginning = Beginning { root, user, keys: *keys, credentials, expires, standing };
         Progress::Done(Box::new(Account::begin(cx, beginning, log)))
+    }
+
+    /// The registry is away. Whoever it has known before, and who opened their keys, goes on without it if they still
+    /// have a certificate; the link goes on trying.
+    fn not_reached(&mut self, cx: &mut Context, reason: &str) -> Progress {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Link { known, auth: None } | Stage::Reply { known, resumed: true, .. } if known.confirmed => {
+                self.standing = Standing::Lost;
+                self.open_log(cx, known, Err(NotReached { reason: reason.to_owned() }))
+            }
+            _ => self.unreachable(cx, reason),
+        }
     }
 
     fn unreachable(&mut self, cx: &mut Context, reason: &str) -> Progress {

@@ -1,13 +1,12 @@
-//! Keeping both ends of a conversation equal: who holds what (`Have`), what goes out on which link, and what my user
-//! is told about it. Per link, conversation and chain there is one cursor, and it only goes up.
+//! What goes out on which link, and what my user is told about it. Per link, conversation and chain there is one
+//! cursor, and it only goes up.
 
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, IdentityKey};
-use common::limits::{EVENTS_BYTES_MAX, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX};
+use common::limits::{EVENTS_BYTES_MAX, EVENTS_PER_MESSAGE_MAX};
 use common::message::event::WireEvent;
-use common::message::peer::{Events, Have, Holding, PeerMessage};
-use common::message::registry::{Code, Refusal};
+use common::message::peer::{Events, Holding, PeerMessage};
 use common::message::room::History;
 use common::names::UserName;
 use common::time::UnixMillis;
@@ -15,8 +14,8 @@ use common::wire::bounded::List;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{Conversation, Kind, Recent};
-use super::outgoing::Read;
+use super::conversation::{Conversation, Kind, OwnLog, Recent};
+use super::reads::Read;
 use crate::api::{Delivery, DeliveryState, Event};
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
 
@@ -32,78 +31,17 @@ pub(super) struct Reading {
 }
 
 impl Account {
-    /// The far end says what it holds: that acknowledges, and asks for the rest.
-    pub(super) fn have_heard(&mut self, cx: &mut Context, link: LinkId, have: &Have) {
-        let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { return };
-        let id = have.conversation;
-        let known = match self.conversations.get(&id).map(|conversation| &conversation.kind) {
-            Some(Kind::Direct { .. }) => self.is_direct_with(link, id),
-            Some(Kind::Room(room)) => room.members.contains_key(&identity),
-            None => false,
-        };
-        if !known {
-            return self.remember_direct(link, id);
-        }
-        let own = |holding: &&Holding| {
-            holding.author == self.me
-                && self.conversations.get(&id).is_some_and(|known| known.own.contains_key(&holding.chain))
-        };
-        let mine: Vec<_> = have.holdings.iter().filter(own).copied().collect();
-        let unknown = |holding: &Holding| {
-            let log = self.conversations.get(&id).and_then(|known| known.own.get(&holding.chain));
-            log.is_some_and(|log| holding.number > log.number)
-        };
-        let (ahead, mine): (Vec<_>, Vec<_>) = mine.into_iter().partition(unknown);
-        if ahead.iter().any(|holding| holding.chain == self.chain) {
-            self.begin_new_chain(cx);
-        }
-        let Some(live) = self.links.get_mut(link) else { return };
-        let told = live.conversations.entry(id).or_default();
-        for holding in ahead {
-            // They have what my log has lost: of this chain there is nothing to send them, and nothing to believe.
-            told.cursors.entry(holding.chain).or_default().sent = holding.number;
-        }
-        let first = !std::mem::replace(&mut told.have_heard, true);
-        for holding in &mine {
-            let cursor = told.cursors.entry(holding.chain).or_default();
-            cursor.acknowledge(holding.number);
-            if first {
-                cursor.sent = cursor.sent.max(holding.number);
-                cursor.begun = holding.number > 0;
-            }
-        }
-        for holding in mine {
-            self.acknowledged(cx, id, &identity, holding);
-        }
-        self.links.pushes.insert((link, id));
-        self.send_newer_entries(cx, link, id, have.head);
-        self.join_acknowledged(cx, id, &identity);
-    }
-
-    /// Somebody holds numbers of my chain that my log has never given out: it is a restored copy. What I say from now on
-    /// goes into a chain of its own, so that no number means two things.
-    fn begin_new_chain(&mut self, cx: &mut Context) {
-        self.chain = cx.chain_id();
-        self.commit(cx, vec![Write::Chain(self.chain)], Vec::new());
-        let text = "This profile is an older copy: others hold lines of yours that are not in it. What you write now is \
-                    kept apart from those.";
-        cx.tell(Event::Refused(Refusal::new(Code::Storage, text)));
-    }
-
-    /// A `Have` for the direct conversation may come before anything was said there.
-    fn remember_direct(&mut self, link: LinkId, id: ConversationId) {
-        if self.is_direct_with(link, id)
-            && let Some(live) = self.links.get_mut(link)
-        {
-            live.conversations.entry(id).or_default().have_heard = true;
-        }
-    }
-
     pub(super) fn is_direct_with(&self, link: LinkId, id: ConversationId) -> bool {
         self.links.get(link).is_some_and(|link| self.direct_id(&link.person.user) == id)
     }
 
-    fn acknowledged(&mut self, cx: &mut Context, id: ConversationId, identity: &IdentityKey, holding: Holding) {
+    pub(super) fn acknowledged(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        identity: &IdentityKey,
+        holding: Holding,
+    ) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let target = conversation.target();
         let Some(log) = conversation.own.get_mut(&holding.chain) else { return };
@@ -131,6 +69,7 @@ impl Account {
         }
         let write = Write::Acked { conversation: id, chain: holding.chain, recipient: *identity, number };
         self.write_lazily(cx, write);
+        self.note_delivered(cx, id, holding.chain, (before + 1, number), *identity);
     }
 
     /// A new text of mine: it goes out where a link is; elsewhere one is made, or it is told to be waiting.
@@ -146,7 +85,7 @@ impl Account {
         }
     }
 
-    fn name_in(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<UserName> {
+    pub(super) fn name_in(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<UserName> {
         let member = conversation.room().and_then(|room| room.members.get(identity));
         self.people.name_of(identity).cloned().or_else(|| member.map(|member| member.user.clone()))
     }
@@ -182,22 +121,6 @@ impl Account {
         }
     }
 
-    /// Acknowledgements that have come due, one `Have` per link and conversation.
-    pub(super) fn send_haves(&mut self, cx: &mut Context) {
-        for (link, id) in std::mem::take(&mut self.links.haves) {
-            let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { continue };
-            let conversation = self.conversations.get(&id);
-            let holdings = conversation.into_iter().flat_map(|conversation| {
-                let theirs = conversation.theirs.iter().filter(|((author, _), _)| *author == identity);
-                theirs.map(|((author, chain), held)| Holding { author: *author, chain: *chain, number: held.stored })
-            });
-            let holdings: List<_, HOLDINGS_MAX> = List::cut(holdings.collect());
-            let head = conversation.map_or(0, Conversation::head);
-            let message = PeerMessage::Have(Have { conversation: id, head, holdings });
-            cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
-        }
-    }
-
     /// Events up to `number` are on the disk here: whoever linked as their author is told at the next flush.
     pub(super) fn stored(&mut self, id: ConversationId, author: IdentityKey, chain: ChainId, number: u64) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
@@ -217,6 +140,7 @@ impl Account {
             for chain in chains {
                 self.push(cx, link, id, chain);
             }
+            self.note_sent(cx, link, id);
         }
     }
 
@@ -235,10 +159,13 @@ impl Account {
         let log = &conversation.own[&chain];
         let wall = cx.now.wall;
         let late = |recent: &Recent| log.comes_late(&identity, recent.number) || is_late(wall, recent.at);
-        let committed = log.committed;
+        let committed = log.sendable();
         let Some(live) = self.links.get_mut(link) else { return };
         live.used_at = cx.now.monotonic;
         let cursor = live.conversations.entry(id).or_default().cursors.entry(chain).or_default();
+        if cursor.is_disputed {
+            return;
+        }
         cursor.begun |= since.is_none();
         while !cursor.reading && cursor.sent < committed && !cursor.is_full() {
             let recent: Vec<&Recent> =
@@ -289,11 +216,13 @@ impl Account {
             cx.out.push_back(Output::Link(LinkOutput::Send { link: reading.link, message }));
         }
         cursor.begun = true;
+        let sendable = self.own_log(reading).map_or(0, OwnLog::sendable);
+        events.retain(|event| event.number <= sendable);
+        let Some(cursor) = self.cursor(reading) else { return };
         if let Some(last) = events.last() {
             cursor.send(last.number, events.iter().map(|event| event.wire.bytes.len()).sum());
         }
-        let log = self.conversations.get(&reading.conversation).and_then(|known| known.own.get(&reading.chain));
-        let (Some(live), Some(log)) = (self.links.get(reading.link), log) else { return };
+        let (Some(live), Some(log)) = (self.links.get(reading.link), self.own_log(reading)) else { return };
         let (identity, wall) = (live.person.identity, cx.now.wall);
         let late = |event: &StoredEvent| log.comes_late(&identity, event.number) || is_late(wall, event.at);
         let mut rest = events.as_slice();
@@ -315,8 +244,12 @@ impl Account {
         log.pending.iter().find(|(_, event)| event.recipients.contains(&identity)).map(|(number, _)| *number)
     }
 
+    fn own_log(&self, reading: &Reading) -> Option<&OwnLog> {
+        self.conversations.get(&reading.conversation)?.own.get(&reading.chain)
+    }
+
     /// The disk could not read: where to push again later.
-    pub(super) fn read_failed(&mut self, reading: &Reading) -> (LinkId, ConversationId) {
+    pub(super) fn push_failed(&mut self, reading: &Reading) -> (LinkId, ConversationId) {
         if let Some(cursor) = self.cursor(reading) {
             cursor.reading = false;
         }
@@ -330,7 +263,7 @@ impl Account {
 }
 
 /// From when on somebody is served a room whose history begins with one's join; `None` is everything.
-fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<UnixMillis> {
+pub(super) fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<UnixMillis> {
     let room = conversation.room().filter(|room| room.genesis.history == History::Joined)?;
     room.members.get(identity).map(|member| member.joined.at.minus(JOIN_CLOCK_SLACK))
 }
@@ -350,7 +283,7 @@ fn fitting<'a>(recent: impl Iterator<Item = &'a Recent>, late: impl Fn(&Recent) 
 }
 
 /// How many of these events go into one message: at least one.
-fn count_fitting<'a>(events: impl Iterator<Item = &'a WireEvent>) -> usize {
+pub(super) fn count_fitting<'a>(events: impl Iterator<Item = &'a WireEvent>) -> usize {
     let mut bytes = 0;
     let fits = |event: &&WireEvent| {
         bytes += event.bytes.len() + EVENT_OVERHEAD_BYTES;
@@ -359,7 +292,13 @@ fn count_fitting<'a>(events: impl Iterator<Item = &'a WireEvent>) -> usize {
     events.take(EVENTS_PER_MESSAGE_MAX).take_while(fits).count().max(1)
 }
 
-fn send_events(cx: &mut Context, link: LinkId, conversation: ConversationId, late: bool, events: Vec<WireEvent>) {
+pub(super) fn send_events(
+    cx: &mut Context,
+    link: LinkId,
+    conversation: ConversationId,
+    late: bool,
+    events: Vec<WireEvent>,
+) {
     let events = List::new(events).expect("batches are cut to EVENTS_PER_MESSAGE_MAX");
     let message = PeerMessage::Events(Events { conversation, late, events });
     cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));

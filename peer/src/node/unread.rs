@@ -10,7 +10,7 @@ use common::time::UnixMillis;
 use super::account::Account;
 use super::context::Context;
 use super::inquiries::Asking;
-use crate::api::{CaughtUp, Event, Target, UnreadMark};
+use crate::api::{CaughtUp, Event, UnreadMark};
 use crate::ports::{Inquiry, StoredEvent, UnreadEvents, Write};
 
 /// Unread lines by conversation, and the mark before those that were unread when I last came to it.
@@ -44,7 +44,7 @@ impl Account {
 
     /// A line of somebody else is told.
     pub(super) fn line_told(&mut self, cx: &Context, id: ConversationId, event: EventId, at: UnixMillis) {
-        if self.current_id() == Some(id) {
+        if self.current_conversation() == Some(id) {
             return self.write_lazily(cx, Write::Read { conversation: id, up_to: None });
         }
         let fresh = || Unread { mark: UnreadMark { first: event, since: at, count: 0 }, from_before: false };
@@ -57,7 +57,7 @@ impl Account {
         // What was read in the one before shall not be taken for more than that.
         self.write_lazily_kept(cx);
         self.unread.mark = None;
-        let Some(id) = self.current_id() else { return };
+        let Some(id) = self.current_conversation() else { return };
         let unread = self.unread.by_conversation.remove(&id);
         if let Some(unread) = &unread {
             self.unread.mark = Some((id, unread.mark.clone()));
@@ -96,7 +96,7 @@ impl Account {
     }
 
     /// The unread lines of the conversation that became the current one.
-    pub(super) fn backlog(&mut self, cx: &mut Context, unread: Vec<UnreadEvents>) {
+    pub(super) fn backlog(&mut self, cx: &mut Context, unread: Vec<UnreadEvents>, changes: &[StoredEvent]) {
         for unread in unread {
             let id = unread.conversation;
             let Some(conversation) = self.conversations.get(&id) else { continue };
@@ -105,7 +105,7 @@ impl Account {
             if self.current.as_ref() == Some(&target) {
                 self.unread.mark = Some((id, mark.clone()));
             }
-            let items = self.messages_shown(&unread.newest);
+            let items = self.messages_shown(unread.newest, changes);
             cx.tell(Event::Backlog { conversation: target, mark, items });
             self.write_lazily(cx, Write::Read { conversation: id, up_to: Some(unread.up_to) });
         }
@@ -120,19 +120,21 @@ impl Account {
         self.inquire(cx, inquiry, Asking::CatchUp(CatchingUp { before }));
     }
 
-    pub(super) fn caught_up(&mut self, cx: &mut Context, unread: Vec<UnreadEvents>) {
+    pub(super) fn caught_up(&mut self, cx: &mut Context, mut unread: Vec<UnreadEvents>, changes: &[StoredEvent]) {
         // The answer to what was unread from before may have come after the question: all of that is told here.
         self.unread.by_conversation.retain(|_, unread| !unread.from_before);
-        let mut mentioning: Vec<&StoredEvent> = unread.iter().flat_map(|unread| &unread.mentioning).collect();
-        mentioning.sort_by_key(|event| event.at);
-        let mentions = mentioning.into_iter().filter_map(|event| self.message_shown(event)).collect();
-        let mut conversations: Vec<CaughtUp> = unread.iter().filter_map(|unread| self.caught_up_in(unread)).collect();
-        // A target sorts people before rooms.
-        conversations.sort_by(|one, other| one.conversation.cmp(&other.conversation));
         let read = unread
             .iter()
             .map(|unread| Write::Read { conversation: unread.conversation, up_to: Some(unread.up_to) })
             .collect();
+        let mentioning = unread.iter_mut().flat_map(|unread| std::mem::take(&mut unread.mentioning));
+        let mut mentioning: Vec<StoredEvent> = mentioning.collect();
+        mentioning.sort_by_key(|event| event.at);
+        let mentions = self.messages_shown(mentioning, changes);
+        let unread = unread.into_iter();
+        let mut conversations: Vec<CaughtUp> = unread.filter_map(|unread| self.caught_up_in(unread, changes)).collect();
+        // A target sorts people before rooms.
+        conversations.sort_by(|one, other| one.conversation.cmp(&other.conversation));
         self.commit(cx, read, Vec::new());
         cx.finish(Event::CaughtUp { mentions, conversations });
     }
@@ -147,26 +149,20 @@ impl Account {
         }
     }
 
-    fn caught_up_in(&self, unread: &UnreadEvents) -> Option<CaughtUp> {
+    fn caught_up_in(&self, unread: UnreadEvents, changes: &[StoredEvent]) -> Option<CaughtUp> {
         let conversation = self.conversations.get(&unread.conversation)?;
-        let name = |author| {
-            let member = || Some(conversation.room()?.members.get(author)?.user.clone());
-            self.author_name(author).or_else(member)
-        };
+        let name = |author| self.author_name(conversation, author);
         Some(CaughtUp {
             conversation: conversation.target(),
             count: unread.count,
             mentions: unread.mentions,
             from: unread.authors.iter().filter_map(|(author, _)| name(author)).collect(),
-            items: self.messages_shown(&unread.newest),
+            items: self.messages_shown(unread.newest, changes),
         })
     }
 
-    fn current_id(&self) -> Option<ConversationId> {
-        match self.current.as_ref()? {
-            Target::Person(user) => Some(self.direct_id(user)),
-            Target::Room(room) => self.rooms.get(room).copied(),
-        }
+    fn current_conversation(&self) -> Option<ConversationId> {
+        self.conversation_of(self.current.as_ref()?).ok()
     }
 }
 

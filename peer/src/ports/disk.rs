@@ -1,15 +1,18 @@
 //! What the node asks of the disk, and what comes back. Jobs are carried out in order; every reply names its ticket.
 
+use std::net::SocketAddr;
+
 use common::ids::{AuthKey, ChainId, ConversationId, EventId, IdentityKey, RealmId, RoomId, RootKey};
 use common::message::event::WireEvent;
 use common::message::room::{Genesis, LogEntry};
 use common::names::UserName;
 use common::secret::Secret;
-use common::secure::certificate::Credentials;
+use common::secure::certificate::{Certificate, Credentials};
 use common::secure::identity::Keys;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 
+use super::trace::StepRun;
 use super::{Answer, Inquiry};
 
 /// Work with passwords and sealed keys: slow on purpose, so each runs on a thread of its own.
@@ -56,12 +59,13 @@ pub enum VaultReply {
 pub enum DiskJob {
     /// Keeps which root key a registry's address showed.
     PinRealm { registry: String, root: RootKey },
-    /// Opens or creates the log of an account; `fresh_chain` becomes its chain if it is new.
+    /// Opens or creates the log of an account. `fresh_chain` becomes its chain if it is new, and if others may hold
+    /// numbers of the present one that it has lost.
     Open { realm: RealmId, user: UserName, fresh_chain: ChainId },
     /// Closes the log; the next `Open` may be for another account.
     Close,
-    /// Writes all or nothing, and answers after it is on the disk.
-    Commit { ticket: u64, writes: Vec<Write> },
+    /// Writes all or nothing, and answers when it is as safe as `survives` says.
+    Commit { ticket: u64, writes: Vec<Write>, survives: Survives },
     /// Events of one chain from number `from` on, as many as `bytes_max` holds, at least one if there is one.
     /// With `not_before`, earlier ones at the beginning are passed over.
     ReadChain {
@@ -73,10 +77,24 @@ pub enum DiskJob {
         bytes_max: usize,
         not_before: Option<UnixMillis>,
     },
-    /// The newest `count` events of a conversation that are shown (texts and actions), oldest first.
-    ReadHistory { ticket: u64, conversation: ConversationId, count: u32 },
     /// A question about everything that was said.
     Inquire { ticket: u64, inquiry: Inquiry },
+    /// The newest `count` events of a conversation that are shown (texts and actions), oldest first; with `since`, none
+    /// that was written before.
+    ReadHistory { ticket: u64, conversation: ConversationId, count: u32, since: Option<UnixMillis> },
+    /// Single messages, by what names them.
+    ReadEvents { ticket: u64, wanted: Wanted },
+    /// What is known of the way of one event: its recipients if it is mine, and every step that was noted.
+    ReadSteps { ticket: u64, conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
+}
+
+/// What a commit outlives once it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Survives {
+    /// The program, killed at any moment. A machine that stops may still take it back.
+    Program,
+    /// The machine too, and so does everything committed before it. A commit without writes only sees to those.
+    Machine,
 }
 
 #[derive(Debug)]
@@ -90,9 +108,23 @@ pub enum DiskReply {
         ticket: u64,
         events: Vec<StoredEvent>,
     },
+    /// `changes` are the edits, deletions and reactions about `events` that may count: of each author the newest of
+    /// each kind.
     HistoryRead {
         ticket: u64,
         events: Vec<StoredEvent>,
+        changes: Vec<StoredEvent>,
+    },
+    /// The same for single events.
+    EventsRead {
+        ticket: u64,
+        events: Vec<StoredEvent>,
+        changes: Vec<StoredEvent>,
+    },
+    StepsRead {
+        ticket: u64,
+        recipients: Vec<IdentityKey>,
+        steps: Vec<StepRun>,
     },
     Answered {
         ticket: u64,
@@ -102,6 +134,23 @@ pub enum DiskReply {
     Failed {
         ticket: Option<u64>,
         error: DiskError,
+    },
+}
+
+/// What names messages to be read: texts and actions, and what is about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    Ids(Vec<EventId>),
+    /// Ids from one to another, as far as it takes to see that there are several.
+    Between {
+        first: EventId,
+        last: EventId,
+    },
+    /// The last text or action of a conversation, of one author if there is one; `back` 1 is the one before it.
+    Newest {
+        conversation: ConversationId,
+        author: Option<IdentityKey>,
+        back: u32,
     },
 }
 
@@ -148,6 +197,14 @@ pub enum Write {
         chain: ChainId,
         number: u64,
     },
+    /// A chain is held from number `from` on because another than its author said that it begins there; with `None`
+    /// its author said so, too.
+    Borrowed {
+        conversation: ConversationId,
+        author: IdentityKey,
+        chain: ChainId,
+        from: Option<u64>,
+    },
     /// A recipient holds my `chain` up to `number`.
     Acked {
         conversation: ConversationId,
@@ -155,6 +212,8 @@ pub enum Write {
         recipient: IdentityKey,
         number: u64,
     },
+    /// A step on the way of consecutive events.
+    Step(StepRun),
     Pin(Box<Pin>),
     /// New events of mine go into this chain from now on.
     Chain(ChainId),
@@ -163,6 +222,13 @@ pub enum Write {
     Read {
         conversation: ConversationId,
         up_to: Option<u64>,
+    },
+    /// My newest, for signing in while the registry is away.
+    Certificate(Box<Signed<Certificate>>),
+    /// Where somebody may be found, the best place first.
+    Addresses {
+        user: UserName,
+        addresses: Vec<SocketAddr>,
     },
 }
 
@@ -196,7 +262,11 @@ pub struct Pin {
 pub struct LoadedLog {
     /// The chain that new events of mine go into.
     pub chain: ChainId,
+    /// It is not, or not any more, what was used here last: others may hold what it has lost.
+    pub is_copy: bool,
+    pub certificate: Option<Box<Signed<Certificate>>>,
     pub pins: Vec<Pin>,
+    pub addresses: Vec<(UserName, Vec<SocketAddr>)>,
     pub conversations: Vec<LoadedConversation>,
 }
 
@@ -246,4 +316,6 @@ pub struct TheirChain {
     pub number: u64,
     /// `None` after a skip: the next event is tied by its signature alone.
     pub last: Option<EventId>,
+    /// See [`Write::Borrowed`].
+    pub borrowed_from: Option<u64>,
 }

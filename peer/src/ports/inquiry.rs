@@ -26,19 +26,20 @@ pub enum Inquiry {
     },
 }
 
+/// Each with what is about the messages in it, as in a [`super::DiskReply::HistoryRead`].
 #[derive(Debug)]
 pub enum Answer {
     /// Oldest first.
-    Found(Vec<FoundEvent>),
+    Found { found: Vec<FoundEvent>, changes: Vec<StoredEvent> },
     /// Conversations with something unread.
-    Unread(Vec<UnreadEvents>),
+    Unread { unread: Vec<UnreadEvents>, changes: Vec<StoredEvent> },
     /// The next events in order of arrival. There may be none in a page that is not the last.
-    ExportPage(Vec<StoredEvent>),
+    ExportPage { events: Vec<StoredEvent>, changes: Vec<StoredEvent> },
     /// The file is whole and on the disk.
     Exported { path: String },
 }
 
-/// Texts and actions with every word in them; of these the newest.
+/// Texts and actions with every word in what they say by now; of these the newest.
 #[derive(Debug, Clone, Default)]
 pub struct SearchFor {
     /// A word with spaces in it is looked for as it stands.
@@ -64,7 +65,7 @@ pub struct FoundEvent {
 pub struct UnreadEvents {
     pub conversation: ConversationId,
     pub count: u32,
-    /// How many of them have my name in them, and the newest of these.
+    /// How many of them have my name in what they say by now, and the newest of these.
     pub mentions: u32,
     pub mentioning: Vec<StoredEvent>,
     pub authors: Vec<(IdentityKey, u32)>,

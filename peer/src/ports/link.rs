@@ -39,8 +39,8 @@ pub enum LinkInput {
     Received { link: LinkId, messages: Vec<PeerMessage> },
     /// The link is gone; `clean` if the other end said `Bye`.
     Down { link: LinkId, clean: bool, reason: String },
-    /// No address of an attempt answered. A successful one is an `Up`.
-    DialFailed { dial: DialId, reason: String },
+    /// No address of an attempt led to a link, with what each said, in words. A successful one is an `Up`.
+    DialFailed { dial: DialId, tried: Vec<(SocketAddr, String)> },
 }
 
 #[derive(Debug)]

@@ -5,16 +5,18 @@ mod disk;
 mod inquiry;
 mod link;
 mod registry;
+mod trace;
 
 use crate::api::{Asked, Told};
 
 pub use disk::{
     DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent,
-    TheirChain, VaultJob, VaultReply, Write,
+    Survives, TheirChain, VaultJob, VaultReply, Wanted, Write,
 };
 pub use inquiry::{Answer, FOUND_MAX, FoundEvent, Inquiry, MENTIONS_MAX, SearchFor, UNREAD_COUNTED_MAX, UnreadEvents};
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};
+pub use trace::{ONE_RUN_WITHIN_MS, Step, StepRun};
 
 /// Something that happened.
 #[derive(Debug)]

@@ -17,6 +17,11 @@ pub enum RegistryInput {
         local: SocketAddr,
         interfaces: Vec<IpAddr>,
     },
+    /// The connection is the same, but this machine has other addresses now.
+    Moved {
+        local: SocketAddr,
+        interfaces: Vec<IpAddr>,
+    },
     /// No connection, with the reason for a person; the registry link goes on trying, and says so.
     Down {
         reason: String,
@@ -38,6 +43,8 @@ pub enum RegistryOutput {
         pinned: RootKey,
     },
     Send(ToRegistry),
+    /// Hangs up and connects anew at once, if a connection is wanted. `Down` is not told of the one that was there.
+    Reconnect,
     /// Hangs up and stops trying.
     Disconnect,
 }

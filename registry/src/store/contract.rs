@@ -60,7 +60,8 @@ impl Somebody {
         let (kind, body) = content.encode().unwrap();
         let (chain, number, at) = (ChainId([1; 16]), lamport, UnixMillis(lamport));
         let (conversation, author, previous) = (room.id.into(), self.keys.identity(), NO_EVENT);
-        Event { conversation, author, chain, number, previous, head: 0, lamport, at, kind, body }
+        let parents = common::wire::bounded::List::default();
+        Event { conversation, author, chain, number, previous, parents, head: 0, lamport, at, kind, body }
             .sign(self.keys.event_signer())
     }
 

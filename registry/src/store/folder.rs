@@ -30,8 +30,8 @@ pub struct RealmKeys {
 /// Why a folder cannot be used, in a line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    #[error("Cannot use the data folder {path}: {source}. Make it writable, or name another with --data-dir.")]
-    Unusable { path: String, source: io::Error },
+    #[error("Cannot use the data folder {path}: {reason}. Make it writable, or name another with --data-dir.")]
+    Unusable { path: String, reason: io::Error },
     #[error("The data folder {path} is in use by process {pid}. Stop that registry, or name another --data-dir.")]
     InUse { path: String, pid: String },
     #[error("There is no registry in {path}. Start one there first, or name its folder with --data-dir.")]
@@ -43,6 +43,11 @@ pub enum FolderError {
          or move the journal away; nothing was changed."
     )]
     JournalAlone { path: String },
+    #[error(
+        "The database {path} is empty. Restore it from a backup, or move it away to begin without accounts; nothing was \
+         changed."
+    )]
+    Emptied { path: String },
     #[error("The key file {path} is missing beside its database. Restore it from a backup of this folder.")]
     KeysMissing { path: String },
 }
@@ -50,7 +55,7 @@ pub enum FolderError {
 impl Folder {
     /// Makes the folder if there is none, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
-        let unusable = |source| FolderError::Unusable { path: shown(path), source };
+        let unusable = |reason| FolderError::Unusable { path: shown(path), reason };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let lock_path = path.join(LOCK_FILE);
         let mut options = OpenOptions::new();
@@ -76,16 +81,19 @@ impl Folder {
         if is_empty(&path) && !is_empty(&self.path.join(format!("{DATABASE_FILE}-wal"))) {
             return Err(FolderError::JournalAlone { path: shown(&path) });
         }
+        if path.exists() && is_empty(&path) {
+            return Err(FolderError::Emptied { path: shown(&path) });
+        }
         let mut options = OpenOptions::new();
         let opened = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-        opened.map_err(|source| FolderError::Unusable { path: shown(&path), source })?;
+        opened.map_err(|reason| FolderError::Unusable { path: shown(&path), reason })?;
         Ok(path)
     }
 
     /// The realm's keys, made now if this folder is new.
     pub fn keys(&self) -> Result<RealmKeys, FolderError> {
         let path = self.path.join(KEY_FILE);
-        let unusable = |source| FolderError::Unusable { path: shown(&path), source };
+        let unusable = |reason| FolderError::Unusable { path: shown(&path), reason };
         if let Some(keys) = read_keys(&path)? {
             return Ok(keys);
         }
@@ -141,7 +149,7 @@ fn read_keys(path: &Path) -> Result<Option<RealmKeys>, FolderError> {
     let content = match fs::read(path) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(FolderError::Unusable { path: shown(path), source }),
+        Err(reason) => return Err(FolderError::Unusable { path: shown(path), reason }),
     };
     let seeds = content.strip_prefix(KEY_FILE_MARK).and_then(|seeds| seeds.try_into().ok());
     let seeds: [u8; SEEDS_BYTES] = seeds.ok_or_else(|| FolderError::KeysDamaged { path: shown(path) })?;
@@ -204,6 +212,9 @@ mod tests {
         fs::remove_file(&database).unwrap();
         assert!(matches!(folder.database(), Err(FolderError::JournalAlone { .. })), "missing");
         assert_eq!(fs::read(&journal).unwrap(), b"pages");
+        fs::remove_file(&journal).unwrap();
+        fs::write(&database, b"").unwrap();
+        assert!(matches!(folder.database(), Err(FolderError::Emptied { .. })), "never taken for a new one");
     }
 
     #[test]

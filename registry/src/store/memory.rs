@@ -24,7 +24,7 @@ pub struct MemoryStore {
     tables: Mutex<Tables>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Tables {
     accounts: BTreeMap<UserName, Account>,
     rooms: BTreeMap<RoomId, Room>,
@@ -56,6 +56,11 @@ impl Tables {
 }
 
 impl MemoryStore {
+    /// Another store with the same in it, as a backup would have.
+    pub fn copy(&self) -> Self {
+        Self { tables: Mutex::new(self.tables().clone()) }
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }

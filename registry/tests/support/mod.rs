@@ -143,6 +143,7 @@ impl Person {
             chain: ChainId([1; 16]),
             number: lamport,
             previous: NO_EVENT,
+            parents: common::wire::bounded::List::default(),
             head: 0,
             lamport,
             at: UnixMillis(NOON.0 + lamport),

@@ -14,7 +14,7 @@ use common::wire::bounded::Blob;
 use common::wire::codec;
 use crossbeam_channel::{Receiver, bounded};
 use peer::disk::{Profile, worker};
-use peer::ports::{DiskJob, DiskReply, StoredEvent, Write};
+use peer::ports::{DiskJob, DiskReply, StoredEvent, Survives, Write};
 use tests::{JsonPeer, Launch, Registry};
 
 fn main() -> io::Result<()> {
@@ -107,7 +107,7 @@ fn fill(launch: &Launch, registry: &Registry, count: u64) {
     for first in (0..count).step_by(COMMIT_EVENTS) {
         let numbers = first..count.min(first + COMMIT_EVENTS as u64);
         let writes = numbers.map(|number| line(id, author, chain, from + 1 + number)).collect();
-        jobs.send(DiskJob::Commit { ticket: first, writes }).expect("the disk works");
+        jobs.send(DiskJob::Commit { ticket: first, writes, survives: Survives::Machine }).expect("the disk works");
         let committed = reply(&replies);
         assert!(matches!(committed, DiskReply::Committed { .. }), "{committed:?}");
     }
@@ -124,7 +124,19 @@ fn line(conversation: ConversationId, author: IdentityKey, chain: ChainId, numbe
     let (kind, body) = Content::Text(text(number)).encode().expect("a short text");
     let at = UnixMillis(1_700_000_000_000 + number * 1000);
     let previous = common::message::event::NO_EVENT;
-    let event = Event { conversation, author, chain, number, previous, head: 0, lamport: number, at, kind, body };
+    let event = Event {
+        conversation,
+        author,
+        chain,
+        number,
+        previous,
+        parents: Default::default(),
+        head: 0,
+        lamport: number,
+        at,
+        kind,
+        body,
+    };
     let bytes = Blob::new(codec::encode(&event)).expect("a short event");
     let wire = WireEvent { bytes, signature: None };
     let id = wire.id();

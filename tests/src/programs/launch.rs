@@ -25,6 +25,8 @@ pub struct Launch {
     pub register: bool,
     pub listen: String,
     pub extra: Vec<String>,
+    /// A program that starts this one, with its arguments.
+    pub through: Vec<String>,
     /// More variables, over those of every test.
     pub variables: Vec<(&'static str, OsString)>,
     pub transcript: Transcript,
@@ -49,6 +51,7 @@ impl Launch {
             register: true,
             listen: "127.0.0.1:0".to_owned(),
             extra: vec!["--trust-new-realm".to_owned()],
+            through: Vec::new(),
             variables: Vec::new(),
             transcript: Transcript::default(),
             folder: Arc::new(TempDir::new().expect("a temporary folder")),
@@ -59,6 +62,12 @@ impl Launch {
     #[must_use]
     pub fn again(&self) -> Self {
         Self { register: false, ..self.clone() }
+    }
+
+    /// The same somebody, nothing written yet, in a new folder below `root`.
+    #[must_use]
+    pub fn below(self, root: &Path) -> Self {
+        Self { folder: Arc::new(TempDir::new_in(root).expect("a temporary folder")), ..self }
     }
 
     #[must_use]
@@ -107,8 +116,10 @@ impl Launch {
 
     /// `peer --json …`
     pub fn json_command(&self) -> Command {
-        let mut command = Command::new(program("peer"));
-        command.arg("--json").args(self.arguments());
+        let peer = program("peer").into_os_string();
+        let mut words = self.through.iter().map(OsString::from).chain([peer]);
+        let mut command = Command::new(words.next().expect("the peer itself at least"));
+        command.args(words).arg("--json").args(self.arguments());
         for name in UNWANTED {
             command.env_remove(name);
         }

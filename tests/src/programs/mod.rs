@@ -7,6 +7,8 @@ mod json_peer;
 mod launch;
 mod process;
 mod registry;
+mod small_disk;
+mod sockets;
 mod terminal_peer;
 mod transcript;
 
@@ -16,5 +18,7 @@ pub use json_peer::JsonPeer;
 pub use launch::{Launch, password_of};
 pub use process::{DEADLINE, Ended, Process};
 pub use registry::{Registry, command as registry_command};
+pub use small_disk::SmallDisk;
+pub use sockets::{connections, slow_down};
 pub use terminal_peer::TermPeer;
 pub use transcript::Transcript;

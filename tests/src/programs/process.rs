@@ -85,6 +85,11 @@ impl Process {
         self.lines.recv_deadline(deadline)
     }
 
+    /// Its lines as they come, to be waited for together with those of others; closed when it has ended.
+    pub fn lines(&self) -> &Receiver<String> {
+        &self.lines
+    }
+
     /// Waits for the program's end.
     #[track_caller]
     pub fn end(&mut self) -> Ended {

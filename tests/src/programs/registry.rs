@@ -24,7 +24,13 @@ impl Registry {
     /// Starts one in a new folder, with `extra` arguments.
     #[track_caller]
     pub fn start(extra: &[&str]) -> Self {
-        let folder = Arc::new(TempDir::new().expect("a temporary folder"));
+        Self::start_below(&std::env::temp_dir(), extra)
+    }
+
+    /// The same with its folder below `root`.
+    #[track_caller]
+    pub fn start_below(root: &Path, extra: &[&str]) -> Self {
+        let folder = Arc::new(TempDir::new_in(root).expect("a temporary folder"));
         let extra = extra.iter().map(|&word| word.to_owned()).collect();
         Self::run(folder, "127.0.0.1:0", extra, &Transcript::default())
     }

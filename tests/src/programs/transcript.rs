@@ -1,5 +1,6 @@
 //! What happened in one scenario, in order and from all its programs: every failure shows it.
 
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,12 +10,19 @@ use std::time::Instant;
 #[derive(Clone)]
 pub struct Transcript {
     begun: Instant,
-    lines: Arc<Mutex<Vec<String>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// The newest lines, and how many there were before them.
+#[derive(Default)]
+struct Kept {
+    lines: VecDeque<String>,
+    dropped: usize,
 }
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self { begun: Instant::now(), lines: Arc::default() }
+        Self { begun: Instant::now(), kept: Arc::default() }
     }
 }
 
@@ -24,7 +32,12 @@ impl Transcript {
         let end = (0..=text.len().min(LINE_BYTES_MAX)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         let cut = if end < text.len() { "…" } else { "" };
         let millis = self.begun.elapsed().as_millis();
-        self.lines().push(format!("{millis:>6} {who:>9} {mark} {}{cut}", &text[..end]));
+        let mut kept = self.kept();
+        kept.lines.push_back(format!("{millis:>6} {who:>9} {mark} {}{cut}", &text[..end]));
+        if kept.lines.len() > LINES_SHOWN {
+            kept.lines.pop_front();
+            kept.dropped += 1;
+        }
     }
 
     /// Ends the scenario as failed.
@@ -43,18 +56,17 @@ impl Transcript {
     }
 
     pub fn text(&self) -> String {
-        let lines = self.lines();
-        let skipped = lines.len().saturating_sub(LINES_SHOWN);
-        let mut text = format!("--- what happened ({skipped} earlier lines left out)\n");
-        for line in &lines[skipped..] {
+        let kept = self.kept();
+        let mut text = format!("--- what happened ({} earlier lines left out)\n", kept.dropped);
+        for line in &kept.lines {
             let _ = writeln!(text, "{line}");
         }
         text
     }
 
     // A scenario that failed while it held the lock still wants to be read.
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

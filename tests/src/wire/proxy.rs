@@ -1,10 +1,15 @@
-//! A wire with an ear: passes every byte of every connection on to one address and keeps a copy.
+//! A wire with an ear: passes every byte of every connection on to one address and keeps a copy. A rough one also
+//! delays, and cuts connections in the middle of what it carries, as a seed says.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use common::thread::{Handle, spawn};
+
+use crate::world::Random;
 
 /// Listens until dropped.
 pub struct Proxy {
@@ -18,7 +23,20 @@ pub struct Proxy {
 struct Heard {
     bytes: Vec<u8>,
     open: Vec<TcpStream>,
+    /// One for each connection: whether what it carries disappears.
+    hushed: Vec<Arc<AtomicBool>>,
     is_over: bool,
+    /// Draws what becomes of each piece; `None` in calm.
+    weather: Option<Random>,
+    cuts: u64,
+}
+
+/// What becomes of a piece on its way.
+enum Fate {
+    Passed,
+    Late(Duration),
+    /// Only so many bytes arrive, and nothing after them.
+    CutOff(usize),
 }
 
 impl Proxy {
@@ -43,6 +61,16 @@ impl Proxy {
         Self { address, heard, acceptor: Some(spawn("proxy", accept).expect("a thread")) }
     }
 
+    /// From now on pieces are late or cut off; `None` ends that.
+    pub fn set_weather(&self, weather: Option<Random>) {
+        lock(&self.heard).weather = weather;
+    }
+
+    /// How many connections the weather has cut since this was last asked.
+    pub fn take_cuts(&self) -> u64 {
+        std::mem::take(&mut lock(&self.heard).cuts)
+    }
+
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -50,6 +78,13 @@ impl Proxy {
     /// Every byte so far, of all connections and both directions.
     pub fn heard(&self) -> Vec<u8> {
         lock(&self.heard).bytes.clone()
+    }
+
+    /// Every connection there is stays open and takes every byte, and nothing comes out of it any more.
+    pub fn hush(&self) {
+        for hushed in lock(&self.heard).hushed.drain(..) {
+            hushed.store(true, Ordering::Release);
+        }
     }
 
     /// Cuts every connection there is.
@@ -69,19 +104,44 @@ impl Drop for Proxy {
     }
 }
 
+impl Heard {
+    fn take(&mut self, piece: &[u8]) -> Fate {
+        self.bytes.extend_from_slice(piece);
+        let Some(random) = &mut self.weather else { return Fate::Passed };
+        match random.below(100) {
+            0..3 => {
+                self.cuts += 1;
+                Fate::CutOff(random.below(piece.len()))
+            }
+            3..20 => Fate::Late(random.between(Duration::ZERO, LATE_MAX)),
+            _ => Fate::Passed,
+        }
+    }
+}
+
 fn join(near: &TcpStream, far: &TcpStream, heard: &Arc<Mutex<Heard>>) -> [Handle; 2] {
     let copy = |stream: &TcpStream| stream.try_clone().expect("a socket can be shared");
+    let hushed = Arc::new(AtomicBool::new(false));
     lock(heard).open.extend([copy(near), copy(far)]);
+    lock(heard).hushed.push(Arc::clone(&hushed));
     let copier = |mut from: TcpStream, mut to: TcpStream| {
-        let heard = Arc::clone(heard);
+        let (heard, hushed) = (Arc::clone(heard), Arc::clone(&hushed));
         let body = move || {
             let mut buffer = [0; 16 * 1024];
             while let Ok(count @ 1..) = from.read(&mut buffer) {
-                lock(&heard).bytes.extend_from_slice(&buffer[..count]);
-                if to.write_all(&buffer[..count]).is_err() {
+                if hushed.load(Ordering::Acquire) {
+                    continue;
+                }
+                let fate = lock(&heard).take(&buffer[..count]);
+                let arriving = if let Fate::CutOff(some) = fate { some } else { count };
+                if let Fate::Late(time) = fate {
+                    let _ = crossbeam_channel::after(time).recv();
+                }
+                if to.write_all(&buffer[..arriving]).is_err() || arriving < count {
                     break;
                 }
             }
+            let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
         };
         spawn("proxy copier", body).expect("a thread")
@@ -92,3 +152,5 @@ fn join(near: &TcpStream, far: &TcpStream, heard: &Arc<Mutex<Heard>>) -> [Handle
 fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+const LATE_MAX: Duration = Duration::from_millis(60);

@@ -7,6 +7,7 @@ use common::message::room::{Genesis, Invite};
 use common::names::RoomName;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
+use common::wire::bounded::List;
 
 use super::person::Person;
 use super::registry_link::RegistryLink;
@@ -41,6 +42,7 @@ impl Room {
             chain: ChainId([7; 16]),
             number,
             previous,
+            parents: List::default(),
             head: 0,
             lamport: number,
             at: now(),

@@ -1,16 +1,20 @@
-//! A disk that keeps what was committed and loses the rest in a crash. It refuses what the real one refuses; an honest
-//! node gives it no reason to.
+//! A disk that keeps what was committed and loses the rest in a crash; with the power of the machine it also loses
+//! commits that need not survive that. It refuses what the real one refuses; an honest node gives it no reason to.
+
+mod lookup;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
 use common::message::event::{NO_EVENT, WireEvent};
 use common::message::room::{Genesis, LogEntry};
 use common::names::{RoomName, UserName};
+use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
-    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StoredEvent, TheirChain,
-    Write,
+    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StepRun, StoredEvent,
+    Survives, TheirChain, Write,
 };
 
 use super::inquiries::{self, Copy};
@@ -18,6 +22,14 @@ use super::inquiries::{self, Copy};
 #[derive(Debug, Default)]
 pub struct VirtualDisk {
     log: Option<Log>,
+    /// What a machine without power keeps of the log, and the commits that it may lose, oldest first.
+    safe: Option<Log>,
+    exposed: VecDeque<Vec<Write>>,
+    /// The log was open when the power went: the next one to open it begins another chain.
+    is_open: bool,
+    was_interrupted: bool,
+    /// The log was replaced by a copy, and the next program to open it can tell.
+    pub(super) is_copied: bool,
     waiting: VecDeque<DiskJob>,
     /// A job failed before: what followed it may be refused for that.
     has_failed: bool,
@@ -29,12 +41,15 @@ pub struct VirtualDisk {
 pub struct Log {
     user: UserName,
     chain: ChainId,
+    certificate: Option<Box<Signed<Certificate>>>,
+    addresses: BTreeMap<UserName, Vec<SocketAddr>>,
     pins: BTreeMap<UserName, Pin>,
     conversations: BTreeMap<ConversationId, Kept>,
     /// Of all conversations, in the order they were written.
     order: Vec<(ConversationId, IdentityKey, ChainId, u64)>,
     /// Up to where in that order each conversation was read.
     read: BTreeMap<ConversationId, u64>,
+    steps: Vec<StepRun>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -59,6 +74,7 @@ struct Chain {
     number: u64,
     last: Option<EventId>,
     lamport: u64,
+    borrowed_from: Option<u64>,
     events: BTreeMap<u64, StoredEvent>,
     recipients: BTreeMap<u64, Vec<IdentityKey>>,
     acked: BTreeMap<IdentityKey, u64>,
@@ -93,12 +109,27 @@ impl VirtualDisk {
         }
     }
 
-    /// The machine stops: `survivors` of the waiting jobs were done, their answers and the rest are lost.
+    /// The program stops: `survivors` of the waiting jobs were done, their answers and the rest are lost.
     pub(super) fn crash(&mut self, survivors: usize) -> Result<(), Refused> {
         for job in std::mem::take(&mut self.waiting).into_iter().take(survivors) {
             self.perform(job)?;
         }
         Ok(())
+    }
+
+    /// The machine stops, after the program: all but `survivors` of the exposed commits are lost.
+    pub(super) fn lose_power(&mut self, survivors: usize) -> Result<(), Refused> {
+        for writes in std::mem::take(&mut self.exposed).into_iter().take(survivors) {
+            self.safe.as_mut().ok_or("a commit to a log that is not open")?.write_all(writes)?;
+        }
+        self.log.clone_from(&self.safe);
+        self.was_interrupted |= self.is_open;
+        Ok(())
+    }
+
+    /// Commits that only the program's end leaves alone.
+    pub(super) fn exposed(&self) -> usize {
+        self.exposed.len()
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -112,7 +143,7 @@ impl VirtualDisk {
 
     /// Puts a copy back in place of what is there.
     pub(super) fn put_back(&mut self, copy: Option<Log>) {
-        *self = Self { log: copy, ..Self::default() };
+        *self = Self { log: copy.clone(), safe: copy, ..Self::default() };
     }
 
     /// Everything is lost, as on a new machine.
@@ -122,8 +153,12 @@ impl VirtualDisk {
 
     /// Whether an event is safely here, and everything before it in its chain as well.
     pub fn holds(&self, id: &EventId) -> bool {
-        let held = |chain: &Chain| chain.events.range(..=chain.number).any(|(_, event)| event.id == *id);
-        self.chains().any(|(_, chain)| held(chain))
+        self.log.as_ref().is_some_and(|log| log.holds(id))
+    }
+
+    /// The same for a machine that stops now.
+    pub fn secures(&self, id: &EventId) -> bool {
+        self.safe.as_ref().is_some_and(|log| log.holds(id))
     }
 
     /// Texts of mine that `recipient` did not acknowledge, by conversation.
@@ -151,6 +186,23 @@ impl VirtualDisk {
         own.flat_map(|chain| chain.events.values()).collect()
     }
 
+    /// Every event of a conversation that is here without a hole before it, by its place.
+    pub(super) fn events_of(&self, id: &ConversationId) -> BTreeMap<(IdentityKey, ChainId, u64), EventId> {
+        let kept = self.log.as_ref().and_then(|log| log.conversations.get(id));
+        let chains = kept.into_iter().flat_map(|kept| &kept.chains);
+        let events = chains.flat_map(|((author, chain), known)| {
+            let held = known.events.range(..=known.number);
+            held.map(|(number, event)| ((*author, *chain, *number), event.id))
+        });
+        events.collect()
+    }
+
+    /// The rooms that somebody is in, by what is here.
+    pub(super) fn rooms_joined(&self) -> Vec<RoomName> {
+        let kept = self.log.iter().flat_map(|log| log.conversations.values()).filter_map(|kept| kept.room.as_ref());
+        kept.filter(|room| room.joined).filter_map(|room| Some(room.genesis.claim().ok()?.name)).collect()
+    }
+
     fn chains(&self) -> impl Iterator<Item = (ConversationId, &Chain)> {
         let conversations = self.log.iter().flat_map(|log| &log.conversations);
         conversations.flat_map(|(id, kept)| kept.chains.values().map(|chain| (*id, chain)))
@@ -159,23 +211,35 @@ impl VirtualDisk {
     fn perform(&mut self, job: DiskJob) -> Result<Option<DiskReply>, Refused> {
         Ok(Some(match job {
             DiskJob::PinRealm { .. } => return Ok(None),
-            DiskJob::Close => DiskReply::Closed,
-            DiskJob::Open { user, fresh_chain, .. } => {
-                let fresh = Log {
-                    user,
-                    chain: fresh_chain,
-                    pins: BTreeMap::new(),
-                    conversations: BTreeMap::new(),
-                    order: Vec::new(),
-                    read: BTreeMap::new(),
-                };
-                DiskReply::Opened(Box::new(self.log.get_or_insert(fresh).load()))
+            DiskJob::Close => {
+                self.secure()?;
+                self.is_open = false;
+                DiskReply::Closed
             }
-            DiskJob::Commit { ticket, writes } => {
+            DiskJob::Open { user, fresh_chain, .. } => {
+                let fresh = Log::fresh(user, fresh_chain);
+                self.safe.get_or_insert_with(|| fresh.clone());
+                self.is_open = true;
+                let is_copy = std::mem::take(&mut self.is_copied) && self.log.is_some();
+                if std::mem::take(&mut self.was_interrupted) || is_copy {
+                    self.exposed.push_back(vec![Write::Chain(fresh_chain)]);
+                    self.log.iter_mut().for_each(|log| log.chain = fresh_chain);
+                    self.secure()?;
+                }
+                let loaded = self.log.get_or_insert(fresh).load();
+                DiskReply::Opened(Box::new(LoadedLog { is_copy, ..loaded }))
+            }
+            DiskJob::Commit { ticket, writes, survives } => {
                 let log = self.log.as_mut().ok_or("a commit to a log that is not open")?;
                 let before = self.has_failed.then(|| log.clone());
-                match (writes.into_iter().try_for_each(|write| log.write(write)), before) {
-                    (Ok(()), _) => DiskReply::Committed { ticket },
+                match (log.write_all(writes.clone()), before) {
+                    (Ok(()), _) => {
+                        self.exposed.push_back(writes);
+                        if survives == Survives::Machine {
+                            self.secure()?;
+                        }
+                        DiskReply::Committed { ticket }
+                    }
                     (Err(refused), Some(before)) => {
                         *log = before;
                         failed(ticket, refused)
@@ -190,15 +254,38 @@ impl VirtualDisk {
                 let events = chain.map(|chain| chain.read(from, bytes_max, not_before)).unwrap_or_default();
                 DiskReply::ChainRead { ticket, events }
             }
-            DiskJob::ReadHistory { ticket, conversation, count } => {
-                let newest = self.log.as_ref().map(|log| log.newest(&conversation, count));
-                DiskReply::HistoryRead { ticket, events: newest.unwrap_or_default() }
-            }
             DiskJob::Inquire { ticket, inquiry } => {
                 let log = self.log.as_ref().ok_or("an inquiry into a log that is not open")?;
                 DiskReply::Answered { ticket, answer: inquiries::answer(log, &log.user, &mut self.copy, inquiry) }
             }
+            DiskJob::ReadHistory { ticket, conversation, count, since } => {
+                let log = self.log.as_ref().ok_or("a history of a log that is not open")?;
+                let events = log.newest(&conversation, count, since.unwrap_or_default());
+                DiskReply::HistoryRead { ticket, changes: log.about(&events), events }
+            }
+            DiskJob::ReadEvents { ticket, wanted } => {
+                let log = self.log.as_ref().ok_or("an event of a log that is not open")?;
+                let events = log.wanted(&wanted);
+                DiskReply::EventsRead { ticket, changes: log.about(&events), events }
+            }
+            DiskJob::ReadSteps { ticket, conversation, author, chain, number } => {
+                let log = self.log.as_ref().ok_or("steps of a log that is not open")?;
+                let recipients = log.recipients(&conversation, &(author, chain), number);
+                let took = |run: &&StepRun| {
+                    (run.conversation, run.author, run.chain) == (conversation, author, chain)
+                        && (run.first..=run.last).contains(&number)
+                };
+                DiskReply::StepsRead { ticket, recipients, steps: log.steps.iter().filter(took).cloned().collect() }
+            }
         }))
+    }
+}
+
+impl VirtualDisk {
+    /// Everything committed is safe from now on.
+    fn secure(&mut self) -> Result<(), Refused> {
+        let Some(safe) = &mut self.safe else { return Ok(()) };
+        self.exposed.drain(..).try_for_each(|writes| safe.write_all(writes))
     }
 }
 
@@ -207,6 +294,16 @@ fn failed(ticket: u64, text: String) -> DiskReply {
 }
 
 impl Log {
+    fn write_all(&mut self, writes: Vec<Write>) -> Result<(), Refused> {
+        writes.into_iter().try_for_each(|write| self.write(write))
+    }
+
+    fn fresh(user: UserName, chain: ChainId) -> Self {
+        let (addresses, pins, conversations) = Default::default();
+        let (order, read, steps) = Default::default();
+        Self { user, chain, certificate: None, addresses, pins, conversations, order, read, steps }
+    }
+
     fn write(&mut self, write: Write) -> Result<(), Refused> {
         match write {
             Write::Conversation { id, with } => {
@@ -240,6 +337,13 @@ impl Log {
                     chain.hold(number, None);
                 }
             }
+            Write::Borrowed { conversation, author, chain, from } => {
+                let chain = self.conversation(conversation)?.chains.entry((author, chain)).or_default();
+                if let Some(before) = from.map(|from| from - 1).filter(|before| *before > chain.number) {
+                    chain.hold(before, None);
+                }
+                chain.borrowed_from = from;
+            }
             Write::Acked { conversation, chain, recipient, number } => {
                 let mut chains = self.conversation(conversation)?.chains.iter_mut();
                 let own = chains.find(|((_, id), own)| *id == chain && own.own);
@@ -247,6 +351,7 @@ impl Log {
                 let acked = own.acked.entry(recipient).or_default();
                 *acked = number.min(own.number).max(*acked);
             }
+            Write::Step(run) => self.note(run),
             Write::Pin(pin) => {
                 self.pins.insert(pin.user.clone(), *pin);
             }
@@ -256,8 +361,17 @@ impl Log {
                 let read = self.read.entry(conversation).or_default();
                 *read = up_to.unwrap_or(all).max(*read);
             }
+            Write::Certificate(certificate) => self.certificate = Some(certificate),
+            Write::Addresses { user, addresses } => {
+                self.addresses.insert(user, addresses);
+            }
         }
         Ok(())
+    }
+
+    fn holds(&self, id: &EventId) -> bool {
+        let held = |chain: &Chain| chain.events.range(..=chain.number).any(|(_, event)| event.id == *id);
+        self.conversations.values().flat_map(|kept| kept.chains.values()).any(held)
     }
 
     fn conversation(&mut self, id: ConversationId) -> Result<&mut Kept, Refused> {
@@ -268,42 +382,11 @@ impl Log {
         self.conversation(id.into())?.room.as_mut().ok_or_else(|| format!("the log does not know the room {id:?}"))
     }
 
-    pub(super) fn ids(&self) -> impl Iterator<Item = ConversationId> {
-        self.conversations.keys().copied()
-    }
-
-    /// Texts and actions of one conversation or all, in the order they were written.
-    pub(super) fn shown(&self, conversation: Option<&ConversationId>) -> impl Iterator<Item = &StoredEvent> {
-        self.places(conversation).map(|(_, _, event)| event)
-    }
-
-    /// What others wrote in a conversation and was not read, and where the last of it stands.
-    pub(super) fn unread(&self, conversation: &ConversationId) -> (Vec<&StoredEvent>, u64) {
-        let read = self.read.get(conversation).copied().unwrap_or(0);
-        let unread: Vec<_> = self.places(Some(conversation)).filter(|(place, own, _)| !own && *place > read).collect();
-        let up_to = unread.last().map_or(read, |(place, ..)| *place);
-        (unread.into_iter().map(|(.., event)| event).collect(), up_to)
-    }
-
-    fn newest(&self, conversation: &ConversationId, count: u32) -> Vec<StoredEvent> {
-        let events: Vec<_> = self.shown(Some(conversation)).collect();
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        events[events.len().saturating_sub(count)..].iter().map(|event| (*event).clone()).collect()
-    }
-
-    /// With its place from 1 and whether it is my own.
-    fn places(&self, wanted: Option<&ConversationId>) -> impl Iterator<Item = (u64, bool, &StoredEvent)> {
-        let all = (1..).zip(&self.order).filter(move |(_, (id, ..))| wanted.is_none_or(|wanted| wanted == id));
-        let events = all.map(|(place, (id, author, chain, number))| {
-            let chain = &self.conversations[id].chains[&(*author, *chain)];
-            (place, chain.own, &chain.events[number])
-        });
-        events.filter(|(.., event)| inquiries::is_shown(event))
-    }
-
     fn load(&self) -> LoadedLog {
         let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
-        LoadedLog { chain: self.chain, pins: self.pins.values().cloned().collect(), conversations }
+        let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
+        let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
+        LoadedLog { chain: self.chain, is_copy: false, certificate, pins, addresses, conversations }
     }
 }
 
@@ -351,7 +434,8 @@ impl Kept {
                 loaded.own.push(chain.load_own(*id));
             } else {
                 let last = if chain.number == 0 { Some(NO_EVENT) } else { chain.last };
-                loaded.theirs.push(TheirChain { author: *author, chain: *id, number: chain.number, last });
+                let (number, borrowed_from) = (chain.number, chain.borrowed_from);
+                loaded.theirs.push(TheirChain { author: *author, chain: *id, number, last, borrowed_from });
             }
         }
         loaded

@@ -9,10 +9,11 @@ use common::secret::Secret;
 use common::secure::identity::{KEYS_BYTES, Keys};
 use common::time::Monotonic;
 use peer::api::{Asked, Command, Event, Told};
-use peer::node::{Node, NodeConfig, Startup};
+use peer::node::{Footprint, Node, NodeConfig, Startup};
 use peer::ports::{Input, LocalIdentity, Output, VaultJob, VaultReply};
 
 use super::disk::{Log, VirtualDisk};
+use super::liar::Lies;
 use super::lines::Line;
 use super::{Happening, World};
 
@@ -30,7 +31,7 @@ pub struct Host {
     pub disk: VirtualDisk,
     /// The disk is at work on its oldest job.
     disk_busy: bool,
-    keys: Keys,
+    pub(super) keys: Keys,
     /// The registry knows the keys.
     pub(super) confirmed: bool,
     pinned: Option<RootKey>,
@@ -42,6 +43,18 @@ pub struct Host {
     spins: u32,
     /// Shall run, and is started again if it ends by itself.
     pub(super) wanted: bool,
+    /// How wrong its wall clock is.
+    pub(super) clock_ahead_ms: i64,
+    /// Its disk takes nothing until then.
+    pub(super) full_until: Monotonic,
+    /// Its disk is slow until then.
+    pub(super) slow_until: Monotonic,
+    /// Never comes back.
+    pub(super) is_gone: bool,
+    /// What it says to others instead of the truth.
+    pub(super) lies: Option<Lies>,
+    /// What may take the place of its log one day.
+    pub(super) old_log: Option<Log>,
 }
 
 impl Host {
@@ -80,16 +93,22 @@ impl World {
             wake_at: None,
             spins: 0,
             wanted: false,
+            clock_ahead_ms: 0,
+            full_until: Monotonic(0),
+            slow_until: Monotonic(0),
+            is_gone: false,
+            lies: None,
+            old_log: None,
         });
         who
     }
 
     /// Starts the program; it signs up or in by itself.
     pub fn start(&mut self, who: Who) {
-        let (seed, now) = (Secret::new(self.random.bytes()), self.clocks());
+        let (seed, now) = (Secret::new(self.random.bytes()), self.clocks_of(who));
         let host = &mut self.hosts[who.0];
         host.wanted = true;
-        if host.node.is_some() {
+        if host.node.is_some() || host.is_gone {
             return;
         }
         host.life += 1;
@@ -117,8 +136,7 @@ impl World {
         self.drain(who);
     }
 
-    /// Kills the program, or the power of its machine. The disk keeps what it had committed, and perhaps some of what
-    /// was under way.
+    /// Kills the program. The disk keeps what it had committed, and perhaps some of what was under way.
     pub fn crash(&mut self, who: Who) {
         let survivors = self.random.below(self.hosts[who.0].disk.waiting() + 1);
         let host = &mut self.hosts[who.0];
@@ -129,6 +147,7 @@ impl World {
         let refused = host.disk.crash(survivors).err();
         let name = host.name.clone();
         self.journal.note(self.now, || format!("{name} CRASHES"));
+        self.model.life_ends(who, true, &self.hosts);
         if let Some(refused) = refused {
             self.violated(|| format!("{name}'s disk refused: {refused}"));
         }
@@ -136,15 +155,18 @@ impl World {
         self.drop_line(who);
     }
 
-    /// A copy of somebody's log, as it is on their disk.
-    pub fn copy_log(&self, who: Who) -> Option<Log> {
-        self.hosts[who.0].disk.copy()
-    }
-
-    /// Somebody whose program ends, and whose log is replaced by an older copy.
-    pub fn put_log_back(&mut self, who: Who, copy: Option<Log>) {
+    /// The machine stops, with the program on it: the disk keeps what was written out, and perhaps some of what was
+    /// only committed.
+    pub fn lose_power(&mut self, who: Who) {
         self.crash(who);
-        self.hosts[who.0].disk.put_back(copy);
+        let survivors = self.random.below(self.hosts[who.0].disk.exposed() + 1);
+        let host = &mut self.hosts[who.0];
+        let (lost, name) = (host.disk.exposed() - survivors, host.name.clone());
+        let refused = host.disk.lose_power(survivors).err();
+        self.journal.note(self.now, || format!("{name} LOSES POWER, and {lost} commits with it"));
+        if let Some(refused) = refused {
+            self.violated(|| format!("{name}'s disk refused: {refused}"));
+        }
     }
 
     /// A person who lost everything, keys too, and comes back under the same name.
@@ -182,7 +204,7 @@ impl World {
 
     /// Hands something to a node, if it is still the same program.
     pub(super) fn give(&mut self, who: Who, life: u64, input: Input) {
-        let now = self.clocks();
+        let now = self.clocks_of(who);
         let host = &mut self.hosts[who.0];
         if host.life != life {
             return;
@@ -196,6 +218,11 @@ impl World {
         let host = &mut self.hosts[who.0];
         let Some(node) = host.node.as_ref().filter(|_| host.life == life) else { return };
         host.wake_at = None;
+        let footprint = node.footprint();
+        if !footprint.is_within(&Footprint::MAX) {
+            let name = host.name.clone();
+            return self.violated(|| format!("{name} keeps too much: {footprint:?}"));
+        }
         if node.next_timeout().is_some_and(|at| at <= self.now) {
             host.spins += 1;
             if host.spins > SPINS_MAX {
@@ -209,7 +236,7 @@ impl World {
     }
 
     pub(super) fn disk_done(&mut self, who: Who, life: u64) {
-        let fails = self.weather.disk_failures > 0 && self.random.below(1000) < self.weather.disk_failures;
+        let fails = self.disk_fails(who);
         let host = &mut self.hosts[who.0];
         if host.life != life || host.node.is_none() {
             return;
@@ -230,8 +257,7 @@ impl World {
     }
 
     fn disk_works(&mut self, who: Who) {
-        let (from, to) = self.weather.disk;
-        let time = self.random.between(from, to);
+        let time = self.disk_time(who);
         let host = &mut self.hosts[who.0];
         if !host.disk_busy && host.disk.waiting() > 0 {
             host.disk_busy = true;
@@ -335,6 +361,7 @@ impl World {
         if let Err(refused) = self.hosts[who.0].disk.crash(waiting) {
             self.violated(|| format!("the disk refused: {refused}"));
         }
+        self.model.life_ends(who, false, &self.hosts);
         self.drop_wires(who);
         self.drop_line(who);
         if wanted {

@@ -2,7 +2,7 @@
 //! word as a person would; an export is kept as text, and half of one is forgotten with its log.
 
 use common::ids::{ConversationId, IdentityKey};
-use common::message::event::{Content, KIND_ACTION, KIND_TEXT};
+use common::message::event::Content;
 use common::names::UserName;
 use common::time::UnixMillis;
 use peer::ports::{
@@ -22,30 +22,38 @@ pub(super) struct Copy {
 /// The answer of a log of `me`.
 pub(super) fn answer(log: &Log, me: &UserName, copy: &mut Copy, inquiry: Inquiry) -> Answer {
     match inquiry {
-        Inquiry::Search(wanted) => Answer::Found(search(log, &wanted)),
+        Inquiry::Search(wanted) => {
+            let found = search(log, &wanted);
+            let events =
+                |found: &FoundEvent| [&found.before, std::slice::from_ref(&found.event), &found.after].concat();
+            Answer::Found { changes: log.about(&found.iter().flat_map(events).collect::<Vec<_>>()), found }
+        }
         Inquiry::Unread { conversation, lines } => {
             let ids: Vec<ConversationId> = log.ids().filter(|id| conversation.is_none_or(|one| one == *id)).collect();
-            Answer::Unread(ids.iter().filter_map(|id| unread(log, me, id, lines)).collect())
+            let unread: Vec<UnreadEvents> = ids.iter().filter_map(|id| unread(log, me, id, lines)).collect();
+            let events = |unread: &UnreadEvents| [&*unread.mentioning, &*unread.newest].concat();
+            Answer::Unread { changes: log.about(&unread.iter().flat_map(events).collect::<Vec<_>>()), unread }
         }
         Inquiry::Export { path, conversation, not_before } => {
             let mut left: Vec<StoredEvent> = log.shown(conversation.as_ref()).cloned().collect();
             left.retain(|event| event.at >= not_before.unwrap_or_default());
             left.reverse();
             *copy = Copy { left, path, text: String::new() };
-            next_page(copy)
+            next_page(log, copy)
         }
         Inquiry::ExportText { text } => {
             copy.text.push_str(&text);
-            next_page(copy)
+            next_page(log, copy)
         }
     }
 }
 
-fn next_page(copy: &mut Copy) -> Answer {
+fn next_page(log: &Log, copy: &mut Copy) -> Answer {
     if copy.left.is_empty() {
         return Answer::Exported { path: copy.path.clone() };
     }
-    Answer::ExportPage((0..PAGE_EVENTS).map_while(|_| copy.left.pop()).collect())
+    let events: Vec<StoredEvent> = (0..PAGE_EVENTS).map_while(|_| copy.left.pop()).collect();
+    Answer::ExportPage { changes: log.about(&events), events }
 }
 
 fn search(log: &Log, wanted: &SearchFor) -> Vec<FoundEvent> {
@@ -53,7 +61,7 @@ fn search(log: &Log, wanted: &SearchFor) -> Vec<FoundEvent> {
     let is_in_time =
         |at: UnixMillis| wanted.after.is_none_or(|after| at >= after) && wanted.before.is_none_or(|before| at < before);
     let is_wanted = |event: &&StoredEvent| {
-        let text = text(event).unwrap_or_default().to_lowercase();
+        let Some(text) = text(log, event).map(|text| text.to_lowercase()) else { return false };
         let author = wanted.authors.as_ref().is_none_or(|authors: &Vec<IdentityKey>| authors.contains(&event.author));
         author && is_in_time(event.at) && words.iter().all(|word| text.contains(word.as_str()))
     };
@@ -75,7 +83,7 @@ fn unread(log: &Log, me: &UserName, id: &ConversationId, lines: u32) -> Option<U
     let (events, up_to) = log.unread(id);
     let counted = events.len().min(usize::try_from(UNREAD_COUNTED_MAX).expect("not many"));
     let first = (*events.first()?).clone();
-    let says_me = |event: &&&StoredEvent| text(event).is_some_and(|text| me.is_said_in(&text));
+    let says_me = |event: &&&StoredEvent| text(log, event).is_some_and(|text| me.is_said_in(&text));
     let mentioning: Vec<StoredEvent> = events[..counted].iter().filter(says_me).map(|event| (*event).clone()).collect();
     let mut authors: Vec<(IdentityKey, u32)> = Vec::new();
     for event in &events[..counted] {
@@ -97,16 +105,19 @@ fn unread(log: &Log, me: &UserName, id: &ConversationId, lines: u32) -> Option<U
     })
 }
 
-/// Whether an event is one of those that are shown.
-pub(super) fn is_shown(event: &StoredEvent) -> bool {
-    matches!(event.kind, KIND_TEXT | KIND_ACTION)
-}
-
-fn text(event: &StoredEvent) -> Option<String> {
-    match event.wire.claim().ok()?.content().ok()? {
-        Content::Text(text) | Content::Action(text) => Some(text),
-        _ => None,
+/// What a message says by now: the newest its author made of it; nothing once they deleted it.
+fn text(log: &Log, event: &StoredEvent) -> Option<String> {
+    let said = |event: &StoredEvent| event.wire.claim().ok()?.content().ok();
+    let (Content::Text(mut text) | Content::Action(mut text)) = said(event)? else { return None };
+    let changes = log.about(std::slice::from_ref(event));
+    for change in changes.iter().filter(|change| change.author == event.author) {
+        match said(change) {
+            Some(Content::Delete { .. }) => return None,
+            Some(Content::Edit { text: newest, .. }) => text = newest,
+            _ => {}
+        }
     }
+    Some(text)
 }
 
 /// Few, so that small worlds have several pages.

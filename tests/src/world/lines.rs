@@ -17,6 +17,7 @@ use registry::service::{Answer, Limits, Service, SessionId, Step};
 use registry::store::folder::RealmKeys;
 use registry::store::memory::MemoryStore;
 
+use super::faults::Place;
 use super::host::{Host, Who};
 use super::random::Random;
 use super::{Happening, World};
@@ -25,6 +26,8 @@ pub(super) struct RegistryHost {
     /// `None` while it is down.
     service: Option<Service>,
     pub(super) store: Arc<MemoryStore>,
+    /// What was stored at some time.
+    pub(super) backup: Option<MemoryStore>,
     keys: RealmKeys,
     sessions: BTreeMap<u64, Session>,
     next_session: u64,
@@ -65,7 +68,7 @@ impl RegistryHost {
         let keys = RealmKeys::from_seeds(seeds[..].try_into().expect("twice 32 bytes"));
         let (store, sessions) = (Arc::new(MemoryStore::default()), BTreeMap::new());
         let service = Some(service(&store, &keys));
-        Self { service, store, keys, sessions, next_session: 0 }
+        Self { service, store, backup: None, keys, sessions, next_session: 0 }
     }
 
     pub(super) fn root_key(&self) -> RootKey {
@@ -136,6 +139,11 @@ impl World {
                 let at = session.to_registry;
                 self.plan_at(at, Happening::LineAsked { session: number, message: Box::new(message) });
             }
+            RegistryOutput::Reconnect => {
+                self.hang_up(who, latency);
+                self.hosts[who.0].line.failures = 0;
+                self.try_line(who, latency * 4);
+            }
             RegistryOutput::Disconnect => {
                 self.hosts[who.0].line.wanted = None;
                 self.hang_up(who, latency);
@@ -144,7 +152,8 @@ impl World {
     }
 
     pub(super) fn probed(&mut self, who: Who, life: u64) {
-        let input = match &self.registry.service {
+        let service = self.registry.service.as_ref().filter(|_| !self.are_apart(Place::Registry, Place::Person(who)));
+        let input = match service {
             Some(_) => RegistryInput::RealmSeen { root: self.registry.root_key() },
             None => RegistryInput::Down { reason: "nobody listens there".to_owned() },
         };
@@ -157,7 +166,8 @@ impl World {
             return;
         }
         let Some(device) = self.hosts[who.0].line.wanted.as_ref().map(DeviceSecret::public) else { return };
-        let Some(service) = &self.registry.service else {
+        let are_apart = self.are_apart(Place::Registry, Place::Person(who));
+        let Some(service) = self.registry.service.as_ref().filter(|_| !are_apart) else {
             let line = &mut self.hosts[who.0].line;
             line.failures += 1;
             let pause = Duration::from_secs(1 << line.failures.min(3)).min(RECONNECT_PAUSE_MAX);

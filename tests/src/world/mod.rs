@@ -2,9 +2,12 @@
 //! simulated, and break as the weather says. A test drives it; it never reads a clock or draws a number of its own.
 
 mod disk;
+mod ending;
+mod faults;
 mod host;
 mod inquiries;
 mod journal;
+mod liar;
 mod lines;
 mod model;
 mod random;
@@ -12,20 +15,21 @@ mod script;
 mod wires;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use common::message::registry::ToRegistry;
 use common::names::UserName;
 use common::secure::certificate::Person;
-use common::time::{Monotonic, Now, UnixMillis};
+use common::time::{Monotonic, UnixMillis};
 use peer::api::{Event, Told};
 use peer::ports::{DialId, VaultReply};
 
+pub use faults::Place;
 pub use host::{Host, Who};
 pub use journal::Journal;
 pub use random::Random;
-pub use script::play;
+pub use script::outcome;
 
 use lines::RegistryHost;
 use model::Model;
@@ -46,6 +50,8 @@ pub struct World {
     registry: RegistryHost,
     model: Model,
     deeds: VecDeque<Deed>,
+    /// One side of a split network; empty while it is whole.
+    far: BTreeSet<Place>,
     journal: Journal,
     /// What went wrong first.
     violation: Option<String>,
@@ -109,6 +115,7 @@ impl World {
             registry,
             model: Model::default(),
             deeds: VecDeque::new(),
+            far: BTreeSet::new(),
             journal,
             violation: None,
         }
@@ -155,13 +162,10 @@ impl World {
         self.told(who).filter_map(heard).collect()
     }
 
-    fn clocks(&self) -> Now {
-        Now { monotonic: self.now, wall: UnixMillis(EPOCH.0 + self.now.0) }
-    }
-
     fn step(&mut self) {
         let Some(Reverse((at, number))) = self.calendar.pop() else { return };
         self.now = self.now.max(at);
+        self.model.now = self.now;
         let happening = self.happenings.remove(&number).expect("every entry of the calendar has its happening");
         self.happen(happening);
     }

@@ -4,53 +4,77 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::ids::{ConversationId, EventId};
+use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
+use common::message::peer::Events;
 use common::message::registry::Code;
 use common::names::RoomName;
-use common::time::UnixMillis;
-use peer::api::{Command, Delivery, DeliveryState, Event, MessageShown, RoomChange, Target, To};
+use common::time::{Monotonic, UnixMillis};
+use peer::api::{Act, ChangeShown, Command, Delivery, DeliveryState, Event, MessageShown, RoomChange, Target, To};
 use registry::store::Store;
 
 use super::host::{Host, Who};
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    texts: BTreeMap<String, Said>,
+    pub(super) now: Monotonic,
+    pub(super) texts: BTreeMap<String, Said>,
     order: u64,
-    rooms: BTreeMap<RoomName, RoomModel>,
-    shown: BTreeSet<(Who, String)>,
-    delivered: BTreeSet<(Who, EventId, Who)>,
+    /// Of the present lives: the changes of messages that were told.
+    changed: BTreeSet<(Who, EventId)>,
+    pub(super) rooms: BTreeMap<RoomName, RoomModel>,
+    pub(super) shown: BTreeSet<(Who, String)>,
+    pub(super) delivered: BTreeSet<(Who, EventId, Who)>,
+    /// Of the present lives: what was shown, and when.
+    shown_now: BTreeMap<(Who, EventId), Monotonic>,
+    /// What was shown in an earlier life, long enough before its end: never again.
+    shown_before: BTreeSet<(Who, EventId)>,
     /// Of the present lives: the newest text of each author shown in each conversation.
     newest: BTreeMap<(Who, Target, Who), u64>,
     /// Reasons to refuse something that are meant to come up.
     expected: Vec<Code>,
+    /// What every number of an honest chain means.
+    numbers: BTreeMap<(ConversationId, IdentityKey, ChainId, u64), EventId>,
+    /// Signed times and true times are two things from now on.
+    clocks_jumped: bool,
+    /// Whose log is an older copy: what is in two chains of theirs has no order.
+    restored: BTreeSet<Who>,
+    /// What was on somebody's disk before that.
+    lost: BTreeSet<(Who, EventId)>,
+    /// Who was told that whose chain forks.
+    pub(super) forks_flagged: BTreeSet<(Who, Who)>,
 }
 
 /// A text that somebody typed.
 #[derive(Debug)]
-struct Said {
-    author: Who,
-    to: Target,
+pub(super) struct Said {
+    pub(super) author: Who,
+    pub(super) to: Target,
     order: u64,
     /// Set once it was told to be accepted.
-    id: Option<EventId>,
+    pub(super) id: Option<EventId>,
     /// Who has to have it in the end.
-    audience: BTreeSet<Who>,
+    pub(super) audience: BTreeSet<Who>,
 }
 
 #[derive(Debug, Default)]
-struct RoomModel {
-    private: bool,
+pub(super) struct RoomModel {
+    pub(super) private: bool,
     owner: Option<Who>,
-    present: BTreeSet<Who>,
+    pub(super) present: BTreeSet<Who>,
     invited: BTreeSet<Who>,
     /// Whoever began to enter at any time.
     entered: BTreeSet<Who>,
+    /// On the way in, as they asked last.
+    entering: BTreeSet<Who>,
     /// Told to have left, and not on the way back.
-    left: BTreeSet<Who>,
+    pub(super) left: BTreeSet<Who>,
+    /// Whose restored log and the others do not agree on whether they are in it.
+    pub(super) astray: BTreeSet<Who>,
+    /// The registry's backup is from before it was what it is: who is in it is anybody's guess.
+    pub(super) muddled: bool,
 }
 
-type Wrong = String;
+pub(super) type Wrong = String;
 
 impl Model {
     /// The rooms somebody is in.
@@ -79,6 +103,93 @@ impl Model {
 
     pub(super) fn life_begins(&mut self, who: Who) {
         self.newest.retain(|(reader, _, _), _| *reader != who);
+        self.changed.retain(|(reader, _)| *reader != who);
+        self.shown_now.retain(|(reader, _), _| *reader != who);
+    }
+
+    /// A program ended, by itself or not. What it had shown and stored is not to be shown again, but for the last lines
+    /// before a crash.
+    pub(super) fn life_ends(&mut self, who: Who, crashed: bool, hosts: &[Host]) {
+        let now = self.now;
+        let firm = |at: Monotonic| !crashed || at.plus(SHOWN_FOR_GOOD_AFTER) <= now;
+        let shown = self.shown_now.iter().filter(|((reader, _), at)| *reader == who && firm(**at));
+        let kept = shown.map(|(shown, _)| *shown).filter(|(_, id)| hosts[who.0].disk.holds(id));
+        self.shown_before.extend(kept);
+    }
+
+    pub(super) fn clock_jumped(&mut self) {
+        self.clocks_jumped = true;
+    }
+
+    /// Somebody's log is about to be replaced.
+    pub(super) fn log_goes(&mut self, who: Who, hosts: &[Host]) {
+        let ids = self.texts.values().filter_map(|said| said.id).filter(|id| hosts[who.0].disk.holds(id));
+        self.lost.extend(ids.map(|id| (who, id)));
+    }
+
+    /// Somebody's log is an older copy from now on: what is not in it may be shown again, and what they had said may be
+    /// lost.
+    pub(super) fn log_put_back(&mut self, who: Who, hosts: &[Host]) {
+        let disk = &hosts[who.0].disk;
+        self.restored.insert(who);
+        self.shown_before.retain(|(reader, id)| *reader != who || disk.holds(id));
+        for (text, said) in &mut self.texts {
+            if said.id.is_none_or(|id| disk.holds(&id)) {
+                continue;
+            }
+            if said.author == who {
+                said.audience.clear();
+            } else if self.shown.contains(&(who, text.clone())) {
+                // Who said it knows of nothing that is missing, and need not be there any more.
+                said.audience.remove(&who);
+            }
+        }
+        let joined = disk.rooms_joined();
+        let changed = |(name, room): &(&RoomName, &RoomModel)| joined.contains(name) != room.present.contains(&who);
+        let changed: Vec<_> = self.rooms.iter().filter(changed).map(|(name, _)| name.clone()).collect();
+        for name in changed {
+            let room = self.rooms.entry(name.clone()).or_default();
+            room.present.remove(&who);
+            room.left.remove(&who);
+            room.astray.insert(who);
+            self.owes_nothing(who, &Target::Room(name));
+        }
+    }
+
+    /// The registry's store is an old backup from now on. Rooms that it knows as they are stay what they are.
+    pub(super) fn registry_put_back(&mut self, now: &dyn Store, backup: &dyn Store) {
+        for (name, room) in &mut self.rooms {
+            let members = |store: &dyn Store| {
+                let kept = store.room_named(name).ok().flatten()?;
+                Some((kept.id, store.members(&kept.id, None, u32::MAX).ok()?))
+            };
+            if members(now) != members(backup) {
+                room.muddled = true;
+                let of_room = |said: &&mut Said| said.to == Target::Room(name.clone());
+                self.texts.values_mut().filter(of_room).for_each(|said| said.audience.clear());
+            }
+        }
+    }
+
+    /// A liar says something else instead of `text` to somebody.
+    pub(super) fn forked(&mut self, text: &str, lie: String) {
+        let Some(said) = self.texts.get(text) else { return };
+        let (author, to, order) = (said.author, said.to.clone(), said.order);
+        self.texts.insert(lie, Said { author, to, order, id: None, audience: BTreeSet::new() });
+    }
+
+    /// Events go out. Whoever wrote them, a number of theirs means one thing.
+    pub(super) fn sent(&mut self, hosts: &[Host], events: &Events) -> Result<(), Wrong> {
+        for wire in events.events.iter() {
+            let Ok(event) = wire.claim() else { return Err("sent an event that is none".to_owned()) };
+            let place = (event.conversation, event.author, event.chain, event.number);
+            let id = wire.id();
+            let known = *self.numbers.entry(place).or_insert(id);
+            if known != id && !hosts.iter().any(|host| host.lies.is_some() && host.identity_key() == event.author) {
+                return Err(format!("sent another event of number {} than before", event.number));
+            }
+        }
+        Ok(())
     }
 
     /// Somebody types a command.
@@ -90,19 +201,21 @@ impl Model {
                 let said = Said { author: who, to, order, id: None, audience: BTreeSet::new() };
                 self.texts.insert(text.clone(), said);
             }
-            Command::Create { room, private, .. } => {
-                let known = self.rooms.entry(room.clone()).or_default();
+            Command::Create(new) => {
+                let known = self.rooms.entry(new.name.clone()).or_default();
                 if known.owner.is_none() {
-                    known.private = *private;
+                    known.private = new.private;
                 }
             }
             Command::Join { room } | Command::Accept { room } => {
                 let room = self.rooms.entry(room.clone()).or_default();
                 room.entered.insert(who);
+                room.entering.insert(who);
                 room.left.remove(&who);
             }
             Command::Part { room: Some(room) } => {
                 let known = self.rooms.entry(room.clone()).or_default();
+                known.entering.remove(&who);
                 if known.present.remove(&who) {
                     self.owes_nothing(who, &Target::Room(room.clone()));
                     self.owed_only_to_known(who, room, hosts);
@@ -122,7 +235,13 @@ impl Model {
         match event {
             Event::Message(message) if message.own => self.accepted(who, message, hosts),
             Event::Message(message) => self.was_shown(who, message, hosts, store),
+            Event::Changed(change) => self.was_changed(who, change, hosts),
             Event::Delivery(delivery) => self.delivery(who, delivery, hosts),
+            Event::Forked { user, .. } => {
+                let liar = named(hosts, user.as_str()).filter(|liar| hosts[liar.0].lies.is_some());
+                self.forks_flagged.insert((who, liar.ok_or("a fork of somebody honest")?));
+                Ok(())
+            }
             Event::Room { conversation, change, user, .. } => {
                 let user = named(hosts, user.as_str()).ok_or("a room changed by nobody")?;
                 self.room_changed(conversation, *change, user, user == who);
@@ -144,10 +263,13 @@ impl Model {
             RoomChange::Joined if own => {
                 room.present.insert(user);
                 room.left.remove(&user);
+                room.astray.remove(&user);
             }
             RoomChange::Parted if own => {
                 room.present.remove(&user);
-                room.left.insert(user);
+                if !room.entering.contains(&user) {
+                    room.left.insert(user);
+                }
             }
             RoomChange::Joined | RoomChange::Parted | RoomChange::Topic => {}
         }
@@ -155,7 +277,13 @@ impl Model {
 
     fn accepted(&mut self, who: Who, message: &MessageShown, hosts: &[Host]) -> Result<(), Wrong> {
         let said = self.texts.get_mut(&message.text).ok_or("a text of mine that I never typed")?;
-        if said.author != who || said.to != message.conversation || said.id.is_some() {
+        let is_liar = hosts[who.0].lies.is_some();
+        if message.late && said.author == who && (said.id == Some(message.id) || is_liar) {
+            // Of an older copy of a log, fetched back from others.
+            return Ok(());
+        }
+        let again = said.id.is_some() && (is_liar || self.expected.contains(&Code::Storage));
+        if said.author != who || said.to != message.conversation || (said.id.is_some() && !again) {
             return Err("a text of mine that is not mine, or told twice".to_owned());
         }
         if !hosts[who.0].disk.holds(&message.id) {
@@ -167,8 +295,16 @@ impl Model {
             Target::Room(room) => self.rooms.get(room).map(|room| room.present.clone()).unwrap_or_default(),
         };
         let room = match &said.to {
-            Target::Room(room) if !said.audience.remove(&who) => Some(room.clone()),
-            _ => None,
+            Target::Room(room) => {
+                let was_present = said.audience.remove(&who);
+                let known = &self.rooms[room];
+                if known.muddled || known.astray.contains(&who) {
+                    said.audience.clear();
+                }
+                // A joiner whom the author has not heard of yet may be told to have missed it, by clocks that are wrong.
+                (!was_present || known.private && self.clocks_jumped).then(|| room.clone())
+            }
+            Target::Person(_) => None,
         };
         if let Some(room) = room {
             // On the way out already.
@@ -190,15 +326,38 @@ impl Model {
             }
             _ => return Err("a text in another conversation than it was meant for".to_owned()),
         }
-        if hosts[who.0].disk.holds(&message.id) {
-            return Err("shown again, though it was on the disk already".to_owned());
+        if self.shown_before.contains(&(who, message.id)) {
+            return Err("shown again, though it was shown and kept before".to_owned());
+        }
+        if self.shown_now.insert((who, message.id), self.now).is_some() {
+            return Err("shown twice".to_owned());
+        }
+        self.shown.insert((who, message.text.clone()));
+        if self.restored.contains(&author) || hosts[author.0].lies.is_some() {
+            return Ok(());
         }
         let newest = self.newest.entry((who, message.conversation.clone(), author)).or_default();
         if *newest >= said.order {
             return Err(if *newest == said.order { "shown twice" } else { "shown out of order" }.to_owned());
         }
         *newest = said.order;
-        self.shown.insert((who, message.text.clone()));
+        Ok(())
+    }
+
+    /// A change is told once, and of a text of somebody else it is no more than a reaction.
+    fn was_changed(&mut self, who: Who, change: &ChangeShown, hosts: &[Host]) -> Result<(), Wrong> {
+        let from = named(hosts, change.from.as_str()).ok_or("a change by nobody")?;
+        let said = self.texts.values().find(|said| said.id == Some(change.id));
+        let reacts = matches!(change.act, Act::Reacted { .. });
+        if said.is_some_and(|said| said.author != from) && !reacts {
+            return Err("a text changed by somebody else".to_owned());
+        }
+        if change.own && !hosts[who.0].disk.holds(&change.event) {
+            return Err("a change accepted, but not on the disk".to_owned());
+        }
+        if !self.changed.insert((who, change.event)) {
+            return Err("a change told twice".to_owned());
+        }
         Ok(())
     }
 
@@ -214,6 +373,9 @@ impl Model {
         store: &dyn Store,
     ) -> Result<(), Wrong> {
         let room = &self.rooms[name];
+        if room.muddled {
+            return Ok(());
+        }
         let kept = store.room_named(name).ok().flatten().ok_or("a text in a room that does not exist")?;
         let member = |who: Who| store.member(&kept.id, &hosts[who.0].name).ok().flatten().is_some();
         if !member(who) || !member(author) {
@@ -227,7 +389,7 @@ impl Model {
         }
         let own = hosts[who.0].disk.own_events(&kept.id.into());
         let joined = own.iter().map(|event| event.at).min().unwrap_or(UnixMillis(u64::MAX));
-        if message.at < joined.minus(JOIN_CLOCK_SLACK) {
+        if message.at < joined.minus(JOIN_CLOCK_SLACK) && !self.clocks_jumped {
             return Err("a private room's text from before one came".to_owned());
         }
         Ok(())
@@ -237,7 +399,7 @@ impl Model {
     pub(super) fn may_receive(&self, who: Who, conversation: ConversationId, store: &dyn Store) -> bool {
         let Some(room) = store.room(&conversation.into()).ok().flatten() else { return true };
         let known = &self.rooms[&room.genesis.name];
-        !room.genesis.private || known.owner == Some(who) || known.invited.contains(&who)
+        !room.genesis.private || known.muddled || known.owner == Some(who) || known.invited.contains(&who)
     }
 
     fn delivery(&mut self, who: Who, delivery: &Delivery, hosts: &[Host]) -> Result<(), Wrong> {
@@ -246,85 +408,12 @@ impl Model {
             return Err("delivered to more people than there are".to_owned());
         }
         if delivery.state == DeliveryState::Delivered {
-            if !hosts[to.0].disk.holds(&delivery.id) {
+            let was_held = hosts[to.0].disk.secures(&delivery.id) || self.lost.contains(&(to, delivery.id));
+            // A liar may have told them something else under that number.
+            if !was_held && hosts[who.0].lies.is_none() {
                 return Err("told to be delivered, but not on the recipient's disk".to_owned());
             }
             self.delivered.insert((who, delivery.id, to));
-        }
-        Ok(())
-    }
-
-    /// Everything has calmed down: is anything missing?
-    pub(super) fn at_the_end(&self, hosts: &[Host], store: &dyn Store) -> Result<(), Wrong> {
-        self.registry_agrees(hosts, store)?;
-        for (text, said) in &self.texts {
-            let Some(id) = said.id else { continue };
-            let author = &hosts[said.author.0].name;
-            for reader in &said.audience {
-                let name = &hosts[reader.0].name;
-                if !self.shown.contains(&(*reader, text.clone())) {
-                    return Err(format!("{name} was never shown {text:?} of {author} in {}", said.to));
-                }
-                if !hosts[reader.0].disk.holds(&id) {
-                    return Err(format!("{name} has not kept {text:?} of {author} in {}", said.to));
-                }
-                let is_direct = matches!(said.to, Target::Person(_));
-                if is_direct && !self.delivered.contains(&(said.author, id, *reader)) {
-                    return Err(format!("{author} was never told that {name} has {text:?}"));
-                }
-            }
-            self.whole_history(text, said, hosts)?;
-        }
-        self.nothing_waits(hosts)
-    }
-
-    /// The registry lists whoever is in a room, and nobody who was told to have left.
-    fn registry_agrees(&self, hosts: &[Host], store: &dyn Store) -> Result<(), Wrong> {
-        for (name, room) in &self.rooms {
-            let Some(kept) = store.room_named(name).ok().flatten() else { continue };
-            let listed = |who: &Who| {
-                let member = store.member(&kept.id, &hosts[who.0].name).ok().flatten();
-                member.is_some_and(|member| member.is_present())
-            };
-            if let Some(who) = room.left.iter().find(|who| listed(who)) {
-                return Err(format!("the registry has {} in {name}, who has left", hosts[who.0].name));
-            }
-            if let Some(who) = room.present.iter().find(|who| !listed(who)) {
-                return Err(format!("the registry does not have {} in {name}", hosts[who.0].name));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whoever is in a public room has everything that those who are in it ever said there.
-    fn whole_history(&self, text: &str, said: &Said, hosts: &[Host]) -> Result<(), Wrong> {
-        let Target::Room(name) = &said.to else { return Ok(()) };
-        let room = &self.rooms[name];
-        if room.private || !room.present.contains(&said.author) {
-            return Ok(());
-        }
-        let mut others = room.present.iter().filter(|reader| **reader != said.author);
-        match others.find(|reader| !self.shown.contains(&(**reader, text.to_owned()))) {
-            Some(lacking) => Err(format!("{} was not served {text:?} of {name}", hosts[lacking.0].name)),
-            None => Ok(()),
-        }
-    }
-
-    /// Nobody's disk says that somebody who is still there lacks something.
-    fn nothing_waits(&self, hosts: &[Host]) -> Result<(), Wrong> {
-        for (author, host) in hosts.iter().enumerate() {
-            for (reader, recipient) in hosts.iter().enumerate().filter(|(reader, _)| *reader != author) {
-                let owed = |said: &&Said| said.author == Who(author) && said.audience.contains(&Who(reader));
-                let waits = host.disk.unacknowledged(&recipient.identity_key());
-                let text = self
-                    .texts
-                    .values()
-                    .filter(owed)
-                    .find(|said| said.id.is_some_and(|id| waits.iter().any(|(_, _, waiting)| *waiting == id)));
-                if text.is_some() {
-                    return Err(format!("{} still waits for {}", host.name, recipient.name));
-                }
-            }
         }
         Ok(())
     }
@@ -344,7 +433,7 @@ impl Model {
     }
 }
 
-fn named(hosts: &[Host], name: &str) -> Option<Who> {
+pub(super) fn named(hosts: &[Host], name: &str) -> Option<Who> {
     hosts.iter().position(|host| host.name.as_str() == name).map(Who)
 }
 
@@ -362,3 +451,5 @@ const UNEXPECTED: [Code; 9] = [
 ];
 /// Clocks of an author and a joiner may differ by as much.
 const JOIN_CLOCK_SLACK: Duration = Duration::from_secs(60);
+/// What was shown this long before a crash is known to have been shown: longer than any disk takes.
+const SHOWN_FOR_GOOD_AFTER: Duration = Duration::from_secs(10);

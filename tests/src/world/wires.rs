@@ -9,6 +9,7 @@ use common::secure::certificate::{self, Person};
 use common::time::{Monotonic, UnixMillis};
 use peer::ports::{DialId, Direction, Input, LinkId, LinkInput, LinkOutput, LocalIdentity};
 
+use super::faults::Place;
 use super::host::{Host, Who};
 use super::{Happening, World};
 
@@ -93,26 +94,24 @@ impl World {
                 let time = self.latency() * 2;
                 self.plan(time, Happening::Dialed { who, life, dial, expected: person, target });
             }
-            LinkOutput::Send { link, message } => self.send(who, link, Parcel::Message(Box::new(message))),
+            LinkOutput::Send { link, message } => self.say(who, link, message),
             LinkOutput::Close { link } => {
                 self.send(who, link, Parcel::Bye);
                 if let Some((wire, side)) = self.wire_of(who, link) {
                     self.wires.get_mut(&wire).expect("it was just found").ends[side].closing = true;
                 }
             }
-            LinkOutput::Cut { link, reason } => {
-                let name = self.hosts[who.0].name.clone();
-                self.violated(|| format!("{name} cut {link:?} of an honest peer: {reason}"));
-            }
+            LinkOutput::Cut { link, reason } => self.cut_off(who, link, &reason),
         }
     }
 
     /// The handshake, with everything that the real one checks.
     pub(super) fn dialed(&mut self, who: Who, life: u64, dial: DialId, expected: &Person, target: Option<Who>) {
-        let wall = self.clocks().wall;
+        let target = target.filter(|target| !self.are_apart(Place::Person(who), Place::Person(*target)));
+        let walls = (self.clocks_of(who).wall, target.map_or(UnixMillis(0), |target| self.clocks_of(target).wall));
         let caller = self.hosts[who.0].identity.as_deref().filter(|_| self.hosts[who.0].life == life);
         let called = target.and_then(|target| self.hosts[target.0].identity.as_deref());
-        let agreed = caller.zip(called).and_then(|(caller, called)| shake_hands(caller, called, expected, wall));
+        let agreed = caller.zip(called).and_then(|(caller, called)| shake_hands(caller, called, expected, walls));
         let (Some((caller_seen, called_seen)), Some(target)) = (agreed, target) else {
             let patience = self.random.between(Duration::ZERO, DIAL_PATIENCE);
             return self.plan(patience, Happening::DialFailed { who, life, dial });
@@ -137,8 +136,7 @@ impl World {
     }
 
     pub(super) fn dial_failed(&mut self, who: Who, life: u64, dial: DialId) {
-        let reason = "no answer".to_owned();
-        self.give(who, life, Input::Link(LinkInput::DialFailed { dial, reason }));
+        self.give(who, life, Input::Link(LinkInput::DialFailed { dial, tried: Vec::new() }));
     }
 
     pub(super) fn wire_up(&mut self, id: WireId, side: Side, person: Person) {
@@ -222,6 +220,36 @@ impl World {
         }
     }
 
+    /// A node cuts whoever broke the protocol. Honest ones never do.
+    fn cut_off(&mut self, who: Who, link: LinkId, reason: &str) {
+        let name = self.hosts[who.0].name.clone();
+        let Some((id, side)) = self.wire_of(who, link) else { return };
+        let far = self.wires[&id].ends[1 - side].who;
+        if self.hosts[who.0].lies.is_none() && self.hosts[far.0].lies.is_none() {
+            return self.violated(|| format!("{name} cut {link:?} of an honest peer: {reason}"));
+        }
+        self.journal.note(self.now, || format!("{name} cuts {link:?} of a liar: {reason}"));
+        let wire = self.wires.get_mut(&id).expect("it was just found");
+        wire.ends[side].down = true;
+        wire.dead = true;
+        let latency = self.latency();
+        self.plan(latency, Happening::WireDown { wire: id, side: 1 - side, clean: false });
+    }
+
+    fn say(&mut self, who: Who, link: LinkId, message: PeerMessage) {
+        let Some((id, side)) = self.wire_of(who, link) else { return };
+        let reader = self.wires[&id].ends[1 - side].who;
+        if let PeerMessage::Events(events) = &message
+            && let Err(wrong) = self.model.sent(&self.hosts, events)
+        {
+            let name = self.hosts[who.0].name.clone();
+            return self.violated(|| format!("{name} {wrong}"));
+        }
+        for message in self.twisted(who, reader, message) {
+            self.send(who, link, Parcel::Message(Box::new(message)));
+        }
+    }
+
     fn send(&mut self, who: Who, link: LinkId, parcel: Parcel) {
         let Some((id, side)) = self.wire_of(who, link) else { return };
         let latency = self.latency();
@@ -263,13 +291,13 @@ fn shake_hands(
     caller: &LocalIdentity,
     called: &LocalIdentity,
     expected: &Person,
-    wall: UnixMillis,
+    (caller_wall, called_wall): (UnixMillis, UnixMillis),
 ) -> Option<(Person, Person)> {
     if called.keys.device() != expected.device {
         return None;
     }
-    let caller_seen = certificate::verify(&caller.credentials, &called.root, wall).ok()?;
-    let called_seen = certificate::verify(&called.credentials, &caller.root, wall).ok()?;
+    let caller_seen = certificate::verify(&caller.credentials, &called.root, called_wall).ok()?;
+    let called_seen = certificate::verify(&called.credentials, &caller.root, caller_wall).ok()?;
     let known = caller_seen.device == caller.keys.device();
     let meant = (&called_seen.user, called_seen.identity, called_seen.device)
         == (&expected.user, expected.identity, expected.device);

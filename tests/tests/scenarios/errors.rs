@@ -207,7 +207,7 @@ fn secrets_are_readable_by_their_owner_only() {
 
 /// The program ends with one error of this code and this exit code, and says goodbye; the error's text.
 #[track_caller]
-fn ends(peer: JsonPeer, code: &str, exit: i32) -> String {
+pub(super) fn ends(peer: JsonPeer, code: &str, exit: i32) -> String {
     let ended = peer.end();
     let seen = peer.seen();
     let errors: Vec<_> = seen.iter().filter(|event| event.is("error")).collect();
@@ -222,7 +222,7 @@ fn ends(peer: JsonPeer, code: &str, exit: i32) -> String {
 }
 
 #[track_caller]
-fn find(folder: &std::path::Path, end: &str) -> std::path::PathBuf {
+pub(super) fn find(folder: &std::path::Path, end: &str) -> std::path::PathBuf {
     let found = everything_below(folder).into_iter().find(|path| path.to_string_lossy().ends_with(end));
     found.unwrap_or_else(|| panic!("no *{end} below {}", folder.display()))
 }

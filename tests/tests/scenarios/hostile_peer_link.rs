@@ -126,6 +126,7 @@ fn nobody_speaks_in_anothers_name() {
             chain: common::ids::ChainId([5; 16]),
             number,
             previous,
+            parents: common::wire::bounded::List::default(),
             head: 0,
             lamport: number,
             at: common::time::UnixMillis(1_800_000_000_000),

@@ -4,9 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "stories write files and open sockets of their own")]
 #![expect(clippy::unwrap_used, reason = "all of this is tests, also the functions they share")]
 
+mod absence;
 mod asking;
 mod capture;
+mod changes;
+mod crash;
 mod demo;
+mod disk;
 mod errors;
 mod hostile_peer_link;
 mod hostile_registry_link;
@@ -17,4 +21,5 @@ mod restart;
 mod rooms;
 mod shutdown;
 mod sign_up;
+mod stopped;
 mod terminal;

@@ -1,7 +1,9 @@
-//! The tables `account` and `pins`: whose log it is, and the keys of others.
+//! The tables `account` and `pins`: whose log it is and with which certificate, and the keys of others.
 
 use common::ids::{ChainId, IdentityKey, RealmId};
 use common::names::UserName;
+use common::secure::certificate::Certificate;
+use common::secure::sign::Signed;
 use common::wire::codec;
 use rusqlite::{Connection, params};
 
@@ -36,6 +38,17 @@ pub(super) fn load(connection: &Connection, realm: &RealmId, user: &UserName) ->
 pub(super) fn write_chain(connection: &Connection, chain: &ChainId) -> Result<(), Fault> {
     connection.execute("UPDATE account SET chain = ?1", params![chain.as_bytes()])?;
     Ok(())
+}
+
+/// The newest certificate of this account.
+pub(super) fn write_certificate(connection: &Connection, certificate: &Signed<Certificate>) -> Result<(), Fault> {
+    connection.execute("UPDATE account SET certificate = ?1", params![codec::encode(certificate)])?;
+    Ok(())
+}
+
+pub(super) fn load_certificate(connection: &Connection) -> Result<Option<Box<Signed<Certificate>>>, Fault> {
+    let stored: Option<Vec<u8>> = connection.query_row("SELECT certificate FROM account", [], |row| row.get(0))?;
+    Ok(stored.map(|bytes| codec::decode(&bytes)).transpose()?.map(Box::new))
 }
 
 /// The newest word on a name.

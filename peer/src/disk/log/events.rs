@@ -7,6 +7,7 @@ use common::time::UnixMillis;
 use common::wire::bounded::Blob;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::changes;
 use super::fault::Fault;
 use super::receipts::{self, Receipts};
 use super::rows::{self, column};
@@ -14,8 +15,8 @@ use super::{ChainName, ChainRead};
 use crate::ports::{OwnChain, StoredEvent, TheirChain};
 
 /// A chain's row before a change.
-struct Chain {
-    row: i64,
+pub(super) struct Chain {
+    pub(super) row: i64,
     conversation: i64,
     number: i64,
     own: bool,
@@ -48,6 +49,7 @@ pub(super) fn write(
     if !insert(connection, &chain, event)? {
         return refuse_another(connection, &chain, event);
     }
+    changes::note(connection, chain.conversation, connection.last_insert_rowid(), event)?;
     if let Some(recipients) = recipients {
         receipts::write_recipients(connection, chain.row, number, recipients)?;
     }
@@ -71,6 +73,17 @@ pub(super) fn skip(connection: &Connection, name: &ChainName, number: u64) -> Re
     }
     let (head, last) = held_from(connection, chain.row, number, None)?;
     advance(connection, &chain, head, last, 0)
+}
+
+/// Has others' chain begin with number `from`, on the word of a third; with `None` its author agrees.
+pub(super) fn borrow(connection: &Connection, name: &ChainName, from: Option<u64>) -> Result<(), Fault> {
+    if let Some(from) = from {
+        skip(connection, name, from.saturating_sub(1))?;
+    }
+    let chain = chain(connection, name, false)?;
+    let mut statement = connection.prepare_cached("UPDATE chains SET borrowed = ?2 WHERE row = ?1")?;
+    statement.execute(params![chain.row, from.map(column)])?;
+    Ok(())
 }
 
 /// Consecutive events of one chain.
@@ -101,10 +114,11 @@ pub(super) fn read_history(
     connection: &Connection,
     conversation: ConversationId,
     count: u32,
+    since: Option<UnixMillis>,
 ) -> Result<Vec<StoredEvent>, Fault> {
     let Some(row) = rows::conversation_row(connection, &conversation)? else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(HISTORY)?;
-    let mut found = statement.query(params![row, count])?;
+    let mut found = statement.query(params![row, count, column(since.unwrap_or_default().0)])?;
     let mut events = Vec::new();
     while let Some(row) = found.next()? {
         let name = ChainName { conversation, author: IdentityKey(row.get(8)?), chain: ChainId(row.get(9)?) };
@@ -117,7 +131,7 @@ pub(super) fn read_history(
 /// Where every chain of a conversation stands. No event's bytes are read.
 pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedChains, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT row, author, chain, own, number, last, lamport FROM chains WHERE conversation = ?1 ORDER BY row",
+        "SELECT row, author, chain, own, number, last, lamport, borrowed FROM chains WHERE conversation = ?1 ORDER BY row",
     )?;
     let mut found = statement.query([conversation])?;
     let mut chains = LoadedChains::default();
@@ -132,7 +146,8 @@ pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedC
         } else {
             // Before the first event there is nothing to be skipped.
             let last = if number == 0 { Some(NO_EVENT) } else { last };
-            chains.theirs.push(TheirChain { author, chain, number, last });
+            let borrowed_from = row.get::<_, Option<i64>>(7)?.map(rows::number).transpose()?;
+            chains.theirs.push(TheirChain { author, chain, number, last, borrowed_from });
         }
     }
     Ok(chains)
@@ -153,7 +168,7 @@ fn chain(connection: &Connection, name: &ChainName, own: bool) -> Result<Chain, 
     Ok(Chain { row, conversation, number: 0, own })
 }
 
-fn find(connection: &Connection, name: &ChainName) -> Result<Option<Chain>, Fault> {
+pub(super) fn find(connection: &Connection, name: &ChainName) -> Result<Option<Chain>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT chains.row, conversation, number, own FROM chains JOIN conversations ON conversation = conversations.row
          WHERE id = ?1 AND author = ?2 AND chain = ?3",
@@ -259,7 +274,8 @@ pub(super) fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fau
 /// The kinds stand as in the index `events_shown`, or it would not be used.
 pub(super) const HISTORY: &str = "
     SELECT newest.number, id, newest.lamport, at, kind, late, signature, bytes, author, chains.chain
-    FROM (SELECT * FROM events WHERE conversation = ?1 AND kind IN (1, 2) ORDER BY row DESC LIMIT ?2) AS newest
+    FROM (SELECT * FROM events WHERE conversation = ?1 AND kind IN (1, 2) AND at >= ?3
+          ORDER BY row DESC LIMIT ?2) AS newest
     JOIN chains ON chains.row = newest.chain ORDER BY newest.row DESC";
 
 const _: () = assert!(KIND_TEXT == 1 && KIND_ACTION == 2);

@@ -24,6 +24,8 @@ pub(super) enum Fault {
     OtherAccount,
     /// The journal is there and the log it belongs to is not.
     JournalAlone,
+    /// Somebody else reads it for longer than we wait.
+    Busy,
     /// The node asks for what would break the log: its mistake, and nothing was written.
     Refused(&'static str),
 }
@@ -65,6 +67,15 @@ impl From<FileError> for Fault {
 }
 
 impl Fault {
+    /// Whether something written before may be lost, though the next writing out goes well.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure),
+            Self::File(_) => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn told(&self, deed: Deed, path: &Path) -> DiskError {
         if let Self::File(error) = self {
             return DiskError { text: error.to_string() };
@@ -97,6 +108,7 @@ impl Fault {
                 "only its journal is there (the file ending in -wal), which holds the newest lines. Put the log back \
                  beside it, or move the journal away; nothing was changed."
             }
+            Self::Busy => IN_USE,
             Self::Refused(reason) => return format!("{reason}. Nothing was written."),
         };
         reason.to_owned()
@@ -108,7 +120,7 @@ fn sqlite_reason(error: &rusqlite::Error) -> String {
         Some(ErrorCode::DiskFull) => "the disk is full. Free some space and try again.",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => NOT_YOURS,
         Some(ErrorCode::CannotOpen) => "it cannot be opened. Look at the permissions of the file and its folder.",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program is using it. Close that one.",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => IN_USE,
         Some(ErrorCode::OutOfMemory) => "there is no memory left. Close some programs.",
         Some(ErrorCode::SystemIoFailure) => {
             return format!("the disk reports an error ({error}). Look after the disk and keep a copy of the folder.");
@@ -118,4 +130,5 @@ fn sqlite_reason(error: &rusqlite::Error) -> String {
     reason.to_owned()
 }
 
+const IN_USE: &str = "another program is using it. Close that one.";
 const NOT_YOURS: &str = "it is not yours to write. Mend its permissions, or choose another folder with --data-dir.";

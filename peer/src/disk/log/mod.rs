@@ -1,10 +1,10 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `conversations`, `events`, `receipts`, `search` and `unread` each write and read
-//! a group of them.
+//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `changes`, `receipts`, `search`, `steps`
+//! and `unread` each write and read a group of them. `origin` tells whether the log is the one that was used here last.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,18 +15,23 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::fault::{Deed, Fault};
+use self::origin::{Change, Origin};
 use super::files;
-use crate::ports::{DiskError, LoadedConversation, LoadedLog, StoredEvent, Write};
+use crate::ports::{DiskError, LoadedConversation, LoadedLog, StepRun, StoredEvent, Survives, Wanted, Write};
 
 mod account;
+mod addresses;
+mod changes;
 mod conversations;
 mod events;
 mod fault;
+mod origin;
 mod pages;
 mod receipts;
 mod rows;
 mod schema;
 mod search;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod unread;
@@ -40,6 +45,13 @@ pub(super) use search::{Progress, Search};
 pub(super) struct Log {
     connection: Connection,
     path: PathBuf,
+    /// SQLite's journal, to have what it holds written out without adding to it.
+    journal: File,
+    /// What SQLite does for each commit now.
+    survives: Survives,
+    /// The system failed to write something out. It may not try again, and say that all is well: what the journal
+    /// holds is safe only once it is in the log itself.
+    is_doubtful: bool,
 }
 
 /// A chain as the node names it.
@@ -60,7 +72,8 @@ pub(super) struct ChainRead {
 }
 
 impl Log {
-    /// Opens the log in an account's folder, or makes one whose chain is `fresh_chain`.
+    /// Opens the log in an account's folder, or makes one. `fresh_chain` is for new events in a new log, and in one that
+    /// may have lost what others hold.
     pub(super) fn open(
         folder: &Path,
         realm: &RealmId,
@@ -72,33 +85,89 @@ impl Log {
             if !files::exists(&path)? {
                 create(&path, realm, user, fresh_chain)?;
             }
-            open_checked(&path, realm, user)
+            open_checked(&path, realm, user, fresh_chain)
         };
-        let (connection, loaded) = opened().map_err(|fault| fault.told(Deed::Open, &path))?;
-        Ok((Self { connection, path }, loaded))
+        let (connection, journal, loaded) = opened().map_err(|fault| fault.told(Deed::Open, &path))?;
+        let log = Self { connection, path, journal, survives: Survives::Machine, is_doubtful: false };
+        Ok((log, loaded))
     }
 
-    /// Writes all of the commits or none of them; on the disk when this returns.
-    pub(super) fn commit<'a>(&mut self, commits: impl Iterator<Item = &'a [Write]>) -> Result<(), DiskError> {
-        commit(&mut self.connection, commits).map_err(|fault| fault.told(Deed::Write, &self.path))
+    /// Writes all of the commits or none of them; as safe as `survives` says when this returns.
+    pub(super) fn commit<'a>(
+        &mut self,
+        commits: impl Iterator<Item = &'a [Write]>,
+        survives: Survives,
+    ) -> Result<(), DiskError> {
+        let done = self.keep(commits.flatten(), survives);
+        self.is_doubtful |= done.as_ref().is_err_and(Fault::leaves_doubt);
+        done.map_err(|fault| fault.told(Deed::Write, &self.path))
+    }
+
+    fn keep<'a>(&mut self, writes: impl Iterator<Item = &'a Write>, survives: Survives) -> Result<(), Fault> {
+        if self.is_doubtful {
+            take_in_journal(&self.connection)?;
+            self.is_doubtful = false;
+        }
+        let mut writes = writes.peekable();
+        if writes.peek().is_none() {
+            return Ok(self.journal.sync_data().map_err(files::failed("write", &self.path))?);
+        }
+        if self.survives != survives {
+            self.connection.pragma_update(None, "synchronous", synchronous(survives))?;
+            self.survives = survives;
+        }
+        commit(&mut self.connection, writes)
     }
 
     pub(super) fn read_chain(&self, read: &ChainRead) -> Result<Vec<StoredEvent>, DiskError> {
         events::read_chain(&self.connection, read).map_err(|fault| fault.told(Deed::Read, &self.path))
     }
 
-    pub(super) fn read_history(&self, conversation: ConversationId, count: u32) -> Result<Vec<StoredEvent>, DiskError> {
-        events::read_history(&self.connection, conversation, count).map_err(|fault| fault.told(Deed::Read, &self.path))
+    /// The messages, and what is about them.
+    pub(super) fn read_history(
+        &self,
+        conversation: ConversationId,
+        count: u32,
+        since: Option<UnixMillis>,
+    ) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>), DiskError> {
+        let read = || {
+            let events = events::read_history(&self.connection, conversation, count, since)?;
+            let changes = changes::about(&self.connection, &events)?;
+            Ok((events, changes))
+        };
+        read().map_err(|fault: Fault| fault.told(Deed::Read, &self.path))
     }
 
-    /// Moves what the journal holds into the log and closes it. What fails here is tried again by the next `open`:
-    /// the journal has everything.
+    /// The messages that are wanted, and what is about them.
+    pub(super) fn read_events(&self, wanted: &Wanted) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>), DiskError> {
+        let read = || {
+            let events = changes::wanted(&self.connection, wanted)?;
+            let changes = changes::about(&self.connection, &events)?;
+            Ok((events, changes))
+        };
+        read().map_err(|fault: Fault| fault.told(Deed::Read, &self.path))
+    }
+
+    /// The recipients of an event of mine, and the steps of any event.
+    pub(super) fn read_steps(
+        &self,
+        name: &ChainName,
+        number: u64,
+    ) -> Result<(Vec<IdentityKey>, Vec<StepRun>), DiskError> {
+        steps::read(&self.connection, name, number).map_err(|fault| fault.told(Deed::Read, &self.path))
+    }
+
+    /// Moves what the journal holds into the log, closes it and leaves word of that. What fails here is tried again by
+    /// the next `open`: the journal has everything.
     pub(super) fn close(self) {
-        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the journal of the log was not taken in");
-        }
-        if let Err((_, error)) = self.connection.close() {
-            tracing::warn!(%error, "the log was not closed well");
+        let Self { connection, path, .. } = self;
+        let closed = || {
+            take_in_journal(&connection)?;
+            connection.close().map_err(|(_, error)| error)?;
+            Origin::leave_word(&path)
+        };
+        if let Err(fault) = closed() {
+            tracing::warn!(?fault, "the log was not closed well");
         }
     }
 }
@@ -122,11 +191,17 @@ fn create(path: &Path, realm: &RealmId, user: &UserName, chain: &ChainId) -> Res
 }
 
 /// Looks before it touches: until the log is found good, nothing in its file or its journal changes.
-fn open_checked(path: &Path, realm: &RealmId, user: &UserName) -> Result<(Connection, LoadedLog), Fault> {
+fn open_checked(
+    path: &Path,
+    realm: &RealmId,
+    user: &UserName,
+    fresh_chain: &ChainId,
+) -> Result<(Connection, File, LoadedLog), Fault> {
     // SQLite takes an empty file for a new log, and deletes the journal that may hold everything.
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
         return Err(Fault::Damaged);
     }
+    let origin = Origin::look(path)?;
     let mut connection = connect(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     check(&connection)?;
@@ -134,9 +209,19 @@ fn open_checked(path: &Path, realm: &RealmId, user: &UserName) -> Result<(Connec
     let chain = account::load(&connection, realm, user)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     debug_assert_eq!(mode, "wal", "a file on a disk can have a journal of this kind");
-    let loaded = load(&connection, chain)?;
+    let mut loaded = load(&connection, chain)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    Ok((connection, loaded))
+    let change = origin.settle(&mut connection, fresh_chain)?;
+    if change != Change::None {
+        loaded.chain = *fresh_chain;
+    }
+    loaded.is_copy = change == Change::Copied;
+    // Before anything is said: after a loss of power the word must not be back, nor the journal's name be gone.
+    origin.take_word_away(path)?;
+    files::sync_parent(path)?;
+    let journal = with_suffix(path, "-wal");
+    let journal = File::open(&journal).map_err(files::failed("open", &journal))?;
+    Ok((connection, journal, loaded))
 }
 
 fn connect(path: &Path) -> Result<Connection, Fault> {
@@ -144,7 +229,7 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", synchronous(Survives::Machine))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     // With the STAT4 that is compiled in, some statements would be compiled anew for each new value.
@@ -161,7 +246,19 @@ fn check(connection: &Connection) -> Result<(), Fault> {
     if connection.is_readonly("main")? {
         return Err(Fault::ReadOnly);
     }
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let bytes: i64 =
+        connection.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |row| {
+            row.get(0)
+        })?;
+    if bytes <= CHECKED_WHOLE_BYTES_MAX {
+        return found_good(connection, "1");
+    }
+    schema::LOADED.iter().try_for_each(|table| found_good(connection, table))
+}
+
+/// Has SQLite look through a table, or through everything up to the first thing that is wrong.
+fn found_good(connection: &Connection, what: &str) -> Result<(), Fault> {
+    let verdict: String = connection.query_row(&format!("PRAGMA quick_check({what})"), [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(Fault::Damaged) }
 }
 
@@ -178,12 +275,28 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
             theirs: chains.theirs,
         });
     }
-    Ok(LoadedLog { chain, pins: account::load_pins(connection)?, conversations })
+    let (certificate, pins) = (account::load_certificate(connection)?, account::load_pins(connection)?);
+    let addresses = addresses::load(connection)?;
+    Ok(LoadedLog { chain, is_copy: false, certificate, pins, addresses, conversations })
 }
 
-fn commit<'a>(connection: &mut Connection, commits: impl Iterator<Item = &'a [Write]>) -> Result<(), Fault> {
+/// After every commit SQLite has written its journal, and with FULL the disk has it too.
+fn synchronous(survives: Survives) -> &'static str {
+    match survives {
+        Survives::Program => "NORMAL",
+        Survives::Machine => "FULL",
+    }
+}
+
+/// Everything is in the log itself and on the disk when this returns.
+fn take_in_journal(connection: &Connection) -> Result<(), Fault> {
+    let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_busy { Err(Fault::Busy) } else { Ok(()) }
+}
+
+fn commit<'a>(connection: &mut Connection, mut writes: impl Iterator<Item = &'a Write>) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    commits.flatten().try_for_each(|write| perform(&transaction, write))?;
+    writes.try_for_each(|write| perform(&transaction, write))?;
     Ok(transaction.commit()?)
 }
 
@@ -201,12 +314,19 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
             let name = ChainName { conversation: *conversation, author: *author, chain: *chain };
             events::skip(connection, &name, *number)
         }
+        Write::Borrowed { conversation, author, chain, from } => {
+            let name = ChainName { conversation: *conversation, author: *author, chain: *chain };
+            events::borrow(connection, &name, *from)
+        }
         Write::Acked { conversation, chain, recipient, number } => {
             receipts::write_acknowledged(connection, conversation, chain, recipient, *number)
         }
+        Write::Step(run) => steps::write(connection, run),
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
         Write::Read { conversation, up_to } => unread::write_read(connection, conversation, *up_to),
+        Write::Certificate(certificate) => account::write_certificate(connection, certificate),
+        Write::Addresses { user, addresses } => addresses::write(connection, user, addresses),
     }
 }
 
@@ -215,6 +335,10 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.push(suffix);
     path.into()
 }
+
+/// Of a larger log only what is loaded is looked through at the start: reading everything would take a slow disk
+/// seconds. What is damaged among its events is refused where it is read.
+const CHECKED_WHOLE_BYTES_MAX: i64 = 8 * 1024 * 1024;
 
 /// A backup that reads the log holds it for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,8 +6,8 @@ use rusqlite::{Params, Row};
 
 use super::fault::{Deed, Fault};
 use super::rows::{self, column};
-use super::{ChainName, Log, events};
-use crate::ports::{DiskError, StoredEvent};
+use super::{ChainName, Log, changes, events};
+use crate::ports::{Answer, DiskError, StoredEvent};
 
 /// Texts and actions with the names of their chain and conversation; what follows says which, and in what order.
 macro_rules! select_shown {
@@ -83,8 +83,13 @@ impl Log {
     }
 
     /// The next events of a copy, in order of arrival.
-    pub(in crate::disk) fn next_page(&self, page: &mut Page) -> Result<Vec<StoredEvent>, DiskError> {
-        self.read_page(page).map_err(|fault| fault.told(Deed::Read, &self.path))
+    pub(in crate::disk) fn next_page(&self, page: &mut Page) -> Result<Answer, DiskError> {
+        let read = || {
+            let events = self.read_page(page)?;
+            Ok(Answer::ExportPage { changes: changes::about(&self.connection, &events)?, events })
+        };
+        let read: Result<_, Fault> = { read }();
+        read.map_err(|fault| fault.told(Deed::Read, &self.path))
     }
 
     fn read_page(&self, page: &mut Page) -> Result<Vec<StoredEvent>, Fault> {

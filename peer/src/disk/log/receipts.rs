@@ -93,14 +93,16 @@ fn load_runs(connection: &Connection, chain: i64) -> Result<Vec<(u64, Vec<Identi
     let mut found = statement.query([chain])?;
     let mut runs = Vec::new();
     while let Some(row) = found.next()? {
-        let identities: Vec<u8> = row.get(1)?;
-        let (keys, rest) = identities.as_chunks::<{ IdentityKey::LENGTH }>();
-        if !rest.is_empty() {
-            return Err(Fault::Damaged);
-        }
-        runs.push((rows::number(row.get(0)?)?, keys.iter().copied().map(IdentityKey).collect()));
+        let recipients: Vec<u8> = row.get(1)?;
+        runs.push((rows::number(row.get(0)?)?, identities(&recipients)?));
     }
     Ok(runs)
+}
+
+/// The recipients in a column.
+pub(super) fn identities(column: &[u8]) -> Result<Vec<IdentityKey>, Fault> {
+    let (keys, rest) = column.as_chunks::<{ IdentityKey::LENGTH }>();
+    if rest.is_empty() { Ok(keys.iter().copied().map(IdentityKey).collect()) } else { Err(Fault::Damaged) }
 }
 
 fn load_ids(connection: &Connection, chain: i64, first: u64, end: u64) -> Result<Vec<(u64, EventId)>, Fault> {

@@ -13,12 +13,17 @@ pub(super) const NEWEST: usize = MIGRATIONS.len();
 
 /// Brings the log to the newest number; one from a newer program is refused and not touched.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+    migrate_to(connection, NEWEST)
+}
+
+/// The same, to an older number: what an older program made.
+pub(super) fn migrate_to(connection: &mut Connection, number: usize) -> Result<(), Fault> {
     let present: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let present = usize::try_from(present).map_err(|_| Fault::Damaged)?;
     if present > NEWEST {
         return Err(Fault::Newer);
     }
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(present) {
+    for (index, migration) in MIGRATIONS.iter().enumerate().take(number).skip(present) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(migration)?;
         let number = i64::try_from(index + 1).expect("there are few migrations");
@@ -29,7 +34,15 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-const MIGRATIONS: [&str; 2] = [FIRST, SEARCH_AND_UNREAD];
+const MIGRATIONS: [&str; 6] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, SEARCH_AND_UNREAD];
+
+/// A chain of somebody may begin here with another number than 1 on the word of a third.
+const BORROWED: &str = "
+ALTER TABLE chains ADD COLUMN borrowed INTEGER; -- the first number held; NULL once its author says the same
+";
+/// The tables that are read whole when a log is opened: small ones, however much is said, and in logs of every number.
+pub(super) const LOADED: [&str; 9] =
+    ["account", "conversations", "rooms", "entries", "members", "chains", "recipients", "acknowledged", "pins"];
 
 /// Ids and keys are blobs of their length. Numbers beyond 2^63 exist only in what liars claim: `column` cuts them.
 const FIRST: &str = "
@@ -148,4 +161,52 @@ CREATE TABLE read (
     row          INTEGER NOT NULL
 ) STRICT;
 INSERT INTO read (conversation, row) SELECT conversation, max(row) FROM events GROUP BY conversation;
+";
+
+/// Messages are named by their ids from now on, changed by later events, and traced.
+const CHANGES_AND_STEPS: &str = "
+CREATE INDEX events_by_id ON events (id);
+
+-- Edits, deletions and reactions, and what they are about.
+CREATE TABLE changes (
+    event        INTEGER PRIMARY KEY REFERENCES events,
+    conversation INTEGER NOT NULL REFERENCES conversations,
+    target       BLOB NOT NULL      -- id of an event that may still be to come
+) STRICT;
+CREATE INDEX changes_about ON changes (conversation, target);
+
+-- When runs of events took a step, in the order in which it was noted.
+CREATE TABLE steps (
+    row   INTEGER PRIMARY KEY,
+    chain INTEGER NOT NULL REFERENCES chains,
+    step  INTEGER NOT NULL,         -- 1: sent, 3: delivered, 4: received
+    party BLOB NOT NULL,            -- who is at the other end
+    first INTEGER NOT NULL,
+    last  INTEGER NOT NULL,
+    at    INTEGER NOT NULL,         -- our clock, milliseconds since 1970
+    route TEXT                      -- address of the link
+) STRICT;
+CREATE INDEX steps_of ON steps (chain, last);
+CREATE INDEX steps_newest ON steps (chain, step, party);
+";
+
+const OPENED: &str = "
+-- Where the log was opened last, once it was: another file or another start of the machine is noticed by it.
+CREATE TABLE opened (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    boot   TEXT,                    -- the system's name for its present run; NULL: it has none
+    inode  INTEGER NOT NULL,
+    born   INTEGER                  -- when the file was made, nanoseconds since 1970; NULL: the disk does not say
+) STRICT;
+";
+
+/// What one goes on with while the registry cannot be reached.
+const WITHOUT_REGISTRY: &str = "
+ALTER TABLE account ADD COLUMN certificate BLOB; -- the newest of one's own, encoded; NULL before the first sign-in
+
+-- Where people were found, the best place first.
+CREATE TABLE addresses (
+    person TEXT PRIMARY KEY,
+    places TEXT NOT NULL            -- addresses with ports, between spaces
+) STRICT, WITHOUT ROWID;
 ";

@@ -5,15 +5,15 @@
 use std::collections::VecDeque;
 
 use common::ids::IdentityKey;
-use common::message::event::{Content, WireEvent};
+use common::message::event::{Content, KIND_ACTION, KIND_DELETE, KIND_EDIT, KIND_TEXT, WireEvent};
 use common::wire::bounded::Blob;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::fault::{Deed, Fault};
 use super::pages::{self, select_shown};
 use super::rows::{self, column};
-use super::{Log, words};
-use crate::ports::{DiskError, FOUND_MAX, FoundEvent, SearchFor};
+use super::{Log, changes, words};
+use crate::ports::{Answer, DiskError, FOUND_MAX, FoundEvent, SearchFor, StoredEvent};
 
 /// A search that goes on.
 #[derive(Debug)]
@@ -51,16 +51,25 @@ impl Log {
     }
 
     /// The answer of a search that is done.
-    pub(in crate::disk) fn found(&self, search: &Search) -> Result<Vec<FoundEvent>, DiskError> {
+    pub(in crate::disk) fn found(&self, search: &Search) -> Result<Answer, DiskError> {
         let read = |row: &i64| found(&self.connection, *row, search.wanted.context);
-        let all: Result<Vec<_>, Fault> = search.found.iter().map(read).collect();
-        all.map_err(|fault| fault.told(Deed::Read, &self.path))
+        let read = || {
+            let found: Vec<FoundEvent> = search.found.iter().map(read).collect::<Result<_, Fault>>()?;
+            let mut changes = Vec::new();
+            for FoundEvent { before, event, after } in &found {
+                for events in [before, std::slice::from_ref(event), after] {
+                    changes.extend(changes::about(&self.connection, events)?);
+                }
+            }
+            Ok(Answer::Found { found, changes })
+        };
+        read().map_err(|fault: Fault| fault.told(Deed::Read, &self.path))
     }
 }
 
 /// The one place where what an event says enters the index or leaves it: a changed text takes the place of what its
 /// row had, and `None` takes the row out.
-pub(super) fn index(connection: &Connection, row: i64, said: Option<&Said>) -> Result<(), Fault> {
+fn index(connection: &Connection, row: i64, said: Option<&Said>) -> Result<(), Fault> {
     connection.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([row])?;
     if let Some(said) = said {
         let place = format!("{} {}", place_of_conversation(said.conversation), place_of_author(&said.author));
@@ -75,10 +84,10 @@ pub(super) fn index(connection: &Connection, row: i64, said: Option<&Said>) -> R
 
 /// A text, whose and where.
 pub(super) struct Said {
-    pub(super) text: String,
-    pub(super) author: IdentityKey,
+    text: String,
+    author: IdentityKey,
     /// The conversation's row.
-    pub(super) conversation: i64,
+    conversation: i64,
 }
 
 fn index_chunk(connection: &mut Connection) -> Result<Progress, Fault> {
@@ -87,16 +96,20 @@ fn index_chunk(connection: &mut Connection) -> Result<Progress, Fault> {
     let mut last = from;
     let mut taken = 0;
     {
-        let mut statement = transaction.prepare_cached(
-            "SELECT events.row, events.kind, events.conversation, author, bytes FROM events
-             CROSS JOIN chains ON chains.row = events.chain WHERE events.row > ?1 ORDER BY events.row LIMIT ?2",
-        )?;
+        let mut statement =
+            transaction.prepare_cached("SELECT row, kind FROM events WHERE row > ?1 ORDER BY row LIMIT ?2")?;
         let mut found = statement.query((from, CHUNK_ROWS))?;
         while let Some(row) = found.next()? {
             (last, taken) = (row.get(0)?, taken + 1);
-            let author = IdentityKey(row.get(3)?);
-            if let (1 | 2, Some(text)) = (row.get::<_, u8>(1)?, text_of(row.get(4)?)) {
-                index(&transaction, last, Some(&Said { text, author, conversation: row.get(2)? }))?;
+            match row.get(1)? {
+                KIND_TEXT | KIND_ACTION => take_in(&transaction, last)?,
+                // What it is about has another text now, or none; if it is still to come, it is found changed then.
+                KIND_EDIT | KIND_DELETE => {
+                    let target: Option<i64> =
+                        transaction.prepare_cached(TARGET)?.query_row([last], |row| row.get(0)).optional()?;
+                    target.map_or(Ok(()), |target| take_in(&transaction, target))?;
+                }
+                _ => {}
             }
         }
     }
@@ -107,12 +120,36 @@ fn index_chunk(connection: &mut Connection) -> Result<Progress, Fault> {
     Ok(if taken < CHUNK_ROWS { Progress::Done } else { Progress::More })
 }
 
-/// What an event says, if it says something. Its bytes were checked before they were stored.
-pub(super) fn text_of(bytes: Vec<u8>) -> Option<String> {
-    let wire = WireEvent { bytes: Blob::new(bytes).ok()?, signature: None };
-    match wire.claim().ok()?.content().ok()? {
-        Content::Text(text) | Content::Action(text) => Some(text),
-        _ => None,
+/// Has the index say of a message what the message says by now.
+fn take_in(connection: &Connection, row: i64) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(select_shown!("events.row = ?1"))?;
+    let event = statement.query_row([row], |row| Ok(pages::shown(row))).optional()?;
+    let Some((_, event)) = event.transpose()? else { return Ok(()) };
+    let conversation = rows::conversation_row(connection, &event.conversation)?.ok_or(Fault::Damaged)?;
+    let text = text_of(connection, conversation, &event)?;
+    index(connection, row, text.map(|text| Said { text, author: event.author, conversation }).as_ref())
+}
+
+/// What a message says by now: the newest text its author gave it, and nothing once they deleted it. This has to be the
+/// rule by which the node shows it.
+pub(super) fn text_of(
+    connection: &Connection,
+    conversation: i64,
+    event: &StoredEvent,
+) -> Result<Option<String>, Fault> {
+    let content = |wire: &WireEvent| wire.claim().ok()?.content().ok();
+    let Some(Content::Text(text) | Content::Action(text)) = content(&event.wire) else { return Ok(None) };
+    let mut statement = connection.prepare_cached(CHANGED)?;
+    let parameters = params![conversation, event.id.as_bytes(), event.author.as_bytes()];
+    let Some((kind, bytes)) =
+        statement.query_row(parameters, |row| Ok((row.get::<_, u8>(0)?, row.get(1)?))).optional()?
+    else {
+        return Ok(Some(text));
+    };
+    let bytes = Blob::new(bytes).map_err(|_| Fault::Damaged)?;
+    match content(&WireEvent { bytes, signature: None }) {
+        Some(Content::Edit { text, .. }) if kind == KIND_EDIT => Ok(Some(text)),
+        _ => Ok(None),
     }
 }
 
@@ -170,6 +207,18 @@ fn found(connection: &Connection, row: i64, context: u32) -> Result<FoundEvent, 
 
 const BEFORE: &str = select_shown!("events.conversation = ?1 AND events.row < ?2 ORDER BY events.row DESC LIMIT ?3");
 const AFTER: &str = select_shown!("events.conversation = ?1 AND events.row > ?2 ORDER BY events.row LIMIT ?3");
+
+/// The message that an edit or a deletion is about, whose ever it is.
+const TARGET: &str = "
+    SELECT events.row FROM changes JOIN events ON events.id = changes.target
+    WHERE changes.event = ?1 AND events.conversation = changes.conversation AND events.kind IN (1, 2)";
+
+/// A deletion by the author, or else their newest edit.
+const CHANGED: &str = "
+    SELECT events.kind, events.bytes
+    FROM changes JOIN events ON events.row = changes.event JOIN chains ON chains.row = events.chain
+    WHERE changes.conversation = ?1 AND changes.target = ?2 AND chains.author = ?3 AND events.kind IN (5, 6)
+    ORDER BY events.kind DESC, events.lamport DESC, events.at DESC, events.id DESC LIMIT 1";
 
 /// Words of letters and digits alone, which the index takes as they are.
 fn place_of_conversation(row: i64) -> String {

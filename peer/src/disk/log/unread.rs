@@ -9,8 +9,8 @@ use rusqlite::{Connection, params};
 use super::fault::{Deed, Fault};
 use super::pages::{self, select_shown};
 use super::rows::{self, column};
-use super::{Log, search};
-use crate::ports::{DiskError, MENTIONS_MAX, StoredEvent, UNREAD_COUNTED_MAX, UnreadEvents};
+use super::{Log, changes, search};
+use crate::ports::{Answer, DiskError, MENTIONS_MAX, StoredEvent, UNREAD_COUNTED_MAX, UnreadEvents};
 
 /// What was read stays read.
 pub(super) fn write_read(connection: &Connection, id: &ConversationId, up_to: Option<u64>) -> Result<(), Fault> {
@@ -32,8 +32,16 @@ impl Log {
         me: &UserName,
         conversation: Option<ConversationId>,
         lines: u32,
-    ) -> Result<Vec<UnreadEvents>, DiskError> {
-        read_unread(&self.connection, me, conversation, lines).map_err(|fault| fault.told(Deed::Read, &self.path))
+    ) -> Result<Answer, DiskError> {
+        let read = || {
+            let unread = read_unread(&self.connection, me, conversation, lines)?;
+            let mut changes = Vec::new();
+            for events in unread.iter().flat_map(|unread| [&unread.mentioning, &unread.newest]) {
+                changes.extend(changes::about(&self.connection, events)?);
+            }
+            Ok(Answer::Unread { unread, changes })
+        };
+        read().map_err(|fault: Fault| fault.told(Deed::Read, &self.path))
     }
 }
 
@@ -74,7 +82,7 @@ fn of_conversation(
         let (row, event) = pages::shown(row)?;
         (count, up_to) = (count + 1, row);
         *authors.entry(event.author).or_default() += 1;
-        let text = search::text_of(event.wire.bytes.to_vec());
+        let text = search::text_of(connection, conversation, &event)?;
         first.get_or_insert_with(|| event.clone());
         if text.is_some_and(|text| me.is_said_in(&text)) {
             mentions += 1;

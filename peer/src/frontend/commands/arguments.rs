@@ -4,7 +4,7 @@
 use common::names::{RoomName, UserName};
 
 use super::{Row, room_name, user_name};
-use crate::api::{Code, Refusal, Target};
+use crate::api::{Code, History, NewRoom, Refusal, Target};
 
 /// What is left of a line behind the command's name.
 pub(crate) struct Arguments<'a> {
@@ -40,6 +40,11 @@ impl<'a> Arguments<'a> {
         Ok(Some(word))
     }
 
+    /// The next word as it stands, not taken.
+    pub(super) fn peek(&self) -> Option<&'a str> {
+        self.rest.split_whitespace().next()
+    }
+
     /// Takes `--option` if it comes next.
     pub(super) fn option(&mut self, option: &str) -> bool {
         let Some(rest) = self.rest.strip_prefix(option) else { return false };
@@ -53,6 +58,23 @@ impl<'a> Arguments<'a> {
     pub(super) fn person(&mut self) -> Result<UserName, Refusal> {
         let word = self.word()?.ok_or_else(|| self.usage())?;
         user_name(&word)
+    }
+
+    /// A room that does not exist, and what it is to be like.
+    pub(super) fn new_room(&mut self) -> Result<NewRoom, Refusal> {
+        let mut private = self.option("--private");
+        let name = self.room()?;
+        private |= self.option("--private");
+        let mut history = if private { History::Joined } else { History::All };
+        if self.option("--history") {
+            history = match self.word()?.as_deref() {
+                Some("all") => History::All,
+                Some("joined") => History::Joined,
+                _ => return Err(self.usage()),
+            };
+        }
+        let topic = if self.option("--topic") { Some(self.text()?) } else { None };
+        Ok(NewRoom { name, private, history, topic })
     }
 
     pub(super) fn room(&mut self) -> Result<RoomName, Refusal> {

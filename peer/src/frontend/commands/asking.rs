@@ -1,9 +1,9 @@
 //! The rows of the table about what was said: searching, catching up, taking a copy.
 
 use super::Group::Talk;
-use super::{Arguments, Line, Row, Slot, user_name};
+use super::{Arguments, Line, Row, Slot, moment, user_name};
 use crate::api::{Code, Command, Export, Refusal, Search, Typeset};
-use crate::frontend::{json, transcript, when};
+use crate::frontend::{json, transcript};
 
 pub(super) const SEARCH: Row = Row {
     name: "search",
@@ -56,8 +56,8 @@ fn search(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
         match filter {
             Some(("from", name)) => search.from = Some(user_name(name)?),
             Some(("in", place)) => search.target = Some(Arguments::conversation_in(place)?),
-            Some(("before", time)) => search.before = Some(moment(time)?),
-            Some(("after", time)) => search.after = Some(moment(time)?),
+            Some(("before", text)) => search.before = Some(time(text)?),
+            Some(("after", text)) => search.after = Some(time(text)?),
             _ => match word.strip_prefix("-C").filter(|_| !is_quoted) {
                 None => search.words.push(word),
                 Some("") => search.context = Some(count(arguments.word()?.as_deref().unwrap_or(""), arguments)?),
@@ -78,7 +78,7 @@ fn export(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
         if arguments.option("--json") {
             as_json = true;
         } else if arguments.option("--since") {
-            since = Some(moment(&arguments.word()?.ok_or_else(|| arguments.usage())?)?);
+            since = Some(time(&arguments.word()?.ok_or_else(|| arguments.usage())?)?);
         } else {
             match arguments.word()? {
                 None => break,
@@ -95,9 +95,9 @@ fn export(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
 }
 
 /// A time, or the refusal that says how one is written.
-fn moment(text: &str) -> Result<common::time::UnixMillis, Refusal> {
-    when::read(text)
-        .ok_or_else(|| Refusal::new(Code::Usage, &format!("'{text}' is no time. Write it like {}.", when::FORMS)))
+fn time(text: &str) -> Result<common::time::UnixMillis, Refusal> {
+    moment::at(text)
+        .ok_or_else(|| Refusal::new(Code::Usage, &format!("'{text}' is no time. Write it like {}.", moment::FORMS)))
 }
 
 fn count(digits: &str, arguments: &Arguments<'_>) -> Result<u32, Refusal> {

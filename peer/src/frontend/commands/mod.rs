@@ -4,7 +4,10 @@
 mod arguments;
 mod asking;
 mod help;
+mod messages;
+mod moment;
 mod parse;
+mod reference;
 mod table;
 
 use common::names::{RoomName, UserName};
@@ -75,6 +78,8 @@ pub enum Slot {
     Conversation,
     Command,
     Setting,
+    /// What names a message.
+    Message,
     Option(&'static str),
     /// Words to look for, and what narrows the search.
     Search,

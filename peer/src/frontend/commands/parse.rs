@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn commands_of_other_programs_are_never_sent() {
-        for line in ["/kick bob", "/ban bob", "/nonsense x", "/trace", "/verify bob", "/accept-key bob", "/nick x"] {
+        for line in ["/kick bob", "/ban bob", "/nonsense x", "/verify bob", "/accept-key bob", "/nick x"] {
             assert_eq!(code(line), Code::UnknownCommand, "{line}");
         }
         assert_eq!(code("  /join #dev"), Code::Usage);
@@ -163,6 +163,9 @@ mod tests {
         "/create dev",
         "/create #dev --private --topic release  train",
         "/create --private #dev",
+        "/create #dev --history joined",
+        "/create #dev --private --history all --topic old hands",
+        "/create #dev --history some",
         "/create #dev --secret",
         "/join dev",
         "/j",
@@ -210,6 +213,31 @@ mod tests {
         "/export x --since",
         "/export x #dev #ops",
         "/export x --yaml",
+        "/history 10m",
+        "/history #dev 1h30m",
+        "/history @10m",
+        "/edit deploy is green",
+        "/edit ^ green",
+        "/edit ^3 green",
+        "/edit 1f4a09 green",
+        "/edit -- 1f4a09 green",
+        "/edit face it",
+        "/edit",
+        "/edit ^0 x",
+        "/delete",
+        "/delete ^2",
+        "/delete ^2 now",
+        "/react +1",
+        "/react ^bob 👍",
+        "/react ^bob -delete",
+        "/react",
+        "/react two words",
+        "/trace",
+        "/trace ^",
+        "/trace ^bob",
+        "/why bob",
+        "/why",
+        "/refs on",
         "/who",
         "/w al",
         "/whois bob",

@@ -1,8 +1,8 @@
 //! The commands, one row each: a new command is a new row, and parser, completion and help know it.
 
 use super::Group::{Account, People, Program, Rooms, Talk};
-use super::{Arguments, Line, Row, Slot, asking};
-use crate::api::{Command, MessageKind, Refusal, Target, To};
+use super::{Arguments, Line, Row, Slot, asking, messages};
+use crate::api::{Command, MessageKind, Refusal, To};
 
 /// Every command, in the order in which help shows them.
 pub(crate) static TABLE: &[Row] = &[
@@ -160,18 +160,24 @@ pub(crate) static TABLE: &[Row] = &[
     Row {
         name: "history",
         aliases: &["tail"],
-        arguments: "[NAME|#ROOM] [COUNT]",
+        arguments: "[NAME|#ROOM] [COUNT|SINCE]",
         group: Talk,
         slots: &[Slot::Conversation, Slot::Text],
         summary: "show what was said, the newest COUNT messages (20)",
-        details: "",
-        examples: &["/history", "/history 100", "/history #dev 50"],
+        details: "SINCE is a span of time (90s 10m 1h30m 7d 2w), a time of the day (14:05), 'today', 'yesterday', or a \
+                  date (2026-05-12, 2026-05-12T14:05). '@NAME' where a name looks like one of these. Edited messages \
+                  show their newest text, deleted ones none.",
+        examples: &["/history", "/history 100", "/history #dev 50", "/history 1h30m", "/history bob yesterday"],
         see_also: &["switch"],
-        build: history,
+        build: messages::history,
     },
     asking::SEARCH,
     asking::CATCHUP,
     asking::EXPORT,
+    messages::EDIT,
+    messages::DELETE,
+    messages::REACT,
+    messages::TRACE,
     Row {
         name: "who",
         aliases: &["w"],
@@ -196,6 +202,7 @@ pub(crate) static TABLE: &[Row] = &[
         see_also: &["who", "fingerprint"],
         build: |arguments| ask(Command::WhoIs { user: arguments.person()? }),
     },
+    messages::WHY,
     Row {
         name: "away",
         aliases: &[],
@@ -259,11 +266,19 @@ pub(crate) static TABLE: &[Row] = &[
     Row {
         name: "create",
         aliases: &[],
-        arguments: "#ROOM [--private] [--topic TEXT]",
+        arguments: "#ROOM [--private] [--history all|joined] [--topic TEXT]",
         group: Rooms,
-        slots: &[Slot::Text, Slot::Option("--private"), Slot::Option("--topic")],
+        slots: &[
+            Slot::Text,
+            Slot::Option("--private"),
+            Slot::Option("--history all"),
+            Slot::Option("--history joined"),
+            Slot::Option("--topic"),
+        ],
         summary: "make a room and enter it",
         details: "A private room is seen by its members only, and entered with an invitation of its owner. \
+                  --history says what somebody who enters is given: all that was ever said (as in a public room, \
+                  if nothing is said), or only what is said once they joined (as in a private one). \
                   --topic takes the rest of the line.",
         examples: &["/create #dev", "/create #plans --private --topic What we do next"],
         see_also: &["invite", "topic"],
@@ -371,6 +386,7 @@ pub(crate) static TABLE: &[Row] = &[
             Ok(Line::Set { key, value: arguments.text_if_any() })
         },
     },
+    messages::REFS,
     Row {
         name: "clear",
         aliases: &["c", "cl"],
@@ -400,7 +416,7 @@ pub(crate) static TABLE: &[Row] = &[
     },
 ];
 
-fn ask(command: Command) -> Result<Line, Refusal> {
+pub(super) fn ask(command: Command) -> Result<Line, Refusal> {
     Ok(Line::Ask(command))
 }
 
@@ -421,30 +437,8 @@ fn message(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
     say(to, arguments.text()?, MessageKind::Text)
 }
 
-fn history(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
-    let (mut target, mut count): (Option<Target>, Option<String>) = (None, None);
-    if let Some(word) = arguments.word()? {
-        if word.chars().all(|c| c.is_ascii_digit()) {
-            count = Some(word);
-        } else {
-            let target_alone = &mut Arguments::new(super::row("history").expect("history is in the table"), &word);
-            target = Some(target_alone.conversation()?);
-            count = arguments.word()?;
-        }
-    }
-    let count = match count {
-        None => HISTORY_DEFAULT,
-        Some(digits) => digits.parse().ok().filter(|count| *count > 0).ok_or_else(|| arguments.usage())?,
-    };
-    ask(Command::History { target, count: count.min(HISTORY_MAX) })
-}
-
 fn create(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
-    let mut private = arguments.option("--private");
-    let room = arguments.room()?;
-    private |= arguments.option("--private");
-    let topic = if arguments.option("--topic") { Some(arguments.text()?) } else { None };
-    ask(Command::Create { room, private, topic })
+    ask(Command::Create(arguments.new_room()?))
 }
 
 fn topic(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
@@ -454,12 +448,6 @@ fn topic(arguments: &mut Arguments<'_>) -> Result<Line, Refusal> {
     arguments.option("--");
     ask(Command::Topic { room: None, text: arguments.text_if_any() })
 }
-
-/// Messages shown by `/history` without a count.
-const HISTORY_DEFAULT: u32 = 20;
-
-/// More than this nobody reads at once, and every one passes a queue.
-const HISTORY_MAX: u32 = 1000;
 
 #[cfg(test)]
 mod tests {

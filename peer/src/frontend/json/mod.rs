@@ -2,6 +2,7 @@
 //! mark of its line. It asks nobody anything.
 
 mod input;
+mod messages;
 mod output;
 
 use std::io::{self, Write};

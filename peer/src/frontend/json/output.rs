@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
+use super::messages;
 use crate::api::{
     Around, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown, MessageKind,
     MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
@@ -66,6 +67,9 @@ fn object(event: &Event) -> Option<Object> {
             Object::of("key_changed", [("user", name(user)), ("old", json!(old)), ("new", json!(new))])
         }
         Event::Message(shown) => message(shown),
+        Event::Changed(change) => messages::changed(change),
+        Event::Trace(trace) => messages::trace(trace),
+        Event::Why(why) => messages::why(why),
         Event::Delivery(delivery) => delivered(delivery),
         Event::History { conversation, items, .. } => {
             let items: Vec<Object> = items.iter().map(message).collect();
@@ -83,6 +87,13 @@ fn object(event: &Event) -> Option<Object> {
 
 fn rooms(event: &Event) -> Option<Object> {
     Some(match event {
+        Event::Gap { conversation, from, missing } => Object::of(
+            "gap",
+            [("conversation", json!(conversation.to_string())), ("from", name(from)), ("missing", json!(missing))],
+        ),
+        Event::Forked { conversation, user } => {
+            Object::of("fork", [("conversation", json!(conversation.to_string())), ("from", name(user))])
+        }
         Event::Rooms { rooms } => {
             let rooms: Vec<Object> = rooms.iter().map(room).collect();
             Object::of("rooms", [("rooms", json!(rooms))])
@@ -179,7 +190,7 @@ fn message(shown: &MessageShown) -> Object {
         MessageKind::Text => "text",
         MessageKind::Action => "action",
     };
-    Object::of(
+    let mut object = Object::of(
         "message",
         [
             ("conversation", json!(shown.conversation.to_string())),
@@ -191,7 +202,9 @@ fn message(shown: &MessageShown) -> Object {
             ("own", json!(shown.own)),
             ("late", json!(shown.late)),
         ],
-    )
+    );
+    messages::add_changes(&mut object, &shown.changes);
+    object
 }
 
 fn delivered(delivery: &Delivery) -> Object {
@@ -301,7 +314,7 @@ fn link_state(state: LinkState) -> &'static str {
     }
 }
 
-fn name(user: &UserName) -> Value {
+pub(super) fn name(user: &UserName) -> Value {
     json!(user.as_str())
 }
 
@@ -312,18 +325,18 @@ fn names(users: &[UserName]) -> Value {
 }
 
 /// RFC 3339, UTC, milliseconds. A time beyond the calendar, from a clock gone wild, is the last one there is.
-fn time(at: UnixMillis) -> Value {
+pub(super) fn time(at: UnixMillis) -> Value {
     let at = i64::try_from(at.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     json!(format!("{:.3}", at.unwrap_or(jiff::Timestamp::MAX)))
 }
 
-type Fields = Vec<(&'static str, Value)>;
+pub(super) type Fields = Vec<(&'static str, Value)>;
 
 /// A JSON object that keeps the order of its fields.
-struct Object(Fields);
+pub(super) struct Object(pub(super) Fields);
 
 impl Object {
-    fn of<const N: usize>(kind: &'static str, fields: [(&'static str, Value); N]) -> Self {
+    pub(super) fn of<const N: usize>(kind: &'static str, fields: [(&'static str, Value); N]) -> Self {
         Self(std::iter::once(("type", json!(kind))).chain(fields).collect())
     }
 

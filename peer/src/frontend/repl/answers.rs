@@ -2,6 +2,7 @@
 
 use common::names::UserName;
 
+use super::ladder;
 use super::render::{Look, answer, local};
 use super::theme::Symbol;
 use crate::api::{Event, InvitationShown, MemberShown, PersonShown, RoomShown};
@@ -24,6 +25,8 @@ pub(super) fn rows(look: &Look, event: &Event) -> Option<Vec<Safe>> {
         Event::Fingerprints { user, identity, realm, registry } => {
             vec![field(&format!("key of {user}"), identity), field("registry", registry), field("its key", realm)]
         }
+        Event::Trace(trace) => ladder::trace(look, trace),
+        Event::Why(why) => ladder::why(look, why),
         Event::Rooms { rooms } if rooms.is_empty() => {
             vec![answer("No rooms yet. /create #name makes one.")]
         }

@@ -58,6 +58,10 @@ fn argument(row: &commands::Row, number: usize, word: &str, status: &Status) -> 
             options.collect()
         }
         Slot::Search => search(&typed, status),
+        Slot::Message => match typed.strip_prefix('^') {
+            Some(name) => people(name, status).into_iter().map(|name| format!("^{name} ")).collect(),
+            None => names(word, status, false),
+        },
         Slot::Text => names(word, status, false),
     }
 }
@@ -131,9 +135,14 @@ mod tests {
         check("/join d", 6, &["#dev "]);
         check("/invite bobb", 8, &["bobby "]);
         check("/invite bobby #", 14, &["#dev ", "#plans "]);
-        check("/create #x --", 11, &["--private ", "--topic "]);
+        check("/create #x --", 11, &["--private ", "--history all ", "--history joined ", "--topic "]);
         check("/set b", 5, &["bell "]);
         check("/help inv", 6, &["invite", "invites"]);
+        check("/edit ^bo", 6, &["^bob ", "^bobby "]);
+        check("/edit bobb", 6, &["bobby"]);
+        check("/react ^bob bobb", 12, &["bobby"]);
+        check("/why b", 5, &["bob ", "bobby "]);
+        check("/refs o", 6, &["on ", "off "]);
         check("/me greets bobb", 11, &["bobby"]);
         check("/search deploy f", 15, &["from:"]);
         check("/search deploy from:bo", 15, &["from:bob ", "from:bobby "]);

@@ -2,10 +2,12 @@
 //! everything that is written. Without a terminal, or with `--plain`, the same lines in and the same rows out.
 
 mod answers;
+mod changes;
 mod complete;
 mod editor;
 mod gate;
 mod hints;
+mod ladder;
 mod own;
 mod printer;
 mod prompt;

@@ -8,7 +8,7 @@ use common::ids::EventId;
 use common::time::Monotonic;
 
 use super::render::Mark;
-use crate::api::{Delivery, DeliveryState, MessageShown, Target};
+use crate::api::{Act, ChangeShown, Delivery, DeliveryState, MessageShown, Target};
 use crate::frontend::sanitize::Safe;
 
 /// Held and shown messages of mine.
@@ -22,24 +22,61 @@ pub(super) struct Own {
     completed: Vec<(Target, Safe)>,
 }
 
+/// What I said, or did to what was said.
+#[derive(Debug)]
+pub(super) enum Mine {
+    Said(MessageShown),
+    Did(ChangeShown),
+}
+
+impl Mine {
+    fn id(&self) -> EventId {
+        match self {
+            Self::Said(shown) => shown.id,
+            Self::Did(change) => change.event,
+        }
+    }
+
+    fn conversation(&self) -> &Target {
+        match self {
+            Self::Said(shown) => &shown.conversation,
+            Self::Did(change) => &change.conversation,
+        }
+    }
+
+    /// By which it is known again later.
+    fn beginning(&self) -> Safe {
+        let text = match self {
+            Self::Said(shown) => shown.text.clone(),
+            Self::Did(ChangeShown { act: Act::Edited { text }, .. }) => text.clone(),
+            Self::Did(ChangeShown { act: Act::Deleted, .. }) => "a message deleted".to_owned(),
+            Self::Did(ChangeShown { act: Act::Reacted { word }, .. }) if word.is_empty() => {
+                "a reaction taken back".to_owned()
+            }
+            Self::Did(ChangeShown { act: Act::Reacted { word }, before, .. }) => format!("{word} to {before}"),
+        };
+        Safe::beginning(&text, BEGINNING_COLUMNS)
+    }
+}
+
 #[derive(Debug)]
 struct Held {
-    shown: MessageShown,
+    mine: Mine,
     until: Monotonic,
     mark: Mark,
     settled: bool,
 }
 
 impl Own {
-    /// Takes a message that was just accepted.
-    pub(super) fn hold(&mut self, shown: MessageShown, now: Monotonic) {
-        self.held.push_back(Held { shown, until: now.plus(HOLD), mark: Mark::Accepted, settled: false });
+    /// Takes what was just accepted.
+    pub(super) fn hold(&mut self, mine: Mine, now: Monotonic) {
+        self.held.push_back(Held { mine, until: now.plus(HOLD), mark: Mark::Accepted, settled: false });
     }
 
     /// Notes how far a message got.
     pub(super) fn deliver(&mut self, delivery: &Delivery) {
         let complete = delivery.state == DeliveryState::Delivered && delivery.done >= delivery.of;
-        if let Some(held) = self.held.iter_mut().find(|held| held.shown.id == delivery.id) {
+        if let Some(held) = self.held.iter_mut().find(|held| held.mine.id() == delivery.id) {
             // What was delivered to one stays delivered to them, whatever is told of another.
             if delivery.done > 0 {
                 held.mark = Mark::Delivered { done: delivery.done, of: delivery.of };
@@ -55,14 +92,14 @@ impl Own {
 
     /// The messages to be shown now: settled or held long enough, in their order; all of them if something else is
     /// about to be shown.
-    pub(super) fn release(&mut self, now: Monotonic, all: bool) -> Vec<(MessageShown, Mark)> {
+    pub(super) fn release(&mut self, now: Monotonic, all: bool) -> Vec<(Mine, Mark)> {
         let mut released = Vec::new();
         while self.held.front().is_some_and(|held| all || held.settled || held.until <= now) {
             let Some(held) = self.held.pop_front() else { break };
             if !is_complete(held.mark) {
-                self.remember(&held.shown);
+                self.remember(&held.mine);
             }
-            released.push((held.shown, held.mark));
+            released.push((held.mine, held.mark));
         }
         released
     }
@@ -84,10 +121,9 @@ impl Own {
         grouped
     }
 
-    fn remember(&mut self, shown: &MessageShown) {
-        let beginning = Safe::beginning(&shown.text, BEGINNING_COLUMNS);
-        self.open.insert(shown.id, (shown.conversation.clone(), beginning));
-        self.order.push_back(shown.id);
+    fn remember(&mut self, mine: &Mine) {
+        self.open.insert(mine.id(), (mine.conversation().clone(), mine.beginning()));
+        self.order.push_back(mine.id());
         while self.order.len() > OPEN_MAX {
             if let Some(oldest) = self.order.pop_front() {
                 self.open.remove(&oldest);
@@ -121,7 +157,7 @@ mod tests {
     #[test]
     fn the_usual_case_shows_once_and_delivered() {
         let mut own = Own::default();
-        own.hold(sample::message("@bob", "alice", "hi"), at(0));
+        own.hold(Mine::Said(sample::message("@bob", "alice", "hi")), at(0));
         assert!(own.release(at(1), false).is_empty());
         own.deliver(&sample::delivery("@bob", "bob", DeliveryState::Delivered, 1, 1));
         assert_eq!(own.release(at(2), false)[0].1, Mark::Delivered { done: 1, of: 1 });
@@ -131,7 +167,7 @@ mod tests {
     #[test]
     fn what_comes_later_is_told_later() {
         let mut own = Own::default();
-        own.hold(sample::message("#dev", "alice", "hi"), at(0));
+        own.hold(Mine::Said(sample::message("#dev", "alice", "hi")), at(0));
         own.deliver(&sample::delivery("#dev", "bob", DeliveryState::Delivered, 1, 2));
         own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Queued, 1, 2));
         assert_eq!(own.due(), Some(at(200)));
@@ -146,7 +182,7 @@ mod tests {
     #[test]
     fn nothing_overtakes_a_held_line() {
         let mut own = Own::default();
-        own.hold(sample::message("@bob", "alice", "hi"), at(0));
+        own.hold(Mine::Said(sample::message("@bob", "alice", "hi")), at(0));
         assert_eq!(own.release(at(1), true)[0].1, Mark::Accepted);
     }
 }

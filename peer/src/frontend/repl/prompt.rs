@@ -15,6 +15,8 @@ pub(super) struct Status {
     /// In conversations other than the current one.
     pub(super) unread: u32,
     pub(super) mentions: u32,
+    /// The time of day at which the registry went away; `None` while it is there.
+    pub(super) offline_since: Option<String>,
     /// The next line answers whether a new registry is trusted: questions are numbered, 0 is none.
     pub(super) question: u64,
     /// The number of the newest command that was answered.
@@ -32,9 +34,19 @@ impl Status {
         };
         let place = self.current.as_ref().map_or_else(|| "no room".to_owned(), Target::to_string);
         let counts = self.counts();
+        let brief = match (self.unread, self.mentions) {
+            (0, _) => String::new(),
+            (unread, mentions) => format!(" {unread}{}", if mentions > 0 { "!" } else { "" }),
+        };
+        let [offline, off] = match &self.offline_since {
+            Some(since) => [format!(" · offline since {since}"), format!(" · off {since}")],
+            None => [String::new(), String::new()],
+        };
         let candidates = [
-            format!("[{place}{counts}] {me}> "),
-            format!("[{place} {}{}] {me}> ", self.unread, if self.mentions > 0 { "!" } else { "" }),
+            format!("[{place}{counts}{offline}] {me}> "),
+            format!("[{place}{brief}{offline}] {me}> "),
+            format!("[{place}{brief}{off}] {me}> "),
+            format!("[{place}{off}]> "),
             format!("[{place}]> "),
         ];
         let fits = |prompt: &&String| width(prompt) <= columns / 3;
@@ -89,6 +101,20 @@ mod tests {
         assert_eq!(status.prompt(80), "[#dev 3!] alice> ");
         assert_eq!(status.prompt(30), "[#dev]> ");
         assert_eq!(status.prompt(10), "> ");
+    }
+
+    #[test]
+    fn prompts_say_since_when_the_registry_is_away() {
+        let (me, current) = (Some(user("alice")), Some(target("#dev")));
+        let mut status = Status { me, current, offline_since: Some("14:03".to_owned()), ..Status::default() };
+        assert_eq!(status.prompt(120), "[#dev · offline since 14:03] alice> ");
+        assert_eq!(status.prompt(80), "[#dev · off 14:03] alice> ");
+        assert_eq!(status.prompt(60), "[#dev · off 14:03]> ");
+        assert_eq!(status.prompt(40), "[#dev]> ");
+        (status.unread, status.mentions) = (3, 1);
+        assert_eq!(status.prompt(200), "[#dev 3 unread, 1 mention · offline since 14:03] alice> ");
+        assert_eq!(status.prompt(120), "[#dev 3! · offline since 14:03] alice> ");
+        assert_eq!(status.prompt(90), "[#dev 3! · off 14:03] alice> ");
     }
 
     #[test]

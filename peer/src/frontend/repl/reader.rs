@@ -97,7 +97,7 @@ impl Reader<'_> {
         }
         let patience_ms = match &command {
             Command::Say { .. } => 0,
-            Command::Join { .. } | Command::Create { .. } | Command::Accept { .. } => ENTER_PATIENCE_MS,
+            Command::Join { .. } | Command::Create(_) | Command::Accept { .. } => ENTER_PATIENCE_MS,
             _ => ANSWER_PATIENCE_MS,
         };
         if let Command::Say { text, .. } | Command::Query { text: Some(text), .. } = &command {

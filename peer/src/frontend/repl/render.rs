@@ -5,6 +5,7 @@ use common::names::UserName;
 use common::time::UnixMillis;
 use jiff::tz::TimeZone;
 
+use super::changes;
 use super::theme::{Symbol, Theme};
 use crate::api::{MessageKind, MessageShown, Refusal, Target};
 use crate::frontend::sanitize::{Paint, Safe, width};
@@ -42,6 +43,7 @@ pub(super) fn message(look: &Look, shown: &MessageShown, stamp: &Safe, remark: &
     if !remark.is_empty() {
         trailer.push(&theme.dim(&format!("  ({remark})")));
     }
+    trailer.push(&changes::sum(theme, &shown.changes));
     if let Some(mark) = self::mark(theme, &shown.conversation, mark) {
         trailer.push(&Safe::line("  ").with(&mark));
     }

@@ -139,7 +139,8 @@ fn connect(path: &Path, extra: OpenFlags) -> rusqlite::Result<Connection> {
 // `None` if all is well.
 fn check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    Ok((verdict != "ok").then_some(verdict))
+    // The last line says what is wrong, those before it where.
+    Ok(verdict.lines().next_back().filter(|line| *line != "ok").map(str::to_owned))
 }
 
 // The first to come names the realm; after that it has to be the same.
@@ -193,7 +194,8 @@ mod tests {
         let middle = bytes.len() / 2;
         bytes[middle..middle + 4096].fill(0xa5);
         std::fs::write(&path, &bytes).unwrap();
-        assert!(text(SqliteStore::open(&path, &REALM)).contains("damaged"));
+        let told = text(SqliteStore::open(&path, &REALM));
+        assert!(told.contains("damaged") && told.lines().count() == 1, "{told}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use common::message::event::{Content, Event, KIND_PART};
 
 use super::*;
 use crate::disk::log::{Progress, Search};
-use crate::ports::{FOUND_MAX, FoundEvent, MENTIONS_MAX, SearchFor, UNREAD_COUNTED_MAX, UnreadEvents};
+use crate::ports::{Answer, FOUND_MAX, FoundEvent, MENTIONS_MAX, SearchFor, UNREAD_COUNTED_MAX, UnreadEvents};
 
 const PLANS: ConversationId = ConversationId([2; 32]);
 
@@ -13,7 +13,19 @@ fn said(conversation: ConversationId, author: IdentityKey, number: u64, text: &s
     let (kind, body) = Content::Text(text.to_owned()).encode().unwrap();
     let chain = if author == ME { MINE } else { ChainId([author.0[0]; 16]) };
     let (at, lamport) = (UnixMillis(number * 1000), number);
-    let event = Event { conversation, author, chain, number, previous: NO_EVENT, head: 0, lamport, at, kind, body };
+    let event = Event {
+        conversation,
+        author,
+        chain,
+        number,
+        previous: NO_EVENT,
+        parents: Default::default(),
+        head: 0,
+        lamport,
+        at,
+        kind,
+        body,
+    };
     let wire = event.sign(keys(1).event_signer());
     StoredEvent { conversation, author, chain, number, id: wire.id(), lamport, at, kind, late: false, wire }
 }
@@ -52,11 +64,19 @@ fn wanted(words: &[&str]) -> SearchFor {
 fn search(log: &Log, wanted: SearchFor) -> Vec<FoundEvent> {
     let mut search: Search = log.begin_search(wanted).unwrap();
     while log.search_chunk(&mut search).unwrap() == Progress::More {}
-    log.found(&search).unwrap()
+    let Answer::Found { found, .. } = log.found(&search).unwrap() else { panic!("not what was asked") };
+    found
 }
 
 fn found(log: &Log, words: &[&str]) -> Vec<String> {
     texts(search(log, wanted(words)).iter().map(|found| &found.event))
+}
+
+fn unread(log: &Log, conversation: Option<ConversationId>, lines: u32) -> Vec<UnreadEvents> {
+    let Answer::Unread { unread, .. } = log.unread(&name("alice"), conversation, lines).unwrap() else {
+        panic!("not what was asked")
+    };
+    unread
 }
 
 fn index_all(log: &mut Log) {
@@ -177,46 +197,98 @@ fn the_index_follows_in_chunks_and_goes_on_after_a_restart() {
     assert_eq!(search(&log, first).len(), 1, "the first chunk was kept");
 }
 
+/// A change by somebody, in the chain that `said` gives them.
+fn change(author: IdentityKey, number: u64, content: &Content) -> StoredEvent {
+    let (kind, body) = content.encode().unwrap();
+    let plain = said(TALK, author, number, "");
+    let event = Event { kind, body, ..plain.wire.claim().unwrap() };
+    let wire = event.sign(keys(1).event_signer());
+    StoredEvent { id: wire.id(), kind, wire, ..plain }
+}
+
 #[test]
-fn only_what_is_said_is_found_and_a_row_can_change_or_go() {
-    let desk = desk_with(&[(TALK, BOB, "typo"), (TALK, BOB, "gone")]);
+fn what_is_found_is_what_a_message_says_by_now() {
+    let desk = desk_with(&[(TALK, BOB, "typo"), (TALK, BOB, "gone"), (TALK, BOB, "stays")]);
     desk.write(&[theirs(StoredEvent { kind: KIND_PART, ..said(TALK, CAROL, 1, "a reason") })]);
     let (mut log, _) = desk.open();
     index_all(&mut log);
     assert!(found(&log, &["reason"]).is_empty());
-    let changed = search::Said { text: "corrected".to_owned(), author: BOB, conversation: 1 };
-    search::index(&log.connection, 1, Some(&changed)).unwrap();
-    search::index(&log.connection, 2, None).unwrap();
-    assert!(found(&log, &["typo"]).is_empty() && found(&log, &["gone"]).is_empty());
+    assert_eq!(found(&log, &["typo"]), ["typo"]);
+    log.close();
+    let [typo, gone, stays] =
+        [(1, "typo"), (2, "gone"), (3, "stays")].map(|(number, text)| said(TALK, BOB, number, text).id);
+    let edit = |target, text: &str| Content::Edit { target, text: text.to_owned() };
+    let late = said(TALK, ME, 1, "late");
+    let changes = [
+        change(BOB, 5, &edit(typo, "corrected")),
+        change(BOB, 4, &edit(typo, "older")),
+        change(BOB, 6, &Content::Delete { target: gone }),
+        change(BOB, 7, &edit(gone, "back again")),
+        change(CAROL, 2, &edit(stays, "forged")),
+        change(CAROL, 3, &Content::Delete { target: stays }),
+    ];
+    desk.write(&changes.map(theirs));
+    let (mut log, _) = desk.open();
+    index_all(&mut log);
+    for word in ["typo", "older", "gone", "back", "forged"] {
+        assert!(found(&log, &[word]).is_empty(), "{word}");
+    }
     assert_eq!(found(&log, &["corrected"]), ["typo"], "the event itself is what it was");
+    assert_eq!(found(&log, &["stays"]), ["stays"], "others change nothing");
+    log.close();
+    desk.write(&[theirs(change(CAROL, 4, &edit(late.id, "never"))), own(late, &[BOB])]);
+    let (mut log, _) = desk.open();
+    index_all(&mut log);
+    assert_eq!(found(&log, &["late"]), ["late"]);
+}
+
+#[test]
+fn a_change_that_came_before_its_message_counts_and_all_come_with_what_is_found() {
+    let desk = desk_with(&[]);
+    let early = said(TALK, BOB, 2, "frist");
+    let edit = change(BOB, 1, &Content::Edit { target: early.id, text: "first, alice".to_owned() });
+    desk.write(&[theirs(edit.clone()), theirs(early)]);
+    let (mut log, _) = desk.open();
+    index_all(&mut log);
+    assert!(found(&log, &["frist"]).is_empty());
+    let mut search = log.begin_search(wanted(&["first"])).unwrap();
+    while log.search_chunk(&mut search).unwrap() == Progress::More {}
+    let Answer::Found { found, changes } = log.found(&search).unwrap() else { panic!("not what was asked") };
+    assert_eq!((found.len(), changes), (1, vec![edit.clone()]));
+    let Answer::Unread { unread, changes } = log.unread(&name("alice"), None, 1).unwrap() else { panic!("no unread") };
+    assert_eq!((unread[0].count, unread[0].mentions), (1, 1), "named in what it says by now");
+    assert!(changes.contains(&edit));
+    let mut page = log.first_page(None, None).unwrap();
+    let Answer::ExportPage { events, changes } = log.next_page(&mut page).unwrap() else { panic!("no page") };
+    assert_eq!((events.len(), changes), (1, vec![edit]));
 }
 
 #[test]
 fn what_is_unread_is_what_others_said_since_it_was_read() {
     let desk = desk_with(&[(TALK, BOB, "one"), (TALK, ME, "mine"), (PLANS, CAROL, "hey Alice!")]);
-    let unread = |conversation| -> Vec<UnreadEvents> {
+    let unread_now = |conversation| -> Vec<UnreadEvents> {
         let (log, _) = desk.open();
-        let unread = log.unread(&name("alice"), conversation, 2).unwrap();
+        let unread = unread(&log, conversation, 2);
         log.close();
         unread
     };
     let told = |unread: &[UnreadEvents]| -> Vec<(ConversationId, u32, u32)> {
         unread.iter().map(|unread| (unread.conversation, unread.count, unread.mentions)).collect()
     };
-    assert_eq!(told(&unread(None)), [(TALK, 1, 0), (PLANS, 1, 1)]);
-    let talk = unread(Some(TALK)).remove(0);
+    assert_eq!(told(&unread_now(None)), [(TALK, 1, 0), (PLANS, 1, 1)]);
+    let talk = unread_now(Some(TALK)).remove(0);
     desk.write(&[theirs(said(TALK, BOB, 2, "two"))]);
     desk.write(&[Write::Read { conversation: TALK, up_to: Some(talk.up_to) }]);
-    let talk = unread(Some(TALK)).remove(0);
+    let talk = unread_now(Some(TALK)).remove(0);
     assert_eq!(
         (talk.count, texts([&talk.first]), texts(&talk.newest)),
         (1, vec!["two".to_owned()], vec!["two".to_owned()])
     );
     desk.write(&[theirs(said(TALK, BOB, 3, "three")), Write::Read { conversation: TALK, up_to: None }]);
     desk.write(&[Write::Read { conversation: TALK, up_to: Some(1) }]);
-    assert_eq!(told(&unread(None)), [(PLANS, 1, 1)], "what was read stays read");
+    assert_eq!(told(&unread_now(None)), [(PLANS, 1, 1)], "what was read stays read");
     desk.write(&[theirs(said(TALK, CAROL, 1, "carol, alice")), theirs(said(TALK, BOB, 4, "last"))]);
-    let talk = unread(Some(TALK)).remove(0);
+    let talk = unread_now(Some(TALK)).remove(0);
     assert_eq!((texts(&talk.mentioning), talk.authors.len()), (vec!["carol, alice".to_owned()], 2));
     assert_eq!(texts(&talk.newest), ["carol, alice", "last"]);
 }
@@ -225,12 +297,12 @@ fn what_is_unread_is_what_others_said_since_it_was_read() {
 fn unread_lines_are_counted_so_far_and_no_further() {
     let desk = desk_with(&vec![(TALK, BOB, "alice"); 1100]);
     let (mut log, _) = desk.open();
-    let talk = log.unread(&name("alice"), None, 1).unwrap().remove(0);
+    let talk = unread(&log, None, 1).remove(0);
     assert_eq!((talk.count, talk.mentions), (UNREAD_COUNTED_MAX, UNREAD_COUNTED_MAX));
     assert_eq!((talk.mentioning.len(), talk.newest[0].number), (MENTIONS_MAX, 1100));
     let read = [Write::Read { conversation: TALK, up_to: Some(talk.up_to) }];
-    log.commit([&read[..]].into_iter()).unwrap();
-    assert!(log.unread(&name("alice"), None, 1).unwrap().is_empty(), "all of it is read");
+    log.commit([&read[..]].into_iter(), Survives::Machine).unwrap();
+    assert!(unread(&log, None, 1).is_empty(), "all of it is read");
 }
 
 #[test]
@@ -243,10 +315,11 @@ fn a_copy_has_everything_once_in_order_of_arrival() {
         let mut page = log.first_page(conversation, Some(UnixMillis(not_before))).unwrap();
         // What comes while it is written is not waited for.
         let meanwhile = [theirs(said(TALK, CAROL, 1, "late")), theirs(said(TALK, CAROL, 2, "later"))];
-        log.commit([&meanwhile[..]].into_iter()).unwrap();
+        log.commit([&meanwhile[..]].into_iter(), Survives::Machine).unwrap();
         let mut all = Vec::new();
         while !page.is_last() {
-            all.extend(log.next_page(&mut page).unwrap());
+            let Answer::ExportPage { events, .. } = log.next_page(&mut page).unwrap() else { panic!("no page") };
+            all.extend(events);
         }
         all
     };

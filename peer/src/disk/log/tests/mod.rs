@@ -18,7 +18,11 @@ use super::*;
 use crate::ports::{OwnChain, Pending, Pin};
 
 mod finding;
+mod lookups;
+mod origin;
 mod refusals;
+mod versions;
+mod without_registry;
 
 const REALM: RealmId = RealmId([7; 32]);
 const TALK: ConversationId = ConversationId([1; 32]);
@@ -71,7 +75,7 @@ impl Desk {
 
     fn try_write(&self, writes: &[Write]) -> Result<(), DiskError> {
         let (mut log, _) = self.open();
-        let written = log.commit([writes].into_iter());
+        let written = log.commit([writes].into_iter(), Survives::Machine);
         log.close();
         written
     }
@@ -83,6 +87,13 @@ impl Desk {
     fn path(&self) -> PathBuf {
         self.folder.path().join("messages.db")
     }
+}
+
+/// Changes a log as nobody should.
+fn sql(path: &Path, text: &str) {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(text).unwrap();
+    connection.close().unwrap();
 }
 
 fn stored(author: IdentityKey, chain: ChainId, number: u64, text: &str) -> StoredEvent {
@@ -234,7 +245,7 @@ fn writing_twice_is_writing_once() {
     desk.write(&everything());
     desk.write(&[everything(), everything()].concat());
     assert_eq!(format!("{:?}", desk.load()), once);
-    assert_eq!(desk.open().0.read_history(TALK, 100).unwrap().len(), 5);
+    assert_eq!(desk.open().0.read_history(TALK, 100, None).unwrap().0.len(), 5);
 }
 
 #[test]
@@ -393,14 +404,14 @@ fn a_history_is_the_newest_that_is_shown_by_arrival() {
     ]);
     let (log, _) = desk.open();
     let numbers = |count| {
-        let events = log.read_history(TALK, count).unwrap();
+        let (events, _) = log.read_history(TALK, count, None).unwrap();
         events.iter().map(|event| (event.author, event.number)).collect::<Vec<_>>()
     };
     assert_eq!(numbers(100), [(BOB, 1), (BOB, 3), (BOB, 2), (ME, 1)]);
     assert_eq!(numbers(2), [(BOB, 2), (ME, 1)]);
-    assert!(log.read_history(ConversationId([5; 32]), 9).unwrap().is_empty());
+    assert!(log.read_history(ConversationId([5; 32]), 9, None).unwrap().0.is_empty());
     let mut plan = log.connection.prepare(&format!("EXPLAIN QUERY PLAN {}", events::HISTORY)).unwrap();
-    let plan: Vec<String> = plan.query_map([1, 1], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+    let plan: Vec<String> = plan.query_map([1, 1, 0], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
     assert!(plan.iter().any(|line| line.contains("events_shown")), "{plan:?}");
     assert!(!plan.iter().any(|line| line == "SCAN events" || line.contains("TEMP B-TREE")), "{plan:?}");
 }
@@ -409,7 +420,8 @@ fn a_history_is_the_newest_that_is_shown_by_arrival() {
 fn a_killed_program_loses_nothing_it_was_told_is_written() {
     let (desk, after) = (Desk::with_bob(), Desk::new());
     let (mut log, _) = desk.open();
-    log.commit([&[theirs(bobs(1)), own(mine(1), &[BOB])][..], &[theirs(bobs(2))]].into_iter()).unwrap();
+    log.commit([&[theirs(bobs(1)), own(mine(1), &[BOB])][..], &[theirs(bobs(2))]].into_iter(), Survives::Machine)
+        .unwrap();
     for file in ["messages.db", "messages.db-wal"] {
         fs::copy(desk.folder.path().join(file), after.folder.path().join(file)).unwrap();
     }
@@ -426,11 +438,11 @@ fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
         |log: &Log, pages: i64| log.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()));
     limit(&log, pages).unwrap();
     let many: Vec<Write> = (1..=500).map(|number| theirs(bobs(number))).collect();
-    let error = log.commit([&many[..]].into_iter()).unwrap_err();
+    let error = log.commit([&many[..]].into_iter(), Survives::Machine).unwrap_err();
     assert!(error.text.starts_with("Can't write /") && error.text.contains("the disk is full. Free some"), "{error}");
-    assert!(log.read_history(TALK, 1).unwrap().is_empty());
+    assert!(log.read_history(TALK, 1, None).unwrap().0.is_empty());
     limit(&log, 1_000_000).unwrap();
-    log.commit([&many[..]].into_iter()).unwrap();
+    log.commit([&many[..]].into_iter(), Survives::Machine).unwrap();
     log.close();
     assert_eq!(desk.only_conversation().theirs[0].number, 500);
 }
@@ -440,7 +452,7 @@ fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
 fn a_log_is_private() {
     let desk = Desk::with_bob();
     let (mut log, _) = desk.open();
-    log.commit([&[theirs(bobs(1))][..]].into_iter()).unwrap();
+    log.commit([&[theirs(bobs(1))][..]].into_iter(), Survives::Machine).unwrap();
     for file in ["messages.db", "messages.db-wal", "messages.db-shm"] {
         assert_eq!(files::tests::mode(&desk.folder.path().join(file)), 0o600, "{file}");
     }

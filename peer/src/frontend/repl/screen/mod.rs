@@ -1,6 +1,7 @@
 //! What is on the screen and what follows from it: times, day lines, unread counters, lines that are held, hints.
 //! Takes events and gives rows; the printer owns it. No clock, no terminal: both are told.
 
+mod holes;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -8,16 +9,20 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use common::ids::EventId;
 use common::names::UserName;
 use common::time::{Now, UnixMillis};
 
 use super::answers;
+use super::changes;
 use super::hints::Hints;
-use super::own::Own;
+use super::own::{Mine, Own};
 use super::prompt::Status;
 use super::render::{self, Look, Mark};
 use super::theme::Symbol;
-use crate::api::{Delivery, DeliveryState, Event, LinkState, MessageShown, Refusal, RoomChange, Target, Told};
+use crate::api::{
+    ChangeShown, Delivery, DeliveryState, Event, LinkState, MessageShown, Refusal, RoomChange, Target, Told,
+};
 use crate::frontend::sanitize::{Paint, Safe};
 use crate::frontend::settings::{Bell, Settings, Timestamps};
 
@@ -78,7 +83,8 @@ impl Screen {
     pub(super) fn take(&mut self, told: Told, now: Now) {
         let said = told.re.as_ref().and_then(|re| self.answered(re, &told.event));
         match told.event {
-            Event::Message(shown) if shown.own => self.own.hold(shown, now.monotonic),
+            Event::Message(shown) if shown.own => self.own.hold(Mine::Said(shown), now.monotonic),
+            Event::Changed(change) if change.own => self.own.hold(Mine::Did(change), now.monotonic),
             Event::Delivery(delivery) => {
                 self.own.deliver(&delivery);
                 self.reachable(&delivery, now);
@@ -161,8 +167,11 @@ impl Screen {
     }
 
     fn release(&mut self, now: Now, all: bool) {
-        for (shown, mark) in self.own.release(now.monotonic, all) {
-            self.message(&shown, now.wall, mark);
+        for (mine, mark) in self.own.release(now.monotonic, all) {
+            match mine {
+                Mine::Said(shown) => self.message(&shown, now.wall, mark),
+                Mine::Did(change) => self.change(&change, now.wall, mark),
+            }
         }
     }
 
@@ -180,6 +189,7 @@ impl Screen {
             Event::Unread { conversation, count, mentions } => self.unread_from_before(conversation, count, mentions),
             Event::Backlog { conversation, mark, items } => self.backlog(&conversation, &mark, &items),
             Event::CaughtUp { mentions, conversations } => self.caught_up(&mentions, &conversations),
+            Event::Changed(change) => self.change(&change, now, Mark::None),
             Event::Current { conversation } => self.current(conversation),
             Event::Refused(refusal) => self.refuse(&refusal),
             Event::KeyChanged { user, old, new } => {
@@ -191,10 +201,12 @@ impl Screen {
                 self.say([row], true);
             }
             Event::TrustAsked { registry, fingerprint } => self.ask_trust(&registry, &fingerprint),
-            Event::RegistryLink { state, registry } => self.link(state, &registry),
+            Event::RegistryLink { state, registry } => self.link(state, &registry, now),
             Event::Room { conversation, change, user, by, text } => {
                 self.room(&Target::Room(conversation), change, &user, &by, &text, now);
             }
+            Event::Gap { conversation, from, missing } => self.gap(&conversation, &from, missing, now),
+            Event::Forked { conversation, user } => self.forked(&conversation, &user),
             Event::Presence { user, online } if self.settings.presence => {
                 let symbol = if online { Symbol::Joined } else { Symbol::Parted };
                 let text = if online { "is online" } else { "is offline" };
@@ -223,7 +235,7 @@ impl Screen {
                 format!("Signed in as {user}.")
             }
             Event::SignedOut { user } => {
-                (self.look.me, self.status.me) = (None, None);
+                (self.look.me, self.status.me, self.status.offline_since) = (None, None, None);
                 self.unread.clear();
                 self.current(None);
                 format!("Signed out, {user}. /login NAME signs in again.")
@@ -244,6 +256,7 @@ impl Screen {
         let stamp = self.stamp(now);
         let remark = self.remark(shown, now);
         let mut rows = render::message(&self.look, shown, &stamp, &remark, mark);
+        self.refer(&mut rows, &shown.id);
         if self.rings(shown)
             && let Some(last) = rows.last_mut()
         {
@@ -252,13 +265,34 @@ impl Screen {
         self.say(rows, true);
     }
 
+    fn change(&mut self, change: &ChangeShown, now: UnixMillis, mark: Mark) {
+        let stamp = self.stamp(now);
+        let remark = if change.late { self.late(change.at, now) } else { String::new() };
+        let mut rows = changes::rows(&self.look, change, &stamp, &remark, mark);
+        self.refer(&mut rows, &change.id);
+        self.say(rows, true);
+    }
+
+    /// The short id of a message behind its rows, if that is wanted.
+    fn refer(&self, rows: &mut [Safe], id: &EventId) {
+        if self.settings.refs
+            && let Some(last) = rows.last_mut()
+        {
+            last.push(&self.look.theme.dim(&format!("  {}", changes::short(id))));
+        }
+    }
+
+    fn late(&self, at: UnixMillis, now: UnixMillis) -> String {
+        let same_day = render::local(&self.look, at, DAY) == render::local(&self.look, now, DAY);
+        let format = if same_day { "%H:%M" } else { "%-d %b %H:%M" };
+        format!("late, sent {}", render::local(&self.look, at, format))
+    }
+
     /// What there is to say of a message's time: the clock column shows when it came.
     fn remark(&self, shown: &MessageShown, now: UnixMillis) -> String {
         let (off, ahead) = (now.0.abs_diff(shown.at.0), shown.at > now);
         if shown.late {
-            let same_day = render::local(&self.look, shown.at, DAY) == render::local(&self.look, now, DAY);
-            let format = if same_day { "%H:%M" } else { "%-d %b %H:%M" };
-            return format!("late, sent {}", render::local(&self.look, shown.at, format));
+            return self.late(shown.at, now);
         }
         if shown.own || off <= CLOCKS_DIFFER_MS {
             return String::new();
@@ -330,7 +364,11 @@ impl Screen {
     }
 
     /// Told once: the registry coming and going in a bad hour is one line, not a hundred.
-    fn link(&mut self, state: LinkState, registry: &str) {
+    fn link(&mut self, state: LinkState, registry: &str, now: UnixMillis) {
+        self.status.offline_since = match state {
+            LinkState::Online => None,
+            _ => self.status.offline_since.take().or_else(|| Some(render::local(&self.look, now, "%H:%M"))),
+        };
         let before = self.last_link.replace(state);
         let text = match state {
             LinkState::Online if before.is_none() => return,

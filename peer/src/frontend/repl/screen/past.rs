@@ -115,7 +115,8 @@ impl Screen {
 
     fn past_message(&mut self, shown: &MessageShown) {
         let stamp = self.stamp(shown.at);
-        let rows = render::message(&self.look, shown, &stamp, "", Mark::None);
+        let mut rows = render::message(&self.look, shown, &stamp, "", Mark::None);
+        self.refer(&mut rows, &shown.id);
         self.say(rows, true);
     }
 
@@ -123,7 +124,8 @@ impl Screen {
     fn line_around(&mut self, shown: &MessageShown) {
         let color = std::mem::replace(&mut self.look.theme.color, false);
         let stamp = self.stamp(shown.at);
-        let rows = render::message(&self.look, shown, &stamp, "", Mark::None);
+        let mut rows = render::message(&self.look, shown, &stamp, "", Mark::None);
+        self.refer(&mut rows, &shown.id);
         self.look.theme.color = color;
         let theme = self.look.theme;
         self.say(rows.into_iter().map(|row| theme.paint(row, Paint::Dim)), true);

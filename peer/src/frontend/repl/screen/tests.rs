@@ -100,6 +100,22 @@ fn times_days_and_marks_tell_the_truth() {
 }
 
 #[test]
+fn the_prompt_knows_since_when_the_registry_is_away() {
+    let mut story = Story::signed_in(Theme { color: false, words: false });
+    let link = |state| Event::RegistryLink { state, registry: "home:15600".to_owned() };
+    let since = |story: &Story| story.screen.status.offline_since.clone();
+    story.event(link(LinkState::Offline));
+    let first = since(&story);
+    assert!(first.as_ref().is_some_and(|time| time.len() == "14:03".len()), "{first:?}");
+    story.passes(Duration::from_secs(600));
+    story.event(link(LinkState::Retrying));
+    assert_eq!(since(&story), first, "it has been away since it went");
+    story.event(link(LinkState::Online));
+    assert_eq!(since(&story), None);
+    assert!(story.text.contains("No link to the registry") && story.text.contains("is back"), "{}", story.text);
+}
+
+#[test]
 fn own_lines_show_once_and_what_comes_later_is_told() {
     let mut story = Story::signed_in(Theme { color: false, words: false });
     let own = |place: &str, text: &str| Event::Message(sample::message(place, "alice", text));

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Plays many simulated worlds on all cores, and names the seeds of those that break a promise.
+#   scripts/simulate.sh [--failures COUNT] [SEEDS [FROM]]   1000 worlds from seed 0, until 10 have failed
+#   scripts/simulate.sh --replay SEED                       one of them again, with everything that happened
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cargo run --quiet --locked --profile simulate --package tests --bin simulate -- "$@"

@@ -1,0 +1,163 @@
+//! What the random worlds break at any time, each once on its own: a split network, a full disk, wrong clocks, an old
+//! backup of the registry, a member that lies.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use common::names::RoomName;
+use peer::api::{Command, DeliveryState, Event, History, MessageKind, NewRoom, RoomChange, Target, To};
+use tests::world::{Journal, Place, Who, World};
+
+#[test]
+fn both_sides_of_a_split_room_have_everything_after_it_heals() {
+    let people = ["alice", "bob", "carol", "dave", "erin", "frank"];
+    let (mut world, people) = world_of(people);
+    room_of(&mut world, &people, "#dev");
+    world.split(people[3..].iter().copied().map(Place::Person).collect::<BTreeSet<_>>());
+    for round in 0..30 {
+        for who in people {
+            let text = format!("{} {round}", world.host(who).name);
+            say(&mut world, who, "#dev", &text);
+        }
+        world.run_for(Duration::from_secs(3));
+    }
+    assert!(people.iter().all(|who| world.shown(*who).len() < 5 * 30), "the split let something through");
+    world.heal();
+    wait(&mut world, "everything at everybody's", |world| people.iter().all(|who| world.shown(*who).len() == 5 * 30));
+    holds(&mut world);
+}
+
+#[test]
+fn a_full_disk_acknowledges_nothing_and_loses_nothing() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "before");
+    wait(&mut world, "the first text delivered", |world| deliveries(world, alice) == 1);
+    world.fill_disk(bob, Duration::from_secs(60));
+    say(&mut world, alice, "@bob", "meanwhile");
+    world.run_for(Duration::from_secs(50));
+    assert_eq!(deliveries(&world, alice), 1, "acknowledged by a full disk");
+    wait(&mut world, "space again, and the rest", |world| deliveries(world, alice) == 2);
+    holds(&mut world);
+}
+
+#[test]
+fn clocks_that_are_hours_apart_keep_nobody_from_talking() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    world.set_clock(alice, 20 * HOUR_MS);
+    world.set_clock(bob, -20 * HOUR_MS);
+    say(&mut world, alice, "@bob", "good morning");
+    say(&mut world, bob, "@alice", "good night");
+    let both = |world: &World| world.shown(alice) == ["good night"] && world.shown(bob) == ["good morning"];
+    wait(&mut world, "both texts", both);
+    holds(&mut world);
+}
+
+#[test]
+fn whoever_an_old_backup_of_the_registry_does_not_know_signs_up_again_as_the_same_person() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "good to know you");
+    wait(&mut world, "bob heard it", |world| world.shown(bob) == ["good to know you"]);
+    world.back_up_registry();
+    let carol = world.person("carol");
+    world.start(carol);
+    wait(&mut world, "carol signed in", |world| is_signed_in(world, carol));
+    say(&mut world, carol, "@alice", "hello");
+    wait(&mut world, "carol heard", |world| world.shown(alice).last() == Some(&"hello"));
+    world.restore_registry(Duration::from_secs(10));
+    say(&mut world, alice, "@bob", "still there?");
+    wait(&mut world, "bob heard it", |world| world.shown(bob).last() == Some(&"still there?"));
+    wait(&mut world, "carol back", |world| is_signed_in(world, carol));
+    world.cut(alice, carol);
+    say(&mut world, alice, "@carol", "is that you?");
+    wait(&mut world, "carol heard it", |world| world.shown(carol).contains(&"is that you?"));
+    say(&mut world, carol, "@alice", "with the same key");
+    wait(&mut world, "alice heard it", |world| world.shown(alice).contains(&"with the same key"));
+    holds(&mut world);
+}
+
+#[test]
+fn who_is_lied_to_still_hears_everybody_else() {
+    let (mut world, people) = world_of(["alice", "bob", "mallory"]);
+    let [alice, bob, mallory] = people;
+    room_of(&mut world, &people, "#dev");
+    world.lies(mallory);
+    for round in 0..20 {
+        for who in people {
+            let text = format!("{} {round}", world.host(who).name);
+            say(&mut world, who, "#dev", &text);
+        }
+        world.run_for(Duration::from_secs(1));
+    }
+    let from =
+        |world: &World, who: Who, name: &str| world.shown(who).iter().filter(|text| text.starts_with(name)).count();
+    let heard = |world: &World| from(world, alice, "bob") == 20 && from(world, bob, "alice") == 20;
+    wait(&mut world, "what honest people said", heard);
+    holds(&mut world);
+}
+
+/// A world in which these people are signed in.
+fn world_of<const N: usize>(names: [&str; N]) -> (World, [Who; N]) {
+    let mut world = World::new(1, Journal::kept());
+    let people = names.map(|name| world.person(name));
+    for who in people {
+        world.start(who);
+    }
+    wait(&mut world, "everybody to be signed in", |world| people.iter().all(|who| is_signed_in(world, *who)));
+    world.run_for(Duration::from_secs(1));
+    (world, people)
+}
+
+/// A public room that the first of these makes and all are in.
+fn room_of(world: &mut World, people: &[Who], name: &str) {
+    let room = RoomName::parse(name).expect("a story names its rooms well");
+    let (first, others) = people.split_first().expect("somebody makes the room");
+    world.command(
+        *first,
+        Command::Create(NewRoom { name: room.clone(), private: false, history: History::All, topic: None }),
+    );
+    wait(world, "the room to be there", |world| is_in(world, *first));
+    for who in others {
+        world.command(*who, Command::Join { room: room.clone() });
+        wait(world, "somebody to be in the room", |world| is_in(world, *who));
+    }
+    world.run_for(Duration::from_secs(5));
+}
+
+fn wait(world: &mut World, what: &str, done: impl FnMut(&World) -> bool) {
+    if !world.run_until(LONG, done) {
+        let wrong = world.violation().map(str::to_owned);
+        panic!("{}\n\nwaited for {what}: {}", world.journal(), wrong.as_deref().unwrap_or("it never came"));
+    }
+}
+
+/// Lets everything come to an end, and looks whether anything is missing.
+fn holds(world: &mut World) {
+    world.run_for(LONG);
+    world.settled();
+    if let Some(wrong) = world.violation() {
+        panic!("{}\n\n{wrong}", world.journal());
+    }
+}
+
+fn say(world: &mut World, who: Who, to: &str, text: &str) {
+    let to = To::Named(Target::parse(to).expect("a story names a person or a room"));
+    world.command(who, Command::Say { to, text: text.to_owned(), kind: MessageKind::Text });
+}
+
+fn is_signed_in(world: &World, who: Who) -> bool {
+    world.told(who).any(|event| matches!(event, Event::SignedIn { .. }))
+}
+
+fn is_in(world: &World, who: Who) -> bool {
+    let name = &world.host(who).name;
+    world.told(who).any(|event| matches!(event, Event::Room { change: RoomChange::Joined, user, .. } if user == name))
+}
+
+fn deliveries(world: &World, who: Who) -> usize {
+    let done = |event: &&Event| matches!(event, Event::Delivery(told) if told.state == DeliveryState::Delivered);
+    world.told(who).filter(done).count()
+}
+
+/// Simulated time is cheap.
+const LONG: Duration = Duration::from_secs(120);
+const HOUR_MS: i64 = 3_600_000;

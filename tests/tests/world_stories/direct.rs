@@ -1,0 +1,101 @@
+//! Two people and what stands between them.
+
+use std::time::Duration;
+
+use peer::api::{Code, DeliveryState, Event};
+use tests::world::World;
+
+use crate::support::{
+    LONG, deliveries, holds, is_own, is_refused, is_signed_in, is_told_delivery, say, seeded, wait, world_of,
+};
+
+#[test]
+fn somebody_offline_gets_it_once_when_back() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "first");
+    wait(&mut world, "the first text at bob's", |world| deliveries(world, alice) == 1);
+    world.crash(bob);
+    say(&mut world, alice, "@bob", "while you slept");
+    wait(&mut world, "alice told that it waits", |world| is_told_delivery(world, alice, DeliveryState::Queued));
+    world.start(bob);
+    wait(&mut world, "the second text at bob's", |world| world.shown(bob) == ["while you slept"]);
+    wait(&mut world, "alice told that it has arrived", |world| deliveries(world, alice) == 2);
+    world.crash(bob);
+    world.start(bob);
+    world.run_for(LONG);
+    assert!(world.shown(bob).is_empty(), "shown again: {:?}", world.shown(bob));
+    holds(&mut world);
+}
+
+#[test]
+fn an_author_who_restarts_still_owes_what_was_not_acknowledged() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "hello");
+    wait(&mut world, "hello on bob's disk", |world| deliveries(world, alice) == 1);
+    world.crash(bob);
+    say(&mut world, alice, "@bob", "kept");
+    wait(&mut world, "alice's disk to have it", |world| world.told(alice).filter(|event| is_own(event)).count() == 2);
+    world.crash(alice);
+    world.start(bob);
+    world.run_for(LONG);
+    world.start(alice);
+    wait(&mut world, "the text at bob's", |world| world.shown(bob) == ["kept"]);
+    holds(&mut world);
+}
+
+#[test]
+fn two_links_at_once_settle_to_one() {
+    for seed in 0..50 {
+        let (mut world, [alice, bob]) = seeded(seed, ["alice", "bob"]);
+        say(&mut world, alice, "@bob", "from alice");
+        say(&mut world, bob, "@alice", "from bob");
+        let both = |world: &World| world.shown(alice) == ["from bob"] && world.shown(bob) == ["from alice"];
+        wait(&mut world, "both texts", both);
+        world.run_for(LONG);
+        assert_eq!(world.links_between(alice, bob), 1, "seed {seed}, of {} made", world.links_made(alice, bob));
+        // The end that lost its link can still make another.
+        world.cut(alice, bob);
+        say(&mut world, alice, "@bob", "again");
+        wait(&mut world, "a text on a new link", |world| world.shown(bob).len() == 2);
+        holds(&mut world);
+    }
+}
+
+#[test]
+fn a_changed_identity_key_blocks() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "is that you?");
+    wait(&mut world, "the text at bob's", |world| world.shown(bob) == ["is that you?"]);
+    world.lose_everything(bob);
+    world.lose_account(alice);
+    world.wipe_registry();
+    world.run_for(LONG);
+    world.start(alice);
+    world.start(bob);
+    wait(&mut world, "both signed up anew", |world| [alice, bob].iter().all(|who| is_signed_in(world, *who)));
+    world.expect(Code::KeyBlocked);
+    say(&mut world, bob, "@alice", "it is me, really");
+    wait(&mut world, "alice warned", |world| world.told(alice).any(|event| matches!(event, Event::KeyChanged { .. })));
+    say(&mut world, alice, "@bob", "who are you?");
+    wait(&mut world, "alice stopped", |world| is_refused(world, alice, Code::KeyBlocked));
+    world.run_for(LONG);
+    assert!(world.shown(alice).is_empty(), "shown from a stranger: {:?}", world.shown(alice));
+    assert!(world.shown(bob).is_empty(), "sent to a stranger: {:?}", world.shown(bob));
+}
+
+#[test]
+fn people_who_know_each_other_talk_without_a_registry() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    say(&mut world, alice, "@bob", "one");
+    wait(&mut world, "the first text", |world| world.shown(bob) == ["one"]);
+    world.restart_registry(LONG * 4);
+    world.run_for(Duration::from_secs(2));
+    say(&mut world, bob, "@alice", "on the link");
+    wait(&mut world, "a text on the link", |world| world.shown(alice) == ["on the link"]);
+    world.cut(alice, bob);
+    world.run_for(LONG);
+    say(&mut world, alice, "@bob", "on a new link");
+    wait(&mut world, "a text on a new link", |world| world.shown(bob).last() == Some(&"on a new link"));
+    assert!(!world.registry_runs(), "the registry was to be gone all the while");
+    holds(&mut world);
+}

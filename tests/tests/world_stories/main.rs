@@ -1,0 +1,10 @@
+//! Single stories in a simulated world, each with the ending that people rely on.
+
+mod absence;
+mod asking;
+mod changes;
+mod direct;
+mod power;
+mod repair;
+mod rooms;
+mod support;
