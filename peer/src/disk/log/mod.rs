@@ -251,14 +251,14 @@ fn check(connection: &Connection) -> Result<(), Fault> {
             row.get(0)
         })?;
     if bytes <= CHECKED_WHOLE_BYTES_MAX {
-        return found_good(connection, "1");
+        return schema::plain_tables(connection)?.iter().try_for_each(|table| found_good(connection, table));
     }
     schema::LOADED.iter().try_for_each(|table| found_good(connection, table))
 }
 
-/// Has SQLite look through a table, or through everything up to the first thing that is wrong.
-fn found_good(connection: &Connection, what: &str) -> Result<(), Fault> {
-    let verdict: String = connection.query_row(&format!("PRAGMA quick_check({what})"), [], |row| row.get(0))?;
+/// Has SQLite look through a table and its indexes.
+fn found_good(connection: &Connection, table: &str) -> Result<(), Fault> {
+    let verdict: String = connection.query_row(&format!("PRAGMA quick_check({table})"), [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(Fault::Damaged) }
 }
 

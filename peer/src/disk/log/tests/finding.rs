@@ -264,6 +264,24 @@ fn a_change_that_came_before_its_message_counts_and_all_come_with_what_is_found(
 }
 
 #[test]
+fn a_damaged_index_keeps_nobody_from_a_log_and_is_told_by_a_search() {
+    let (desk, log) = indexed(&[(TALK, BOB, "hello")]);
+    log.close();
+    let page: i32 = Connection::open(desk.path())
+        .unwrap()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'words_data'", [], |row| row.get(0))
+        .unwrap();
+    let mut content = fs::read(desk.path()).unwrap();
+    content[usize::try_from(page - 1).unwrap() * 4096..][..4096].fill(0xee);
+    fs::write(desk.path(), content).unwrap();
+    let (log, _) = desk.open();
+    assert_eq!(unread(&log, None, 1).len(), 1);
+    let mut search = log.begin_search(wanted(&["hello"])).unwrap();
+    let error = log.search_chunk(&mut search).unwrap_err();
+    assert!(error.text.contains("is damaged"), "{error}");
+}
+
+#[test]
 fn what_is_unread_is_what_others_said_since_it_was_read() {
     let desk = desk_with(&[(TALK, BOB, "one"), (TALK, ME, "mine"), (PLANS, CAROL, "hey Alice!")]);
     let unread_now = |conversation| -> Vec<UnreadEvents> {
