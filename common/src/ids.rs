@@ -123,6 +123,16 @@ public_id!(
     ChainId,
     16
 );
+public_id!(
+    /// The public half of a prekey: an X25519 key that mail is sealed to.
+    MailKey,
+    32
+);
+bytes_id!(
+    /// What, together with an account's keys, makes the private half of one prekey. Destroying it destroys that.
+    MailSalt,
+    32
+);
 bytes_id!(
     /// What the registry is told instead of a password; see [`crate::secure::password`].
     AuthKey,
@@ -132,6 +142,12 @@ bytes_id!(
 impl fmt::Debug for AuthKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AuthKey(…)")
+    }
+}
+
+impl fmt::Debug for MailSalt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MailSalt(…)")
     }
 }
 

@@ -60,6 +60,30 @@ pub const ROOMS_PER_PAGE: usize = 50;
 pub const MEMBERS_PER_PAGE: usize = 16;
 pub const ENTRIES_PER_PAGE: usize = 32;
 
+/// One sealed item of a mailbox: with the request or reply around it it has to fit a frame.
+pub const MAIL_BYTES_MAX: usize = 56 * 1024;
+
+/// Events in one item: besides them it holds credentials, a join and what the sender holds.
+pub const MAIL_EVENTS_BYTES_MAX: usize = 40 * 1024;
+
+/// Chains of the recipient named in the `Have` of one item: nobody loses as many databases.
+pub const MAIL_HOLDINGS_MAX: usize = HOLDINGS_MAX / 4;
+
+/// Items in one page of a mailbox, or dropped with one request; together they have at most [`MAIL_BYTES_MAX`].
+pub const MAIL_ITEMS_PER_PAGE: usize = 64;
+
+/// Items a mailbox holds, and the days it keeps each: what somebody on holiday misses, and a bounded disk.
+pub const MAILBOX_ITEMS: u32 = 500;
+pub const MAILBOX_DAYS: u32 = 14;
+
+/// A prekey is replaced after a week. Its private half goes once nothing sealed to it can be in a mailbox any more,
+/// and a week after that.
+pub const PREKEY_ROTATED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const PREKEY_KEPT_AFTER: Duration = Duration::from_secs((MAILBOX_DAYS as u64 + 7) * 24 * 3600);
+
+/// Somebody who has been away for longer is not left mail: what is sealed to so old a key is protected by it alone.
+pub const PREKEY_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// Names a peer may ask the registry to watch: its conversations.
 pub const WATCHED_MAX: usize = 1024;
 
@@ -107,6 +131,13 @@ const _: () = assert!(EVENTS_BYTES_MAX + EVENTS_PER_MESSAGE_MAX * 16 + 1024 <= B
 const _: () = assert!(MEMBERS_PER_PAGE * 3 * SIGNED_BYTES_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(NAMES_PER_PAGE * 32 <= BATCH_BYTES_MAX);
 const _: () = assert!(ENTRIES_PER_PAGE * (SIGNED_BYTES_MAX + 128) <= BATCH_BYTES_MAX);
+// An item and the request around it, or a page of items.
+const _: () = assert!(MAIL_BYTES_MAX + MAIL_ITEMS_PER_PAGE * 32 + 128 <= BATCH_BYTES_MAX);
+// Besides events: two credentials and a join of two signed objects, and holdings of at most 140 bytes each.
+const _: () = assert!(
+    EVENT_BYTES_MAX < MAIL_EVENTS_BYTES_MAX
+        && MAIL_EVENTS_BYTES_MAX + 5 * SIGNED_BYTES_MAX + MAIL_HOLDINGS_MAX * 140 + 512 <= MAIL_BYTES_MAX
+);
 const _: () = assert!(LINK_PING_AFTER.as_secs() * 2 < LINK_DEAD_AFTER.as_secs());
 const _: () = assert!(REGISTRY_PING_EVERY.as_secs() * 2 < REGISTRY_DEAD_AFTER.as_secs());
 const _: () = assert!(FIRST_FRAME_TIMEOUT.as_secs() < SIGN_IN_TIMEOUT.as_secs());

@@ -5,9 +5,12 @@
 
 use std::fmt::Write;
 
-use common::ids::{self, ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RealmId, RoomId, RootKey};
+use common::ids::{
+    self, ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, MailSalt, RealmId, RoomId, RootKey,
+};
 use common::limits::PARENTS_MAX;
 use common::message::event::{Content, EVENT_CONTEXT, Event, Join, NO_EVENT, Parent, WireEvent};
+use common::message::mail::Mail;
 use common::message::peer::{Have, Hello, Holding, PeerMessage};
 use common::message::registry::{Reply, Request, ToRegistry};
 use common::message::room::{self, Act, Genesis, History, Invite, LogEntry, NO_ENTRY};
@@ -18,6 +21,7 @@ use common::secure::handshake::{
     Handshake, PEER_PATTERN, PEER_PURPOSE, PeerGreeting, REGISTRY_PATTERN, REGISTRY_PURPOSE, RegistryProof,
 };
 use common::secure::identity::{DeviceSecret, DeviceStatement, KEYS_BYTES, Keys};
+use common::secure::mail::{MAIL_PATTERN, MAIL_PURPOSE, Prekey};
 use common::secure::password;
 use common::secure::sign::{Signable, Signed};
 use common::time::UnixMillis;
@@ -63,6 +67,7 @@ fn vectors() -> String {
     people(&mut out);
     rooms(&mut out);
     events(&mut out);
+    mail(&mut out);
     batches(&mut out);
     registry_handshake(&mut out);
     peer_handshake(&mut out);
@@ -117,6 +122,34 @@ fn events(out: &mut Lines) {
     out.event("event.1", &first);
     out.event("event.2", &text_event(2, first.id(), "are you there?"));
     out.event("join", &join());
+}
+
+/// Alice's first line for Bob, sealed to a prekey of his with a fixed ephemeral key.
+fn mail(out: &mut Lines) {
+    let salt = MailSalt([0x61; 32]);
+    let (number, at, expires) = (1, NOW, NOW.plus(common::limits::PREKEY_LIFETIME));
+    let key = keys(BOB).mail_secret(&salt).public();
+    let prekey = Prekey { realm: realm(), user: name("bob"), number, key, at, expires };
+    out.signed("prekey", &Signed::sign(&prekey, keys(BOB).identity_signer()));
+    let mail = Mail {
+        credentials: credentials(ALICE, "alice"),
+        have: Have { conversation: direct(), head: 0, holdings: List::default() },
+        join: None,
+        skipped: 0,
+        events: List::cut(vec![text_event(1, NO_EVENT, "hello bob")]),
+        again: false,
+    };
+    let content = codec::encode(&mail);
+    let seed = Secret::new(DIALER_EPHEMERAL);
+    let item = common::secure::mail::seal(&content, &keys(BOB).identity(), &prekey, seed).unwrap();
+    let secret = keys(BOB).mail_secret(&salt);
+    assert_eq!(common::secure::mail::open(&item, &keys(BOB).identity(), &secret).unwrap(), content);
+    out.text("mail.protocol", MAIL_PATTERN);
+    let number = number.to_be_bytes();
+    out.hex("mail.prologue", &[&prologue(MAIL_PURPOSE), &keys(BOB).identity().0[..], &number].concat());
+    out.hex("mail.ephemeral.secret", &DIALER_EPHEMERAL);
+    out.hex("mail.content", &content);
+    out.hex("mail.item", &item);
 }
 
 fn batches(out: &mut Lines) {

@@ -6,9 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::limits::{MAILBOX_DAYS, MAILBOX_ITEMS};
+
 use crate::accounts::{AccountLimits, COST_MAX, COST_MIN};
 use crate::server::{DoorLimits, PasswordSettings, Settings, Timing};
-use crate::service::Limits;
+use crate::service::{Limits, MailLimits};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -40,6 +42,7 @@ impl Default for Config {
                         password_failures_hour: 30,
                     },
                     rooms_per_account: 100,
+                    mail: MailLimits { items: MAILBOX_ITEMS, days: MAILBOX_DAYS },
                 },
             },
         }
@@ -178,6 +181,9 @@ const KEYS: &[Key] = &[
         config => config.settings.service.accounts.password_failures_hour
     ),
     number!("limits.rooms_per_account", 0, 100_000, config => config.settings.service.rooms_per_account),
+    number!("limits.mailbox_items", 0, 100_000, config => config.settings.service.mail.items),
+    // Prekeys outlive the default by a week; mail kept for longer than that could not be opened any more.
+    number!("limits.mailbox_days", 1, MAILBOX_DAYS + 7, config => config.settings.service.mail.days),
 ];
 
 fn number(text: &str, min: u32, max: u32) -> Result<u32, Wrong> {
@@ -231,11 +237,14 @@ mod tests {
             "limits.sessions=4096",
             "limits.sessions_per_source = 64",
             "passwords.bcrypt_cost=4",
+            "limits.mailbox_items=10",
+            "limits.mailbox_days=3",
             "sign_up=closed",
         ]);
         let settings = config.unwrap().settings;
         assert_eq!((settings.door.sessions, settings.door.sessions_per_source), (4096, 64));
         assert_eq!(settings.passwords.bcrypt_cost, 4);
+        assert_eq!((settings.service.mail.items, settings.service.mail.days), (10, 3));
         assert!(!settings.service.accounts.is_sign_up_open);
     }
 

@@ -6,15 +6,16 @@ mod support;
 
 use std::sync::Arc;
 
-use common::ids::EntryId;
+use common::ids::{EntryId, MailKey};
 use common::message::registry::{Code, News, Refusal, Reply, Request};
 use common::message::room::{Act, LogEntry, NO_ENTRY};
 use common::names::RoomName;
 use common::secure::certificate;
+use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::{Monotonic, Now, UnixMillis};
 use common::wire::address::Address;
-use common::wire::bounded::{List, Text};
+use common::wire::bounded::{Blob, List, Text};
 use registry::service::{Answer, Limits, Service, SessionId, Step};
 use registry::store::memory::MemoryStore;
 use support::{NOON, Person, RoomPlan, person, realm_keys, settings, user};
@@ -99,6 +100,7 @@ impl World {
             News::Member { .. } => "parted",
             News::Entry { .. } => "entry",
             News::Invited(_) => "invited",
+            News::Mail => "mail",
             News::Replaced => "replaced",
             News::Closing => "closing",
         };
@@ -398,4 +400,85 @@ fn pages_of_rooms_follow_each_other() {
     let (_, at_bob) = world.member("bob");
     let Ok(Reply::Rooms { rooms, more: false }) = world.ask(at_bob, list(None)) else { panic!("public ones") };
     assert_eq!(rooms.len(), 30);
+}
+
+fn leave(to: &str, text: &str) -> Request {
+    Request::PutMail { to: user(to), item: Blob::new(text.as_bytes().to_vec()).unwrap() }
+}
+
+fn watch(names: &[&str]) -> Request {
+    Request::Watch { names: List::cut(names.iter().map(|name| user(name)).collect()) }
+}
+
+fn mail(world: &mut World, session: SessionId, after: u64) -> Vec<(u64, String)> {
+    let Ok(Reply::Mail { items, more: false }) = world.ask(session, Request::Mail { after }) else { panic!("mail") };
+    items.iter().map(|kept| (kept.id, String::from_utf8(kept.item.to_vec()).unwrap())).collect()
+}
+
+#[test]
+fn mail_is_taken_from_those_who_share_a_conversation_and_kept_until_dropped() {
+    let mut world = World::new();
+    let (_, [(_, at_alice), (bob, at_bob)]) = world.room(false);
+    let (_, at_carol) = world.member("carol");
+    assert_eq!(world.ask(at_alice, leave("bob", "of the room")), Ok(Reply::Done));
+    assert_eq!(world.heard(), [(at_bob.0, "mail")], "he is there after all");
+    assert_eq!(world.refused(at_carol, leave("bob", "of nobody")), Code::NotPermitted);
+    assert_eq!(world.refused(at_carol, leave("carol", "to myself")), Code::NotPermitted);
+    assert_eq!(world.refused(at_carol, leave("dave", "to nobody")), Code::NoSuchUser);
+    assert!(world.ask(at_carol, watch(&["bob"])).is_ok());
+    assert_eq!(world.ask(at_carol, leave("bob", "of a conversation")), Ok(Reply::Done));
+    let _ = world.service.close(world.now(), at_bob);
+    world.news.clear();
+    assert_eq!(world.ask(at_alice, leave("bob", "away")), Ok(Reply::Done));
+    assert_eq!(world.heard(), [], "nobody is there to hear");
+    let back = world.open(&bob);
+    assert!(world.ask(back, Request::Resume { user: user("bob") }).is_ok());
+    let kept = mail(&mut world, back, 0);
+    let texts: Vec<&str> = kept.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["of the room", "of a conversation", "away"]);
+    assert_eq!(mail(&mut world, back, kept[1].0), kept[2..]);
+    let ids = List::cut(kept[..2].iter().map(|(id, _)| *id).collect());
+    assert_eq!(world.ask(at_carol, Request::DropMail { ids: ids.clone() }), Ok(Reply::Done));
+    assert_eq!(mail(&mut world, back, 0).len(), 3, "it was not hers to drop");
+    assert_eq!(world.ask(back, Request::DropMail { ids }), Ok(Reply::Done));
+    assert_eq!(mail(&mut world, back, 0), kept[2..]);
+}
+
+#[test]
+fn a_mailbox_is_bounded_shared_and_swept() {
+    let mut limits = settings().service;
+    limits.mail.items = 4;
+    let mut world = World::with(&limits);
+    let [(_, at_alice), (_, at_bob), (_, at_carol)] = ["alice", "bob", "carol"].map(|name| world.member(name));
+    for session in [at_alice, at_carol] {
+        assert!(world.ask(session, watch(&["bob"])).is_ok());
+        assert_eq!(world.ask(session, leave("bob", "one")), Ok(Reply::Done));
+    }
+    assert_eq!(world.ask(at_alice, leave("bob", "two")), Ok(Reply::Done));
+    assert_eq!(world.refused(at_alice, leave("bob", "three")), Code::TooLarge);
+    assert_eq!(world.ask(at_carol, leave("bob", "two")), Ok(Reply::Done), "half of it is nobody else's");
+    let refusal = world.ask(at_carol, leave("bob", "three")).unwrap_err();
+    assert!(refusal.text.as_str().starts_with("The mailbox of bob is full."), "{refusal:?}");
+    world.seconds += 14 * 24 * 3600 + 1;
+    assert_eq!(mail(&mut world, at_bob, 0), [], "expired");
+    assert_eq!(world.ask(at_carol, leave("bob", "four")), Ok(Reply::Done));
+    assert_eq!(mail(&mut world, at_bob, 0).len(), 1);
+}
+
+#[test]
+fn a_prekey_is_its_owners_and_is_handed_out() {
+    let mut world = World::new();
+    let [(alice, at_alice), (bob, at_bob)] = ["alice", "bob"].map(|name| world.member(name));
+    let prekey = |signer: &Person, name: &str| {
+        let (user, key) = (user(name), MailKey([7; 32]));
+        let prekey = Prekey { realm: support::realm(), user, number: 1, key, at: NOON, expires: NOON };
+        Signed::sign(&prekey, signer.keys.identity_signer())
+    };
+    let put = |prekey: &Signed<Prekey>| Request::PutPrekey { prekey: prekey.clone() };
+    assert_eq!(world.refused(at_bob, put(&prekey(&alice, "bob"))), Code::Usage);
+    assert_eq!(world.refused(at_bob, put(&prekey(&bob, "alice"))), Code::Usage);
+    let good = prekey(&bob, "bob");
+    assert_eq!(world.ask(at_bob, put(&good)), Ok(Reply::Done));
+    let Ok(Reply::Person(record)) = world.ask(at_alice, Request::Lookup { user: user("bob") }) else { panic!("bob") };
+    assert_eq!(record.prekey, Some(good));
 }

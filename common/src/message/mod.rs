@@ -2,6 +2,7 @@
 //! protocol and comes with its line in `PROTOCOL.md` and its snapshot.
 
 pub mod event;
+pub mod mail;
 pub mod peer;
 pub mod registry;
 pub mod room;

@@ -7,16 +7,17 @@ use super::event::WireEvent;
 use super::room::{Genesis, Invite, LogEntry};
 use crate::ids::{AuthKey, RoomId};
 use crate::limits::{
-    ADDRESSES_MAX, ENTRIES_PER_PAGE, ERROR_TEXT_BYTES_MAX, MEMBERS_PER_PAGE, NAMES_PER_PAGE, ROOMS_PER_PAGE,
-    TOPIC_BYTES_MAX, WATCHED_MAX,
+    ADDRESSES_MAX, ENTRIES_PER_PAGE, ERROR_TEXT_BYTES_MAX, MAIL_BYTES_MAX, MAIL_ITEMS_PER_PAGE, MEMBERS_PER_PAGE,
+    NAMES_PER_PAGE, ROOMS_PER_PAGE, TOPIC_BYTES_MAX, WATCHED_MAX,
 };
 use crate::names::{RoomName, UserName};
 use crate::secure::certificate::{Certificate, Credentials};
 use crate::secure::identity::DeviceStatement;
+use crate::secure::mail::Prekey;
 use crate::secure::sign::Signed;
 use crate::time::UnixMillis;
 use crate::wire::address::Address;
-use crate::wire::bounded::{List, Text};
+use crate::wire::bounded::{Blob, List, Text};
 
 /// One request; `id` is the peer's own number for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +122,24 @@ pub enum Request {
     Decline {
         room: RoomId,
     },
+
+    /// What mail for me is to be sealed to from now on.
+    PutPrekey {
+        prekey: Signed<Prekey>,
+    },
+    /// Keeps a sealed item for somebody I share a conversation with.
+    PutMail {
+        to: UserName,
+        item: Blob<MAIL_BYTES_MAX>,
+    },
+    /// My own mail with ids above `after`, oldest first.
+    Mail {
+        after: u64,
+    },
+    /// What was in these items is on my disk.
+    DropMail {
+        ids: List<u64, MAIL_ITEMS_PER_PAGE>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +178,10 @@ pub enum Reply {
     Invites {
         invites: List<Invitation, ENTRIES_PER_PAGE>,
     },
+    Mail {
+        items: List<MailItem, MAIL_ITEMS_PER_PAGE>,
+        more: bool,
+    },
 }
 
 /// What the registry tells a session unasked.
@@ -177,6 +200,8 @@ pub enum News {
         entry: Box<Signed<LogEntry>>,
     },
     Invited(Box<Invitation>),
+    /// Something new is in my mailbox.
+    Mail,
     /// This session ends: a newer one of the same device has taken its place.
     Replaced,
     /// The registry stops; it will be back.
@@ -197,6 +222,8 @@ pub struct PersonRecord {
     pub addresses: List<Address, ADDRESSES_MAX>,
     /// When the last session ended; `None` while online or if there was none.
     pub last_seen: Option<UnixMillis>,
+    /// What mail for them is sealed to; `None` if they never said.
+    pub prekey: Option<Signed<Prekey>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,6 +249,14 @@ pub struct MemberRecord {
 pub struct Invitation {
     pub genesis: Signed<Genesis>,
     pub invite: Signed<Invite>,
+}
+
+/// Something kept for me: see [`crate::secure::mail`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailItem {
+    /// Grows with every item that anybody leaves; never used twice.
+    pub id: u64,
+    pub item: Blob<MAIL_BYTES_MAX>,
 }
 
 /// What was asked cannot be done.

@@ -2,12 +2,14 @@
 //! `A` says once, in a device statement, which `D` and `S` speak for it.
 
 use ed25519_dalek::SigningKey;
+use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroize;
 
 use super::sign::{SignError, Signable, Signed};
-use crate::ids::{DeviceKey, EventKey, IdentityKey, RealmId};
+use crate::ids::{DeviceKey, EventKey, IdentityKey, MailKey, MailSalt, RealmId};
 use crate::names::UserName;
 use crate::secret::Secret;
 
@@ -22,6 +24,10 @@ pub struct Keys {
 /// The private half of a device's Noise static key.
 #[derive(Clone)]
 pub struct DeviceSecret(StaticSecret);
+
+/// The private half of a prekey.
+#[derive(Clone)]
+pub struct MailSecret(StaticSecret);
 
 /// `A` says: in this realm, under this name, device `number` speaks for me with these keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +95,18 @@ impl Keys {
         &self.device
     }
 
+    /// The private half of the prekey with this salt. Neither the keys nor the salt alone are any use for it, so the
+    /// salt may lie in a database, and with the salt goes the prekey.
+    pub fn mail_secret(&self, salt: &MailSalt) -> MailSecret {
+        let mut key = [0; 32];
+        Hkdf::<Sha256>::new(Some(salt.as_bytes()), self.to_seed().expose())
+            .expand(MAIL_SECRET_INFO, &mut key)
+            .expect("32 bytes can always be derived");
+        let secret = MailSecret(StaticSecret::from(key));
+        key.zeroize();
+        secret
+    }
+
     /// The statement by which the identity vouches for this device, the account's first.
     pub fn statement(&self, realm: RealmId, user: UserName) -> Signed<DeviceStatement> {
         let statement = DeviceStatement {
@@ -130,6 +148,22 @@ impl std::fmt::Debug for DeviceSecret {
     }
 }
 
+impl MailSecret {
+    pub fn public(&self) -> MailKey {
+        MailKey(PublicKey::from(&self.0).to_bytes())
+    }
+
+    pub(super) fn expose(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+impl std::fmt::Debug for MailSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MailSecret(…)")
+    }
+}
+
 /// The statement, if the identity it names signed it.
 pub fn check_statement(signed: &Signed<DeviceStatement>) -> Result<DeviceStatement, SignError> {
     let identity = signed.claim()?.identity;
@@ -138,6 +172,8 @@ pub fn check_statement(signed: &Signed<DeviceStatement>) -> Result<DeviceStateme
 
 /// Three private keys of 32 bytes.
 pub const KEYS_BYTES: usize = 96;
+
+const MAIL_SECRET_INFO: &[u8] = b"p2p-chat prekey secret v1";
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod handshake;
 pub mod identity;
+pub mod mail;
 pub mod password;
 pub mod seal;
 pub mod sign;

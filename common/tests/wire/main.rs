@@ -83,6 +83,10 @@ fn requests() {
         Request::Invite { .. } => Request::Invite { invite: sample::invite() },
         Request::Invites => Request::Invites,
         Request::Decline { .. } => Request::Decline { room: sample::room() },
+        Request::PutPrekey { .. } => Request::PutPrekey { prekey: sample::prekey() },
+        Request::PutMail { .. } => Request::PutMail { to: sample::alice(), item: sample::item().item },
+        Request::Mail { .. } => Request::Mail { after: 300 },
+        Request::DropMail { .. } => Request::DropMail { ids: List::cut(vec![7, 300]) },
     );
     insta::assert_snapshot!(shown);
 }
@@ -106,6 +110,7 @@ fn replies() {
         Reply::Members { .. } => Reply::Members { members: List::cut(vec![sample::member()]), more: false },
         Reply::Log { .. } => Reply::Log { entries: List::cut(vec![sample::entry()]), more: false },
         Reply::Invites { .. } => Reply::Invites { invites: List::cut(vec![sample::invitation()]) },
+        Reply::Mail { .. } => Reply::Mail { items: List::cut(vec![sample::item()]), more: true },
     );
     insta::assert_snapshot!(shown);
 }
@@ -117,6 +122,7 @@ fn news() {
         News::Member { .. } => News::Member { room: sample::room(), member: Box::new(sample::member()) },
         News::Entry { .. } => News::Entry { entry: Box::new(sample::entry()) },
         News::Invited(_) => News::Invited(Box::new(sample::invitation())),
+        News::Mail => News::Mail,
         News::Replaced => News::Replaced,
         News::Closing => News::Closing,
     );
@@ -158,6 +164,8 @@ fn signed_objects() {
         described(&sample::genesis().claim().unwrap()),
         described(&sample::entry().claim().unwrap()),
         described(&sample::invite().claim().unwrap()),
+        described(&sample::prekey().claim().unwrap()),
+        described(&sample::mail()),
         described(&sample::proof()),
         described(&sample::greeting()),
     ];

@@ -1,19 +1,23 @@
 //! One honest value of every kind, from fixed keys.
 
-use common::ids::{AuthKey, ChainId, IdentityKey, RealmId, RoomId, RootKey};
+use common::ids::{AuthKey, ChainId, IdentityKey, MailKey, RealmId, RoomId, RootKey};
 use common::message::event::{Content, Event, Join, NO_EVENT, Parent, WireEvent};
+use common::message::mail::Mail;
 use common::message::peer::{Events, Have, Hello, Holding, Want};
-use common::message::registry::{Code, Invitation, MemberRecord, PersonRecord, PresenceChange, Refusal, RoomSummary};
+use common::message::registry::{
+    Code, Invitation, MailItem, MemberRecord, PersonRecord, PresenceChange, Refusal, RoomSummary,
+};
 use common::message::room::{Act, Genesis, History, Invite, LogEntry, NO_ENTRY};
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
 use common::secure::certificate::{self, Credentials};
 use common::secure::handshake::{PeerGreeting, RegistryProof};
 use common::secure::identity::{DeviceSecret, DeviceStatement, KEYS_BYTES, Keys};
+use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 use common::wire::address::Address;
-use common::wire::bounded::{List, Text};
+use common::wire::bounded::{Blob, List, Text};
 use ed25519_dalek::SigningKey;
 
 pub(crate) fn alice() -> UserName {
@@ -138,7 +142,28 @@ pub(crate) fn have() -> Have {
 }
 
 pub(crate) fn person() -> PersonRecord {
-    PersonRecord { credentials: credentials(), online: false, addresses: List::cut(addresses()), last_seen: Some(NOW) }
+    PersonRecord {
+        credentials: credentials(),
+        online: false,
+        addresses: List::cut(addresses()),
+        last_seen: Some(NOW),
+        prekey: Some(prekey()),
+    }
+}
+
+pub(crate) fn prekey() -> Signed<Prekey> {
+    let (key, expires) = (MailKey([0xdd; 32]), UnixMillis(NOW.0 + 1));
+    let prekey = Prekey { realm: realm(), user: alice(), number: 3, key, at: NOW, expires };
+    Signed::sign(&prekey, keys().identity_signer())
+}
+
+pub(crate) fn item() -> MailItem {
+    MailItem { id: 300, item: Blob::new(vec![0xee; 308]).unwrap() }
+}
+
+pub(crate) fn mail() -> Mail {
+    let events = List::cut(vec![part()]);
+    Mail { credentials: credentials(), have: have(), join: Some(join()), skipped: 300, events, again: false }
 }
 
 pub(crate) fn member() -> MemberRecord {

@@ -266,7 +266,11 @@ pub struct Delivery {
 pub enum DeliveryState {
     /// No link could take it: it waits on my disk.
     Queued,
+    /// It lies sealed in their mailbox at the registry.
+    Mailbox,
     Delivered,
+    /// It lay in their mailbox until its time was up; it still waits on my disk, and is left there anew.
+    Expired,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -43,6 +43,8 @@ pub enum StepState {
     Queued,
     /// Went out on a link, and is not acknowledged.
     Sent,
+    /// Left in the recipient's mailbox.
+    Mailed,
     /// On the recipient's disk.
     Delivered,
     Received,
@@ -57,6 +59,8 @@ pub enum Via {
     Author,
     /// Another member, who had it.
     Member(UserName),
+    /// My mailbox at the registry.
+    Mailbox,
 }
 
 /// The link with one person, or why there is none.

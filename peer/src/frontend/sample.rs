@@ -237,6 +237,8 @@ fn talk() -> Vec<Event> {
         Event::Message(message("#dev", "alice", "on it")),
         Event::Delivery(delivery("#dev", "bob", DeliveryState::Delivered, 1, 2)),
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Queued, 0, 1)),
+        Event::Delivery(delivery("@bob", "bob", DeliveryState::Mailbox, 0, 1)),
+        Event::Delivery(delivery("@bob", "bob", DeliveryState::Expired, 0, 1)),
         Event::History { conversation: target("#dev"), unread: Some(mark.clone()), items: history },
         Event::History { conversation: target("@bob"), unread: None, items: Vec::new() },
         Event::Found { words: vec!["green".to_owned()], items: vec![found] },

@@ -98,17 +98,14 @@ enum End {
 impl Dialer {
     fn run(&self) {
         let mut wanted: Option<Wanted> = None;
-        let mut pause = PAUSE_MIN;
+        let mut pauses = Pauses::new();
         loop {
             let end = match &wanted {
                 None => self.requests.recv().map_or(End::Gone, End::Call),
-                Some(who) => match self.connected(who, &mut pause) {
+                Some(who) => match self.connected(who, &mut pauses) {
                     End::Lost(reason) => {
                         self.tell(RegistryInput::Down { reason });
-                        let jitter = Duration::from_millis(jitter_millis(millis(pause)));
-                        let until = Instant::now() + pause / 2 + jitter / 2;
-                        pause = (pause * 2).min(PAUSE_MAX);
-                        self.wait(until)
+                        self.wait(Instant::now() + pauses.next())
                     }
                     end => end,
                 },
@@ -116,10 +113,10 @@ impl Dialer {
             match end {
                 End::Gone => return,
                 End::Call(RegistryOutput::Connect { device, pinned }) => {
-                    pause = PAUSE_MIN;
+                    pauses = Pauses::new();
                     wanted = Some(Wanted { device, pinned });
                 }
-                End::Call(RegistryOutput::Reconnect) => pause = PAUSE_MIN,
+                End::Call(RegistryOutput::Reconnect) => pauses = Pauses::new(),
                 End::Call(RegistryOutput::Disconnect) => wanted = None,
                 End::Call(RegistryOutput::Probe) => self.probe(),
                 // Meant for a connection that is gone; the node heard of that.
@@ -154,7 +151,7 @@ impl Dialer {
     }
 
     /// One connection, from dialling to its end.
-    fn connected(&self, who: &Wanted, pause: &mut Duration) -> End {
+    fn connected(&self, who: &Wanted, pauses: &mut Pauses) -> End {
         let connected = prove(&self.registry, &who.device).and_then(|proven| proven.connect(&who.pinned));
         let Connected { stream, mut sealer, opener, decoder, local } = match connected {
             Ok(connected) => connected,
@@ -175,7 +172,7 @@ impl Dialer {
             Ok(reader) => reader,
             Err(error) => return End::Lost(error.to_string()),
         };
-        *pause = PAUSE_MIN;
+        *pauses = Pauses::new();
         let end = self.stale_calls().unwrap_or_else(|| {
             let interfaces = interfaces::addresses();
             self.tell(RegistryInput::Up { local, interfaces: interfaces.clone() });
@@ -245,6 +242,26 @@ impl Dialer {
     }
 }
 
+/// The pauses between attempts: they grow, less in the first minutes than later.
+struct Pauses {
+    longest_so_far: Duration,
+    since: Instant,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        Self { longest_so_far: PAUSE_MIN, since: Instant::now() }
+    }
+
+    /// Half of each is jitter, so that a thousand peers do not come back at once.
+    fn next(&mut self) -> Duration {
+        let pause = self.longest_so_far;
+        let longest = if self.since.elapsed() < AT_FIRST { PAUSE_AT_FIRST_MAX } else { PAUSE_MAX };
+        self.longest_so_far = (pause * 2).min(longest);
+        pause / 2 + Duration::from_millis(jitter_millis(millis(pause))) / 2
+    }
+}
+
 fn write(stream: &TcpStream, sealer: &mut Sealer, requests: &[ToRegistry]) -> Result<(), ReadError> {
     let (mut batch, mut plaintext, mut frames) = (Batch::default(), Vec::new(), Vec::new());
     for request in requests {
@@ -295,4 +312,7 @@ const REQUESTS_PER_WRITE_MAX: usize = 64;
 /// First and longest pause between attempts; half of each is jitter.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// A network that was down for a minute or two is noticed within seconds when it is back.
+const AT_FIRST: Duration = Duration::from_secs(180);
+const PAUSE_AT_FIRST_MAX: Duration = Duration::from_secs(3);
 const END_TIMEOUT: Duration = Duration::from_secs(1);

@@ -17,6 +17,7 @@ use super::conversation::{ChainKey, Conversation};
 use super::deeds::Deeds;
 use super::links::Links;
 use super::loading;
+use super::mail::Mail;
 use super::outgoing::Disk;
 use super::people::{self, People};
 use super::registry::RegistryCalls;
@@ -55,6 +56,7 @@ pub(super) struct Account {
     pub(super) repair: Repair,
     /// Chains whose author signed two events for one place.
     pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
+    pub(super) mail: Mail,
     /// Conversations in which something waits for what it answers.
     pub(super) held_back: BTreeSet<ConversationId>,
     /// When everybody is told next what is held here.
@@ -131,6 +133,7 @@ impl Account {
             unread: UnreadLines::default(),
             repair: Repair::default(),
             forked: BTreeSet::new(),
+            mail: Mail::load(log.prekeys),
             held_back: BTreeSet::new(),
             haves_at: cx.now.monotonic,
             deeds: Deeds::default(),
@@ -173,6 +176,7 @@ impl Account {
         self.dial_timers(cx);
         self.joins_told(cx);
         self.disk_timers(cx);
+        self.mail_timers(cx);
         self.release_overdue(cx);
         self.have_timer(cx);
         if self.registry.is_online() && cx.now.wall.plus(RENEW_BEFORE) > self.expires && !self.registry.is_renewing() {
@@ -183,8 +187,9 @@ impl Account {
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let joins = self.joining.iter().filter(|joining| joining.stored).map(|joining| joining.until);
         let haves = Some(self.haves_at);
-        let repair = self.repair.next_timeout();
-        [self.registry.next_timeout(), self.next_dial(), self.disk.next_timeout(), repair, self.next_overdue(), haves]
+        let (repair, mail) = (self.repair.next_timeout(), self.mail.next_timeout());
+        let disk = self.disk.next_timeout();
+        [self.registry.next_timeout(), self.next_dial(), disk, repair, mail, self.next_overdue(), haves]
             .into_iter()
             .flatten()
             .chain(joins)
@@ -196,6 +201,7 @@ impl Account {
         self.send_pushes(cx);
         self.send_haves(cx);
         self.repair(cx);
+        self.drop_stored_mail(cx);
     }
 
     /// Certificates change with every sign-in.
@@ -299,7 +305,7 @@ impl Account {
 
     fn change_password(&mut self, cx: &mut Context, old: &Secret<AuthKey>, new: &Secret<AuthKey>) {
         let request = Request::ChangePassword { old: *old.expose(), new: *new.expose() };
-        self.ask(cx, request, super::registry::Call::ChangePassword);
+        self.ask(cx, request, super::calls::Call::ChangePassword);
     }
 }
 

@@ -10,11 +10,11 @@ use common::names::{RoomName, UserName};
 use common::wire::bounded::Text;
 
 use super::account::Account;
+use super::calls::Call;
 use super::context::{Context, no_registry};
 use super::people;
 use super::reads::Read;
 use super::references::Errand;
-use super::registry::Call;
 use crate::api::{Command, Event, MessageKind, Since, Target, To};
 use crate::ports::{DiskJob, Output, VaultJob, Write};
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use common::ids::{self, ChainId, RootKey};
+use common::ids::{self, ChainId, MailSalt, RootKey};
 use common::limits::ADDRESSES_MAX;
 use common::message::registry::{Code, Refusal};
 use common::names::UserName;
@@ -151,6 +151,15 @@ impl Context {
     pub(super) fn chain_id(&mut self) -> ChainId {
         let [head @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.draw();
         ChainId(head)
+    }
+
+    pub(super) fn mail_salt(&mut self) -> MailSalt {
+        MailSalt(self.draw())
+    }
+
+    /// Random bytes for one use.
+    pub(super) fn secret(&mut self) -> Secret<[u8; 32]> {
+        Secret::new(self.draw())
     }
 
     /// A number from 0 to below `bound`.

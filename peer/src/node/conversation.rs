@@ -15,6 +15,7 @@ use common::wire::bounded::List;
 
 use super::arrivals::Arrived;
 use crate::api::Target;
+use crate::ports::MailedRun;
 
 #[derive(Debug)]
 pub(super) struct Conversation {
@@ -54,6 +55,8 @@ pub(super) struct OwnLog {
     pub(super) before: u64,
     /// Told to be waiting up to this number, per recipient.
     pub(super) told_queued: BTreeMap<IdentityKey, u64>,
+    /// What was left in mailboxes, up to which number and when, oldest first; those acknowledged count no more.
+    pub(super) mailed: BTreeMap<IdentityKey, Vec<MailedRun>>,
     recent: VecDeque<Recent>,
     recent_bytes: usize,
 }
@@ -146,11 +149,16 @@ impl Conversation {
         self.tips.insert((event.author, event.chain), (event.number, event.lamport));
     }
 
-    /// What my next event names as seen: the latest of what nobody has named.
-    pub(super) fn take_parents(&mut self) -> List<Parent, PARENTS_MAX> {
+    /// What my next event, in `chain`, names as seen: the latest of what nobody has named. The first of a chain names
+    /// where those before it end, so that one's lines keep their order across them.
+    pub(super) fn take_parents(&mut self, me: IdentityKey, chain: ChainId) -> List<Parent, PARENTS_MAX> {
         let mut tips: Vec<_> = std::mem::take(&mut self.tips).into_iter().collect();
         tips.sort_unstable_by_key(|(key, (_, lamport))| (std::cmp::Reverse(*lamport), *key));
-        List::cut(tips.into_iter().map(|((author, chain), (number, _))| Parent { author, chain, number }).collect())
+        let seen = tips.into_iter().map(|((author, chain), (number, _))| Parent { author, chain, number });
+        let begins = self.own.get(&chain).is_none_or(|log| log.number == 0);
+        let before = self.own.iter().filter(|(other, log)| begins && **other != chain && log.sendable() > 0);
+        let own = before.map(|(chain, log)| Parent { author: me, chain: *chain, number: log.sendable() });
+        List::cut(own.take(PARENTS_MAX / 2).chain(seen).collect())
     }
 
     /// How many chains of somebody are known.
@@ -251,6 +259,7 @@ impl OwnLog {
             withdrawn_from: None,
             before: 0,
             told_queued: BTreeMap::new(),
+            mailed: BTreeMap::new(),
             recent: VecDeque::new(),
             recent_bytes: 0,
         }

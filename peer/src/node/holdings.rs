@@ -12,7 +12,8 @@ use common::wire::bounded::List;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{Conversation, Held, Kind, OwnLog};
-use crate::ports::{LinkId, LinkOutput, Output};
+use super::reads::Read;
+use crate::ports::{DiskJob, LinkId, LinkOutput, Output};
 
 impl Account {
     /// The far end says what it holds: that acknowledges, and asks for the rest.
@@ -105,6 +106,43 @@ impl Account {
         self.claimed(cx, link, id, holding);
     }
 
+    /// What somebody held when they left me mail. There may be no link to them, ever, to talk about it.
+    pub(super) fn have_mailed(&mut self, cx: &mut Context, id: ConversationId, identity: &IdentityKey, have: &Have) {
+        let me = self.me;
+        for holding in have.holdings.iter().filter(|holding| holding.author == me && holding.number <= COUNT_MAX) {
+            let log = self.conversations.get(&id).and_then(|known| known.own.get(&holding.chain));
+            match log.map(|log| log.agrees(holding)) {
+                Some(Some(agrees)) => self.mailed_holding(cx, id, identity, holding, agrees),
+                None => self.mailed_holding(cx, id, identity, holding, false),
+                Some(None) => {
+                    let (ticket, Holding { author, chain, number, .. }) = (cx.number(), *holding);
+                    let mailed = Read::Mailed { conversation: id, identity: *identity, holding: *holding };
+                    self.disk.reads.insert(ticket, mailed);
+                    let (conversation, from, bytes_max, not_before) = (id, number, 1, None);
+                    let job = DiskJob::ReadChain { ticket, conversation, author, chain, from, bytes_max, not_before };
+                    cx.out.push_back(Output::Disk(job));
+                }
+            }
+        }
+    }
+
+    /// The same, once it is known whether it is what I gave.
+    pub(super) fn mailed_holding(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        identity: &IdentityKey,
+        holding: &Holding,
+        agrees: bool,
+    ) {
+        if agrees {
+            self.acknowledged(cx, id, identity, *holding);
+            self.join_acknowledged(cx, id, identity);
+        } else if holding.chain == self.chain && !self.chain_is_fresh {
+            self.begin_new_chain(cx);
+        }
+    }
+
     /// A `Have` for the direct conversation may come before anything was said there.
     fn remember_direct(&mut self, link: LinkId, id: ConversationId) {
         if self.is_direct_with(link, id)
@@ -159,7 +197,7 @@ impl Account {
 
 impl Conversation {
     /// What is held of somebody's own chains: an acknowledgement.
-    fn holdings_of(&self, author: &IdentityKey) -> Vec<Holding> {
+    pub(super) fn holdings_of(&self, author: &IdentityKey) -> Vec<Holding> {
         // Where their chain begins is not known from themselves: they might take it for more than it is.
         let own = self.held().filter(|(holding, _)| holding.author == *author);
         own.filter(|(_, held)| held.borrowed_from.is_none()).map(|(holding, _)| holding).collect()

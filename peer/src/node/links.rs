@@ -13,10 +13,10 @@ use common::time::Monotonic;
 use common::wire::bounded::Text;
 
 use super::account::Account;
+use super::calls::Call;
 use super::context::Context;
 use super::conversation::{ChainKey, Kind};
 use super::people::{self, Attempt, Dial};
-use super::registry::Call;
 use super::repair::Claim;
 use crate::api::Event;
 use crate::ports::{DialId, Direction, LinkId, LinkInput, LinkOutput, Output};

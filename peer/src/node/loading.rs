@@ -42,6 +42,9 @@ fn own_log(chain: OwnChain) -> OwnLog {
     log.before = chain.number;
     log.last = chain.last;
     log.acked = chain.acked.into_iter().collect();
+    log.mailed = chain.mailed.into_iter().collect();
+    let mailed = log.mailed.iter().filter_map(|(recipient, runs)| Some((*recipient, runs.last()?.number)));
+    log.told_queued = mailed.collect();
     let pending = chain.pending.into_iter();
     log.pending =
         pending.map(|event| (event.number, PendingEvent { id: event.id, recipients: event.recipients })).collect();

@@ -3,6 +3,7 @@
 
 mod account;
 mod arrivals;
+mod calls;
 mod changes;
 mod commands;
 mod context;
@@ -16,6 +17,7 @@ mod holdings;
 mod inquiries;
 mod links;
 mod loading;
+mod mail;
 mod members;
 mod outgoing;
 mod people;
@@ -29,6 +31,7 @@ mod restored;
 mod rooms;
 mod search;
 mod sign_in;
+mod surviving;
 mod sync;
 mod trace;
 mod unread;
@@ -305,8 +308,11 @@ impl Node {
 
     fn advance_log_out(&mut self) {
         let Some(until) = self.log_out_until else { return };
-        let waits = match &self.session {
-            Session::SignedIn(account) => account.has_unanswered() && self.cx.now.monotonic < until,
+        let waits = match &mut self.session {
+            Session::SignedIn(account) => {
+                let mails = account.hurry_mail(&mut self.cx);
+                (mails || account.has_unanswered()) && self.cx.now.monotonic < until
+            }
             _ => false,
         };
         if !waits {
@@ -355,7 +361,8 @@ impl Node {
         if let Session::SignedIn(account) = &mut self.session {
             account.secure(&mut self.cx);
             let unsaved = account.has_unsaved() && now < quitting.disk_patience;
-            if unsaved || account.awaits_acknowledgement() && now < quitting.patience {
+            let mails = now < quitting.patience && account.hurry_mail(&mut self.cx);
+            if unsaved || mails || account.awaits_acknowledgement() && now < quitting.patience {
                 return;
             }
         }

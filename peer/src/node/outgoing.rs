@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
-use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, KIND_JOIN, KIND_PART, Stamp, WireEvent};
+use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
 
 use super::account::Account;
+use super::calls::Call;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::deeds::Heard;
 use super::reads::Read;
-use super::registry::Call;
+use super::surviving::has_to_survive;
 use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
 use crate::ports::{DiskError, DiskJob, LinkId, LinkOutput, Output, StoredEvent, Survives, Write};
 
@@ -59,6 +60,8 @@ pub(super) enum After {
     Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
     /// A room is entered, and that may be told.
     Entered { conversation: ConversationId },
+    /// What a piece of mail said is kept.
+    MailStored { item: u64 },
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
 }
@@ -183,7 +186,7 @@ impl Account {
         let (kind, body) = content.encode().ok()?;
         let entry = self.conversations.get_mut(&conversation)?;
         let head = entry.head();
-        let parents = entry.take_parents();
+        let parents = entry.take_parents(self.me, self.chain);
         entry.lamport = (entry.lamport + 1).min(COUNT_MAX);
         let lamport = entry.lamport;
         let log = entry.own.entry(self.chain).or_insert_with(OwnLog::new);
@@ -308,6 +311,7 @@ impl Account {
             After::Received { conversation, author, chain, number } => {
                 self.stored(conversation, author, chain, number);
             }
+            After::MailStored { item } => self.mail_stored(item),
             After::Entered { conversation } => self.join_stored(cx, conversation),
             After::Ask { request, call } => self.ask(cx, *request, *call),
         }
@@ -372,22 +376,6 @@ impl Appended {
     pub(super) fn into_write(self) -> Write {
         self.write
     }
-}
-
-/// The one place that decides how safe a commit is before anything follows from it. A line of mine, and what rides with
-/// it, goes out at once: nobody builds on its being here but me, and if the machine loses it, a new chain keeps its
-/// number from being used again. Everything else leads to a word given to others: an acknowledgement, a membership, a
-/// request. That must not be taken back.
-fn has_to_survive(writes: &[Write]) -> Survives {
-    let is_said = |write: &Write| match write {
-        Write::Event { event, recipients: Some(_) } => !matches!(event.kind, KIND_JOIN | KIND_PART),
-        _ => false,
-    };
-    let rides = |write: &Write| {
-        matches!(write, Write::Conversation { .. } | Write::Acked { .. } | Write::Step(_) | Write::Read { .. })
-    };
-    let is_mine = writes.iter().any(is_said) && writes.iter().all(|write| is_said(write) || rides(write));
-    if is_mine { Survives::Program } else { Survives::Machine }
 }
 
 /// For so long a loss of power may take back a line that was told to be sent. A disk writes out everything that has

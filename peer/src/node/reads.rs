@@ -1,6 +1,6 @@
 //! What is asked of the disk: who waits for each answer, and what becomes of a question that could not be answered.
 
-use common::ids::{ChainId, ConversationId};
+use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::message::peer::{Holding, Want};
 use common::message::registry::{Code, Refusal};
 
@@ -8,6 +8,7 @@ use super::account::Account;
 use super::context::Context;
 use super::deeds::Heard;
 use super::inquiries::Asking;
+use super::mail::MailReading;
 use super::references::Errand;
 use super::sync::Reading;
 use crate::ports::{DiskError, DiskReply, LinkId, StoredEvent};
@@ -18,6 +19,14 @@ pub(super) enum Read {
     Chain(Reading),
     History {
         conversation: ConversationId,
+    },
+    /// For somebody's mailbox.
+    Mail(MailReading),
+    /// What I gave where somebody's mail says that they hold something.
+    Mailed {
+        conversation: ConversationId,
+        identity: IdentityKey,
+        holding: Holding,
     },
     /// For somebody who lacks it.
     Wanted {
@@ -75,6 +84,11 @@ impl Account {
     fn chain_was_read(&mut self, cx: &mut Context, ticket: u64, events: Vec<StoredEvent>) {
         match self.disk.reads.remove(&ticket) {
             Some(Read::Chain(reading)) => self.chain_read(cx, &reading, events),
+            Some(Read::Mail(reading)) => self.mail_read(cx, reading, events),
+            Some(Read::Mailed { conversation, identity, holding }) => {
+                let agrees = events.first().map(|event| event.id) == holding.last;
+                self.mailed_holding(cx, conversation, &identity, &holding, agrees);
+            }
             Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
             Some(Read::SayAgain { conversation, chain }) => self.said_before(cx, conversation, chain, &events),
             Some(Read::Compare { link, conversation, holding }) => {
@@ -99,6 +113,8 @@ impl Account {
                 self.disk.untold.push(*heard);
                 self.disk.retry_soon(cx.now.monotonic);
             }
+            Read::Mail(reading) => self.mail_failed(cx, reading.user()),
+            Read::Mailed { .. } => {}
             Read::Chain(reading) => {
                 let unread = self.push_failed(&reading);
                 self.disk.unread.insert(unread);

@@ -33,8 +33,16 @@ pub(super) struct Run<'a> {
     pub(super) chain: ChainId,
     pub(super) events: &'a [WireEvent],
     pub(super) late: bool,
-    /// Who brought it: the author, or another who holds it.
-    pub(super) from: IdentityKey,
+    pub(super) via: Via,
+}
+
+/// Which way events came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// On the link with their author, or with another who holds them.
+    Link(IdentityKey),
+    /// Left by their author in my mailbox. `begins`: with the first that I am served of the chain.
+    Mail { begins: bool },
 }
 
 /// What became of a run.
@@ -124,7 +132,7 @@ impl Account {
         }
         let author = Author::of(&person);
         let (chain, late, events) = (first.chain, events.late, &*events.events);
-        let run = Run { conversation: id, author, chain, events, late, from: person.identity };
+        let run = Run { conversation: id, author, chain, events, late, via: Via::Link(person.identity) };
         match self.take_run(cx, &run)? {
             Taken::Fork => {
                 self.fork_seen(cx, id, (person.identity, chain));
@@ -138,7 +146,7 @@ impl Account {
 
     /// Checks a run and takes it in, as far as it is new: what the wait for others' events allows is shown at once.
     pub(super) fn take_run(&mut self, cx: &mut Context, run: &Run<'_>) -> Result<Taken, Misbehaved> {
-        let Run { conversation: id, author, chain, events, late, from } = run;
+        let Run { conversation: id, author, chain, events, late, via } = run;
         let key = (author.identity, *chain);
         if self.is_forked(*id, key) {
             return Ok(Taken::PassedOver);
@@ -154,7 +162,7 @@ impl Account {
             return Err("more chains than databases anybody loses");
         }
         let held = conversation.theirs.entry(key).or_insert_with(Held::new);
-        if *from == author.identity {
+        if via.says_where_it_begins(author) {
             let confirmed = held.author_begins(first.number);
             if confirmed {
                 self.confirmed(cx, *id, key);
@@ -188,7 +196,7 @@ impl Account {
             held.moved_at = cx.now.monotonic;
             held.waiting.extend(arrived);
             conversation.held_back.insert(key);
-            self.note_received(cx, (&step.0, step.1), *from);
+            self.note_received(cx, (&step.0, step.1), *via);
         }
         self.release(cx, *id);
         Ok(Taken::Whole)
@@ -196,7 +204,20 @@ impl Account {
 
     /// The author does not serve us what lies before `number`.
     fn skip_received(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId, number: u64) {
-        let Some(author) = self.links.get(link).map(|link| link.person.identity) else { return };
+        if let Some(author) = self.links.get(link).map(|link| link.person.identity) {
+            self.skip_taken(cx, author, id, chain, number);
+        }
+    }
+
+    /// The same, however `author` said so.
+    pub(super) fn skip_taken(
+        &mut self,
+        cx: &mut Context,
+        author: IdentityKey,
+        id: ConversationId,
+        chain: ChainId,
+        number: u64,
+    ) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let open = conversation.room().is_some_and(|room| room.joined && room.members.contains_key(&author));
         let is_new = !conversation.theirs.contains_key(&(author, chain));
@@ -235,6 +256,16 @@ impl Account {
             Conversation::direct(id, user.clone())
         });
         id
+    }
+}
+
+impl Via {
+    /// Whether the author itself has the chain begin where these events do.
+    fn says_where_it_begins(self, author: &Author) -> bool {
+        match self {
+            Self::Link(by) => by == author.identity,
+            Self::Mail { begins } => begins,
+        }
     }
 }
 

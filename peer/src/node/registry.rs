@@ -4,20 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::ids::ConversationId;
 use common::limits::{REGISTRY_PING_EVERY, WATCHED_MAX};
-use common::message::registry::{Code, FromRegistry, News, Refusal, Request, RoomSummary, ToRegistry};
-use common::message::room::LogEntry;
-use common::names::{RoomName, UserName};
+use common::message::registry::{Code, FromRegistry, News, Refusal, Request, ToRegistry};
+use common::names::UserName;
 use common::secure::certificate::{self, Certificate, Credentials};
 use common::secure::sign::Signed;
 use common::time::Monotonic;
 use common::wire::bounded::List;
 
 use super::account::{Account, Replaced};
+use super::calls::Call;
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
-use crate::api::{Event, LinkState, MessageKind, NewRoom};
+use crate::api::{Event, LinkState};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
 #[derive(Debug, Default)]
@@ -46,126 +45,6 @@ enum State {
     Offline,
     Resuming,
     Online,
-}
-
-/// What a request was for.
-#[derive(Debug)]
-pub(super) enum Call {
-    Resume,
-    Renew,
-    /// Nothing follows from the answer.
-    Routine,
-    /// Whether the connection is alive.
-    Ping,
-    /// A leave that the registry may not have heard of.
-    PartAgain {
-        room: ConversationId,
-    },
-    Watch,
-    SeeInvites,
-    LookUpToDial {
-        user: UserName,
-    },
-    /// Only to know where they can be found without a registry.
-    LookUpToRemember {
-        user: UserName,
-    },
-    MembersOf {
-        room: ConversationId,
-        announce: bool,
-    },
-    LogOf {
-        room: ConversationId,
-    },
-
-    // From here on a command waits for the answer.
-    Who {
-        pattern: Option<String>,
-        users: Vec<UserName>,
-    },
-    WhoIs {
-        user: UserName,
-    },
-    LookUpToExplain {
-        user: UserName,
-    },
-    LookUpToSay {
-        user: UserName,
-        text: String,
-        kind: MessageKind,
-    },
-    LookUpToQuery {
-        user: UserName,
-        text: Option<String>,
-    },
-    LookUpToInvite {
-        user: UserName,
-        room: ConversationId,
-    },
-    Rooms {
-        pattern: Option<String>,
-        rooms: Vec<RoomSummary>,
-    },
-    FindToCreate(Box<NewRoom>),
-    Create {
-        room: ConversationId,
-        topic: Option<String>,
-    },
-    FindToJoin {
-        room: RoomName,
-        invited: bool,
-    },
-    Join {
-        room: ConversationId,
-    },
-    JoinMembers {
-        room: ConversationId,
-    },
-    JoinLog {
-        room: ConversationId,
-    },
-    Part {
-        room: ConversationId,
-    },
-    AddEntry {
-        entry: Box<Signed<LogEntry>>,
-    },
-    /// The topic a room is made with; then it is entered.
-    FirstTopic {
-        room: ConversationId,
-        entry: Box<Signed<LogEntry>>,
-    },
-    Invite {
-        room: ConversationId,
-        user: UserName,
-    },
-    Invites,
-    InvitesToDecline {
-        room: RoomName,
-    },
-    Decline {
-        room: RoomName,
-    },
-    ChangePassword,
-}
-
-impl Call {
-    pub(super) fn is_command(&self) -> bool {
-        !matches!(
-            self,
-            Self::Resume
-                | Self::Renew
-                | Self::Routine
-                | Self::Ping
-                | Self::PartAgain { .. }
-                | Self::Watch
-                | Self::SeeInvites
-                | Self::LookUpToDial { .. }
-                | Self::LookUpToRemember { .. }
-                | Self::MembersOf { .. }
-                | Self::LogOf { .. }
-        )
-    }
 }
 
 impl RegistryCalls {
@@ -247,6 +126,7 @@ impl Account {
             self.repeat_part(cx, room);
         }
         self.ask(cx, Request::Invites, Call::SeeInvites);
+        self.mail_begins(cx);
     }
 
     pub(super) fn renew(&mut self, cx: &mut Context) {
@@ -345,6 +225,9 @@ impl Account {
     fn call_failed(&mut self, cx: &mut Context, call: Call) {
         match call {
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
+            Call::Mail => self.mail_not_fetched(cx),
+            Call::LookUpToMail { user } => self.mail_failed(cx, &user),
+            Call::PutMail { letter } => self.mail_not_kept(cx, &letter, None),
             Call::Join { room } | Call::Create { room, .. } => {
                 self.leave_quietly(cx, room);
                 cx.fail(no_registry("Can't enter the room"));
@@ -405,6 +288,7 @@ impl Account {
                 cx.tell(Event::Refused(Refusal::new(Code::NotSignedIn, text)));
                 return Err(Replaced);
             }
+            News::Mail => self.fetch_mail(cx),
             News::Closing => {}
         }
         Ok(())

@@ -15,7 +15,7 @@ use super::account::Account;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation, Held, Kind};
 use super::reads::Read;
-use super::receive::{Author, Misbehaved, Run, Taken};
+use super::receive::{Author, Misbehaved, Run, Taken, Via};
 use super::sync;
 use crate::api::Event;
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
@@ -97,12 +97,18 @@ impl Account {
         if !self.note(link, id, key, Claim { number: holding.number, heard_at: cx.now.monotonic, ours: None }) {
             return;
         }
+        self.gap_known(cx, id, key, holding.number);
+    }
+
+    /// A chain of somebody is known to go up to `number` at least.
+    pub(super) fn gap_known(&mut self, cx: &Context, id: ConversationId, (author, chain): ChainKey, number: u64) {
         let fresh = || Gap { since: cx.now.monotonic, known: BTreeMap::new(), told: false };
-        let gap = self.repair.gaps.entry((id, holding.author)).or_insert_with(fresh);
-        if gap.known.len() < CLAIMS_MAX || gap.known.contains_key(&holding.chain) {
-            let known = gap.known.entry(holding.chain).or_default();
-            *known = (*known).max(holding.number);
+        let gap = self.repair.gaps.entry((id, author)).or_insert_with(fresh);
+        if gap.known.len() < CLAIMS_MAX || gap.known.contains_key(&chain) {
+            let known = gap.known.entry(chain).or_default();
+            *known = (*known).max(number);
         }
+        self.repair.due = true;
     }
 
     /// Keeps what the far end of a link claims; when it first did stays known. `false` if it claims too much.
@@ -226,7 +232,7 @@ impl Account {
             let Some(author) = self.author_of(conversation, &key.0) else { return Ok(()) };
             self.begin_borrowed(cx, id, key, from, first);
             let chain = key.1;
-            self.take_run(cx, &Run { conversation: id, author, chain, events, late: true, from: served_by })?
+            self.take_run(cx, &Run { conversation: id, author, chain, events, late: true, via: Via::Link(served_by) })?
         };
         let after = self.conversations.get(&id).map_or(0, |conversation| conversation.reached(&self.me, &key).0);
         match taken {

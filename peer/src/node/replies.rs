@@ -7,9 +7,9 @@ use common::names::UserName;
 use common::wire::bounded::Text;
 
 use super::account::Account;
+use super::calls::Call;
 use super::context::Context;
 use super::people;
-use super::registry::Call;
 use crate::api::{Event, PersonShown, RoomShown};
 use crate::ports::{Output, VaultJob};
 
@@ -21,6 +21,8 @@ impl Account {
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
             (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
             (Call::LookUpToRemember { user }, Reply::Person(record)) => self.addresses_told(cx, &user, &record),
+            (Call::Mail, Reply::Mail { items, more }) => self.mail_came(cx, &items, more),
+            (Call::LookUpToMail { user }, Reply::Person(record)) => self.found_to_mail(cx, &user, &record),
             (Call::MembersOf { room, announce }, Reply::Members { members, more }) => {
                 self.members_page(cx, room, announce, &members, more);
             }
@@ -79,6 +81,7 @@ impl Account {
     fn done(&mut self, cx: &mut Context, call: Call) {
         match call {
             Call::Routine | Call::Ping => {}
+            Call::PutMail { letter } => self.mail_kept(cx, *letter),
             Call::PartAgain { room } => {
                 self.parting.remove(&room);
             }
@@ -113,6 +116,9 @@ impl Account {
         match call {
             Call::Resume => self.resume_refused(cx, refusal),
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
+            Call::Mail => self.mail_not_fetched(cx),
+            Call::LookUpToMail { user } => self.mail_failed(cx, &user),
+            Call::PutMail { letter } => self.mail_not_kept(cx, &letter, Some(refusal)),
             Call::FindToCreate(new) if refusal.code == Code::NoSuchRoom => self.create_free(cx, *new),
             Call::FindToCreate(new) if refusal.code == Code::NotInvited => self.room_exists(cx, &new.name),
             Call::Create { room, .. } | Call::Join { room } => {

@@ -13,11 +13,11 @@ use common::secure::sign::Signed;
 use common::wire::bounded::Text;
 
 use super::account::{Account, Joining};
+use super::calls::Call;
 use super::context::Context;
 use super::conversation::{Conversation, Kind, Member, Room};
 use super::outgoing::After;
 use super::people;
-use super::registry::Call;
 use crate::api::{Event, InvitationShown, MemberShown, NewRoom, RoomChange, Target};
 use crate::ports::Write;
 

@@ -119,6 +119,7 @@ impl Account {
                 }
             }
         }
+        self.mail_soon(cx, user);
     }
 
     /// Events up to `number` are on the disk here: whoever linked as their author is told at the next flush.
@@ -136,12 +137,25 @@ impl Account {
     pub(super) fn send_pushes(&mut self, cx: &mut Context) {
         for (link, id) in std::mem::take(&mut self.links.pushes) {
             let Some(conversation) = self.conversations.get(&id) else { continue };
-            let chains: Vec<_> = conversation.own.keys().copied().collect();
+            let mut chains: Vec<_> = conversation.own.keys().copied().collect();
+            // What was said first goes first: the chain in use comes after those before it, once they are through.
+            chains.sort_by_key(|chain| *chain == self.chain);
             for chain in chains {
                 self.push(cx, link, id, chain);
+                if !self.is_through(link, id, chain) {
+                    break;
+                }
             }
             self.note_sent(cx, link, id);
         }
+    }
+
+    /// Whether everything of a chain that may be sent went out on a link.
+    fn is_through(&self, link: LinkId, id: ConversationId, chain: ChainId) -> bool {
+        let sendable = self.conversations.get(&id).and_then(|known| known.own.get(&chain)).map_or(0, OwnLog::sendable);
+        let told = self.links.get(link).and_then(|live| live.conversations.get(&id));
+        let cursor = told.and_then(|told| told.cursors.get(&chain));
+        sendable == 0 || cursor.is_some_and(|cursor| !cursor.reading && cursor.sent >= sendable)
     }
 
     fn push(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId) {

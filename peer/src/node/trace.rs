@@ -10,7 +10,8 @@ use super::account::Account;
 use super::context::Context;
 use super::conversation::Conversation;
 use super::reads::Read;
-use crate::api::{Event, StepShown, StepState, TraceShown, Via};
+use super::receive::Via;
+use crate::api::{Event, StepShown, StepState, TraceShown, Via as By};
 use crate::ports::{DiskJob, LinkId, Output, Step, StepRun, StoredEvent, Write};
 
 impl Account {
@@ -51,11 +52,28 @@ impl Account {
         self.write_lazily(cx, Write::Step(run));
     }
 
-    /// Events from `first` to number `last` of its chain came in from `party`, who need not be their author. The next
-    /// commit has the note behind them.
-    pub(super) fn note_received(&mut self, cx: &Context, (first, last): (&ChainEvent, u64), party: IdentityKey) {
+    /// My events from `first` to `last` lie in the mailbox of `party`.
+    pub(super) fn note_left(
+        &mut self,
+        cx: &Context,
+        conversation: ConversationId,
+        chain: ChainId,
+        (first, last): (u64, u64),
+        party: IdentityKey,
+    ) {
+        let (author, at, step) = (self.me, cx.now.wall, Step::Mailed);
+        let run = StepRun { conversation, author, chain, first, last, step, party, at, route: None };
+        self.write_lazily(cx, Write::Step(run));
+    }
+
+    /// Events from `first` to number `last` of its chain came in. The next commit has the note behind them.
+    pub(super) fn note_received(&mut self, cx: &Context, (first, last): (&ChainEvent, u64), via: Via) {
         let ChainEvent { conversation, author, chain, number, .. } = *first;
-        let (at, route, step) = (cx.now.wall, self.address_of(&party), Step::Received);
+        let (step, party, route) = match via {
+            Via::Link(party) => (Step::Received, party, self.address_of(&party)),
+            Via::Mail { .. } => (Step::Fetched, author, None),
+        };
+        let at = cx.now.wall;
         let run = StepRun { conversation, author, chain, first: number, last, step, party, at, route };
         self.write_lazily(cx, Write::Step(run));
     }
@@ -120,9 +138,13 @@ impl Account {
                 if sent.is_some() {
                     step(StepState::Sent, sent);
                 }
+                let left = newest(Step::Mailed);
+                if left.is_some() {
+                    step(StepState::Mailed, left);
+                }
                 if acked {
                     step(StepState::Delivered, newest(Step::Delivered));
-                } else if !self.is_under_way(event, identity) {
+                } else if left.is_none() && !self.is_under_way(event, identity) {
                     step(StepState::Queued, None);
                 }
                 Some((to, steps))
@@ -145,10 +167,14 @@ impl Account {
     /// From its author to my disk.
     fn way_in(&self, conversation: &Conversation, event: &StoredEvent, noted: &[StepRun]) -> Vec<StepShown> {
         let none = StepShown { to: None, state: StepState::Written, at: Some(event.at), route: None, via: None };
-        let received = noted.iter().find(|run| run.step == Step::Received);
+        let received = noted.iter().find(|run| matches!(run.step, Step::Received | Step::Fetched));
         let brought = received.map(|run| {
-            let member = || self.author_name(conversation, &run.party).map(Via::Member);
-            let via = if run.party == event.author { Some(Via::Author) } else { member() };
+            let member = || self.author_name(conversation, &run.party).map(By::Member);
+            let via = match run.step {
+                Step::Fetched => Some(By::Mailbox),
+                _ if run.party == event.author => Some(By::Author),
+                _ => member(),
+            };
             StepShown { state: StepState::Received, at: Some(run.at), route: run.route, via, ..none.clone() }
         });
         let stored = StepShown { state: StepState::Stored, at: None, ..none.clone() };

@@ -10,8 +10,8 @@ use common::wire::address::Address;
 use common::wire::bounded::List;
 
 use super::account::Account;
+use super::calls::Call;
 use super::context::Context;
-use super::registry::Call;
 use crate::ports::{Direction, Write};
 
 impl Account {

@@ -6,10 +6,10 @@ use common::message::registry::{Code, PersonRecord, Refusal, Request};
 use common::names::UserName;
 
 use super::account::Account;
+use super::calls::Call;
 use super::context::Context;
 use super::links::Link;
 use super::people::{Attempt, Contact, Dial};
-use super::registry::Call;
 use crate::api::{Event, Tried, WhyShown, WhyState};
 use crate::ports::Direction;
 

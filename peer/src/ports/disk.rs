@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use common::ids::{AuthKey, ChainId, ConversationId, EventId, IdentityKey, RealmId, RoomId, RootKey};
+use common::ids::{AuthKey, ChainId, ConversationId, EventId, IdentityKey, MailSalt, RealmId, RoomId, RootKey};
 use common::message::event::WireEvent;
 use common::message::room::{Genesis, LogEntry};
 use common::names::UserName;
@@ -214,6 +214,19 @@ pub enum Write {
     },
     /// A step on the way of consecutive events.
     Step(StepRun),
+    /// What was left in the mailbox of a recipient of my `chain`, in place of what was noted before.
+    Mailed {
+        conversation: ConversationId,
+        chain: ChainId,
+        recipient: IdentityKey,
+        runs: Vec<MailedRun>,
+    },
+    /// A prekey of mine.
+    Prekey(StoredPrekey),
+    /// A prekey of mine is destroyed: nothing of it stays in the file.
+    ForgetPrekey {
+        number: u32,
+    },
     Pin(Box<Pin>),
     /// New events of mine go into this chain from now on.
     Chain(ChainId),
@@ -247,6 +260,21 @@ pub struct StoredEvent {
     pub wire: WireEvent,
 }
 
+/// Events of mine up to `number` were left in a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailedRun {
+    pub number: u64,
+    pub at: UnixMillis,
+}
+
+/// A prekey of mine: with my keys, the salt makes its private half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPrekey {
+    pub number: u32,
+    pub at: UnixMillis,
+    pub salt: MailSalt,
+}
+
 /// A name and the identity key it was first seen with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
@@ -267,6 +295,8 @@ pub struct LoadedLog {
     pub certificate: Option<Box<Signed<Certificate>>>,
     pub pins: Vec<Pin>,
     pub addresses: Vec<(UserName, Vec<SocketAddr>)>,
+    /// By number.
+    pub prekeys: Vec<StoredPrekey>,
     pub conversations: Vec<LoadedConversation>,
 }
 
@@ -298,6 +328,8 @@ pub struct OwnChain {
     pub number: u64,
     pub last: EventId,
     pub acked: Vec<(IdentityKey, u64)>,
+    /// What was left in whose mailbox, oldest first.
+    pub mailed: Vec<(IdentityKey, Vec<MailedRun>)>,
     /// Events that not every recipient has acknowledged.
     pub pending: Vec<Pending>,
 }

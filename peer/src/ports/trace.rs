@@ -26,10 +26,14 @@ pub struct StepRun {
 pub enum Step {
     /// Went out on a link.
     Sent,
+    /// Left in the recipient's mailbox.
+    Mailed,
     /// On the recipient's disk.
     Delivered,
     /// Came in from `party`, who need not be the author.
     Received,
+    /// Lay in my mailbox.
+    Fetched,
 }
 
 /// Runs that follow on each other by the same way within this time, in milliseconds, are one, with the time of the

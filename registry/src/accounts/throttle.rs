@@ -76,12 +76,8 @@ impl Throttle {
 
     /// The attempt was never checked.
     pub(super) fn take_back_attempt(&mut self, user: &UserName, source: Source) {
-        if let Some(kept) = self.pairs.map.get_mut(&(user.clone(), source)) {
-            kept.count = kept.count.saturating_sub(1);
-        }
-        if let Some(window) = self.accounts.map.get_mut(user) {
-            window.times.pop_back();
-        }
+        self.pairs.take_back(&(user.clone(), source));
+        self.accounts.take_back(user);
     }
 
     /// Charges one sign-up, or says how long to wait.
@@ -92,9 +88,7 @@ impl Throttle {
 
     /// The sign-up made no account.
     pub(super) fn take_back_sign_up(&mut self, source: Source) {
-        if let Some(window) = self.sign_ups.map.get_mut(&source) {
-            window.times.pop_back();
-        }
+        self.sign_ups.take_back(&source);
     }
 }
 
@@ -124,6 +118,8 @@ impl Window {
 /// What a table of the throttle keeps per key, and when it was last used.
 trait Dated: Default {
     fn last(&self) -> Monotonic;
+    /// Takes one charge back; whether any is left.
+    fn take_back(&mut self) -> bool;
 }
 
 impl Default for Failures {
@@ -136,11 +132,21 @@ impl Dated for Failures {
     fn last(&self) -> Monotonic {
         self.last
     }
+
+    fn take_back(&mut self) -> bool {
+        self.count = self.count.saturating_sub(1);
+        self.count > 0
+    }
 }
 
 impl Dated for Window {
     fn last(&self) -> Monotonic {
         self.times.back().copied().unwrap_or_default()
+    }
+
+    fn take_back(&mut self) -> bool {
+        self.times.pop_back();
+        !self.times.is_empty()
     }
 }
 
@@ -161,6 +167,13 @@ impl<K: Eq + Hash + Clone, V: Dated> Bounded<K, V> {
             self.make_room();
         }
         self.map.entry(key).or_default()
+    }
+
+    // An entry that says nothing would push out one that does.
+    fn take_back(&mut self, key: &K) {
+        if self.map.get_mut(key).is_some_and(|kept| !kept.take_back()) {
+            self.map.remove(key);
+        }
     }
 
     // The older half goes at once, so that a full table is not searched at every attempt.
@@ -233,6 +246,7 @@ mod tests {
         let mut throttle = Throttle::new(1, 2, 30);
         throttle.attempt(&alice(), source(1), at(0)).unwrap();
         throttle.take_back_attempt(&alice(), source(1));
+        assert!(throttle.pairs.map.is_empty() && throttle.accounts.map.is_empty());
         throttle.attempt(&alice(), source(1), at(0)).unwrap();
         throttle.succeeded(&alice(), source(1));
         assert_eq!(throttle.attempt(&alice(), source(1), at(0)), Ok(()));
@@ -248,6 +262,8 @@ mod tests {
         assert_eq!(throttle.sign_up(v6("2001:db8::3"), at(1)), Err(Wait(3599)));
         assert_eq!(throttle.sign_up(v6("2001:db8:0:1::3"), at(1)), Ok(()));
         throttle.take_back_sign_up(v6("2001:db8::9"));
+        throttle.take_back_sign_up(v6("2001:db8:0:1::3"));
+        assert_eq!(throttle.sign_ups.map.len(), 1, "no empty entry stays behind");
         assert_eq!(throttle.sign_up(v6("2001:db8::3"), at(1)), Ok(()));
         assert_eq!(Source::of("::ffff:192.0.2.1".parse().unwrap()), source(1));
     }

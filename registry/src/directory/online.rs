@@ -136,6 +136,11 @@ impl Online {
         online
     }
 
+    /// Whether `session` asked to hear about `user`.
+    pub fn watches(&self, session: SessionId, user: &UserName) -> bool {
+        self.inner().watchers.get(user).is_some_and(|sessions| sessions.contains(&session))
+    }
+
     pub fn announce(&self, session: SessionId, addresses: Vec<Address>) {
         if let Some(found) = self.inner().sessions.get_mut(&session) {
             found.addresses = addresses;

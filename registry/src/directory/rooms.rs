@@ -206,7 +206,7 @@ impl Rooms {
         if self.is_present(&room.id, &invitee)? {
             return Err(usage(&format!("{invitee} is in {} already. There is nothing to do.", room.genesis.name)));
         }
-        if !self.store.put_invite(&room.id, &invitee, signed, INVITES_PER_ROOM_MAX)? {
+        if !self.store.put_invite(&room.id, &invitee, signed, INVITES_PER_ROOM_MAX, now)? {
             return Err(Failure::new(Code::TooLarge, INVITES_FULL));
         }
         Ok((invitee, Invitation { genesis: room.signed, invite: signed.clone() }))

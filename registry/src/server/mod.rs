@@ -146,6 +146,7 @@ impl Server {
             clock: Clock { start: Instant::now() },
             is_stopping: AtomicBool::new(false),
         });
+        shared.service.sweep(shared.clock.now());
         tracing::info!(%address, sessions = door.sessions, "listening");
         let couriers = inboxes.into_iter().enumerate().map(|(number, inbox)| {
             let shared = Arc::clone(&shared);

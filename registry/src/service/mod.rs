@@ -2,6 +2,7 @@
 //! salt are passed in, so that a simulator drives the same code as the server. Any thread may call it; it locks for
 //! map operations only, and waits for nothing but the store.
 
+mod mail;
 mod people;
 mod rights;
 mod rooms;
@@ -18,6 +19,7 @@ use common::wire::address::Address;
 use common::wire::bounded::List;
 
 use crate::accounts::{Accounts, Finished, Origin};
+use crate::directory::mailbox::Mailbox;
 use crate::directory::online::{Caller, Online};
 use crate::directory::rooms::Rooms;
 use crate::refusal::Failure;
@@ -26,6 +28,7 @@ use crate::store::Store;
 use crate::store::folder::RealmKeys;
 
 pub use crate::accounts::{AccountLimits, PasswordDone, PasswordJob};
+pub use crate::directory::mailbox::MailLimits;
 pub use crate::directory::online::SessionId;
 
 /// The registry without its sockets.
@@ -33,6 +36,7 @@ pub struct Service {
     store: Arc<dyn Store>,
     accounts: Accounts,
     rooms: Rooms,
+    mailbox: Mailbox,
     online: Online,
 }
 
@@ -41,6 +45,7 @@ pub struct Service {
 pub struct Limits {
     pub accounts: AccountLimits,
     pub rooms_per_account: u32,
+    pub mail: MailLimits,
 }
 
 /// What a request leads to.
@@ -67,7 +72,8 @@ impl Service {
     pub fn new(store: Arc<dyn Store>, keys: RealmKeys, limits: &Limits) -> Self {
         let accounts = Accounts::new(Arc::clone(&store), keys, &limits.accounts);
         let rooms = Rooms::new(Arc::clone(&store), *accounts.realm(), limits.rooms_per_account);
-        Self { store, accounts, rooms, online: Online::default() }
+        let mailbox = Mailbox::new(Arc::clone(&store), *accounts.realm(), limits.mail);
+        Self { store, accounts, rooms, mailbox, online: Online::default() }
     }
 
     pub fn realm(&self) -> &RealmId {
@@ -143,6 +149,10 @@ impl Service {
             | Request::Watch { .. }
             | Request::Who { .. }
             | Request::Lookup { .. }) => self.about_people(now, caller, people),
+            mail @ (Request::PutPrekey { .. }
+            | Request::PutMail { .. }
+            | Request::Mail { .. }
+            | Request::DropMail { .. }) => self.about_mail(now, caller, mail),
             rooms => self.about_rooms(now, caller, rooms),
         };
         answer.map(Step::Answer)

@@ -52,6 +52,7 @@ impl Service {
             online,
             addresses: List::cut(self.online.addresses(user)),
             last_seen: account.last_seen.filter(|_| !online),
+            prekey: self.mailbox.prekey(user)?,
         })))
     }
 }

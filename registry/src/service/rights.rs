@@ -52,6 +52,10 @@ fn need(request: &Request) -> Need {
         Request::Invite { .. } => Need::User,
         Request::Invites => Need::User,
         Request::Decline { .. } => Need::User,
+        Request::PutPrekey { .. } => Need::User,
+        Request::PutMail { .. } => Need::User,
+        Request::Mail { .. } => Need::User,
+        Request::DropMail { .. } => Need::User,
     }
 }
 

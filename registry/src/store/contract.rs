@@ -1,20 +1,23 @@
 //! What every back end means by the store's traits, as one suite that each of them runs.
 #![cfg(test)]
 
-use common::ids::{ChainId, EntryId, RealmId};
+use common::ids::{ChainId, EntryId, MailKey, RealmId};
 use common::limits::MEMBERS_MAX;
 use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
 use common::message::room::{Act, Genesis, History, Invite, LogEntry, NO_ENTRY, check_genesis};
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
 use common::secure::identity::{KEYS_BYTES, Keys};
+use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
-use common::wire::bounded::Text;
+use common::wire::bounded::{Blob, Text};
 
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
-use super::{Account, Accounts, Creation, Joining, Member, Room, RoomCreation, Rooms, Store};
+use super::{
+    Account, Accounts, BoxLimits, Creation, Joining, Member, NewMail, Page, Posting, Room, RoomCreation, Rooms, Store,
+};
 
 const REALM: RealmId = RealmId([8; 32]);
 
@@ -191,20 +194,102 @@ fn an_invitation_is_open_until_it_is_used_declined_or_expired(store: &dyn Store)
     store.create_room(&attic, &alice.member(&attic, 1), 9).unwrap();
     let open = |now| store.invites_of(&bob.name, UnixMillis(now), 9).unwrap();
     let first = alice.invite(&attic, &bob, 1, 100);
-    assert_eq!(store.put_invite(&attic.id, &bob.name, &first, 1), Ok(true));
+    assert_eq!(store.put_invite(&attic.id, &bob.name, &first, 1, UnixMillis(1)), Ok(true));
     assert_eq!(open(100), [(attic.id, first.clone())]);
     assert_eq!(open(101), []);
     let carol = somebody("carol", 3).enrolled(store);
     let crowded = alice.invite(&attic, &carol, 1, 100);
-    assert_eq!(store.put_invite(&attic.id, &carol.name, &crowded, 1), Ok(false));
+    assert_eq!(store.put_invite(&attic.id, &carol.name, &crowded, 1, UnixMillis(100)), Ok(false));
     assert_eq!(store.decline(&attic.id, &bob.name), Ok(true));
     assert_eq!(store.decline(&attic.id, &bob.name), Ok(false));
     assert!(!store.invite(&attic.id, &bob.name).unwrap().unwrap().is_open);
     let second = alice.invite(&attic, &bob, 2, u64::MAX);
-    assert_eq!(store.put_invite(&attic.id, &bob.name, &second, 1), Ok(true), "in place of the one before");
+    assert_eq!(
+        store.put_invite(&attic.id, &bob.name, &second, 1, UnixMillis(1)),
+        Ok(true),
+        "in place of the one before"
+    );
     assert_eq!(open(101), [(attic.id, second.clone())]);
     assert_eq!(store.join(&attic.id, &bob.member(&attic, 1), Some(&second)), Ok(Joining::Entered));
     assert_eq!(open(101), []);
+}
+
+fn an_expired_invitation_takes_nobodys_place(store: &dyn Store) {
+    let [alice, bob, carol] =
+        [somebody("alice", 1), somebody("bob", 2), somebody("carol", 3)].map(|person| person.enrolled(store));
+    let attic = alice.room("#attic", true);
+    store.create_room(&attic, &alice.member(&attic, 1), 9).unwrap();
+    let put = |guest: &Somebody, now| {
+        let invite = alice.invite(&attic, guest, now, now + 100);
+        store.put_invite(&attic.id, &guest.name, &invite, 1, UnixMillis(now)).unwrap()
+    };
+    assert!(put(&bob, 1));
+    assert!(!put(&carol, 101), "it holds to the last millisecond");
+    assert!(put(&carol, 102));
+}
+
+fn mail_is_kept_in_order_for_its_recipient_alone(store: &dyn Store) {
+    let [alice, bob, carol] =
+        [somebody("alice", 1), somebody("bob", 2), somebody("carol", 3)].map(|person| person.enrolled(store));
+    let limits = BoxLimits { items: 3, items_per_sender: 2, since: UnixMillis(0) };
+    let put = |from: &Somebody, to: &Somebody, at, text: &str| {
+        let item = Blob::new(text.as_bytes().to_vec()).unwrap();
+        let mail = NewMail { to: to.name.clone(), from: from.name.clone(), at: UnixMillis(at), item };
+        store.put_mail(&mail, &limits).unwrap()
+    };
+    let read = |who: &Somebody, after, since, count_max, bytes_max| {
+        let page = Page { count_max, bytes_max };
+        let found = store.mail(&who.name, after, UnixMillis(since), page).unwrap();
+        let texts = found.iter().map(|kept| String::from_utf8(kept.item.to_vec()).unwrap()).collect::<Vec<_>>();
+        (texts.join(" "), found.iter().map(|kept| kept.id).collect::<Vec<_>>())
+    };
+    assert_eq!(put(&alice, &bob, 1, "one"), Posting::Kept);
+    assert_eq!(put(&alice, &bob, 2, "two"), Posting::Kept);
+    assert_eq!(put(&alice, &bob, 3, "three"), Posting::ShareFull);
+    assert_eq!(put(&carol, &bob, 3, "three"), Posting::Kept);
+    assert_eq!(put(&carol, &bob, 3, "four"), Posting::BoxFull);
+    assert_eq!(put(&alice, &carol, 3, "hers"), Posting::Kept, "another's box is another matter");
+    let (texts, ids) = read(&bob, 0, 0, 9, 99);
+    assert_eq!(texts, "one two three");
+    assert!(ids.is_sorted());
+    assert_eq!(read(&bob, ids[0], 0, 9, 99).0, "two three");
+    assert_eq!(read(&bob, 0, 0, 2, 99).0, "one two");
+    assert_eq!(read(&bob, 0, 0, 9, 7).0, "one two", "as many as the bytes hold");
+    assert_eq!(read(&bob, 0, 0, 9, 1).0, "one", "and one at least");
+    assert_eq!(read(&bob, 0, 2, 9, 99).0, "two three", "what has expired is not shown");
+    store.drop_mail(&carol.name, &ids).unwrap();
+    assert_eq!(read(&bob, 0, 0, 9, 99).0, "one two three", "nobody drops another's");
+    store.drop_mail(&bob.name, &ids[1..]).unwrap();
+    assert_eq!(read(&bob, 0, 0, 9, 99).0, "one");
+    put(&carol, &bob, 4, "new");
+    assert!(read(&bob, ids[0], 0, 9, 99).1[0] > ids[2], "an id is used once");
+}
+
+fn mail_is_swept_when_it_has_expired(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    let put = |at, since| {
+        let item = Blob::new(vec![7]).unwrap();
+        let mail = NewMail { to: bob.name.clone(), from: alice.name.clone(), at: UnixMillis(at), item };
+        store.put_mail(&mail, &BoxLimits { items: 1, items_per_sender: 1, since: UnixMillis(since) }).unwrap()
+    };
+    let page = Page { count_max: 9, bytes_max: 99 };
+    assert_eq!(put(1, 0), Posting::Kept);
+    assert_eq!(put(2, 1), Posting::BoxFull);
+    assert_eq!(put(2, 2), Posting::Kept, "the expired one is gone");
+    store.sweep_mail(UnixMillis(3)).unwrap();
+    assert_eq!(store.mail(&bob.name, 0, UnixMillis(0), page), Ok(vec![]));
+}
+
+fn the_newest_prekey_is_the_one_kept(store: &dyn Store) {
+    let bob = somebody("bob", 2).enrolled(store);
+    assert_eq!(store.prekey(&bob.name), Ok(None));
+    for number in [1, 2] {
+        let (user, key) = (bob.name.clone(), MailKey([7; 32]));
+        let prekey = Prekey { realm: REALM, user, number, key, at: UnixMillis(1), expires: UnixMillis(9) };
+        let signed = Signed::sign(&prekey, bob.keys.identity_signer());
+        store.put_prekey(&bob.name, &signed).unwrap();
+        assert_eq!(store.prekey(&bob.name), Ok(Some(signed)));
+    }
 }
 
 macro_rules! suite {
@@ -233,6 +318,10 @@ suite! {
     a_room_takes_no_more_than_its_limit,
     a_log_grows_by_one_entry_per_number,
     an_invitation_is_open_until_it_is_used_declined_or_expired,
+    an_expired_invitation_takes_nobodys_place,
+    mail_is_kept_in_order_for_its_recipient_alone,
+    mail_is_swept_when_it_has_expired,
+    the_newest_prekey_is_the_one_kept,
 }
 
 #[test]

@@ -9,13 +9,14 @@ use common::message::event::WireEvent;
 use common::message::registry::RoomSummary;
 use common::message::room::{Invite, LogEntry, NO_ENTRY};
 use common::names::{RoomName, UserName};
+use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 use common::wire::bounded::Text;
 
 use super::{
-    Account, Accounts, Creation, Invites, Joining, Logs, Member, Members, Room, RoomCreation, Rooms, StoreError,
-    StoredInvite, judge_join,
+    Account, Accounts, BoxLimits, Creation, Invites, Joining, Logs, Mailboxes, Member, Members, NewMail, Page, Posting,
+    Room, RoomCreation, Rooms, StoreError, StoredInvite, StoredMail, judge_join,
 };
 
 /// See the module.
@@ -31,6 +32,9 @@ struct Tables {
     members: BTreeMap<(RoomId, UserName), Member>,
     entries: BTreeMap<(RoomId, u32), Signed<LogEntry>>,
     invites: BTreeMap<(UserName, RoomId), StoredInvite>,
+    prekeys: BTreeMap<UserName, Signed<Prekey>>,
+    mail: BTreeMap<u64, NewMail>,
+    last_mail: u64,
 }
 
 impl Tables {
@@ -240,9 +244,11 @@ impl Invites for MemoryStore {
         user: &UserName,
         invite: &Signed<Invite>,
         invites_max: u32,
+        now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let mut tables = self.tables();
-        let others = tables.invites.iter().filter(|((who, at), kept)| at == room && who != user && kept.is_open);
+        let holds = |kept: &StoredInvite| kept.is_open && kept.invite.claim().is_ok_and(|claim| claim.expires >= now);
+        let others = tables.invites.iter().filter(|((who, at), kept)| at == room && who != user && holds(kept));
         if others.count() >= invites_max as usize {
             return Ok(false);
         }
@@ -271,5 +277,56 @@ impl Invites for MemoryStore {
         let mut tables = self.tables();
         let kept = tables.invites.get_mut(&(user.clone(), *room)).filter(|kept| kept.is_open);
         Ok(kept.map(|kept| kept.is_open = false).is_some())
+    }
+}
+
+impl Mailboxes for MemoryStore {
+    fn prekey(&self, user: &UserName) -> Result<Option<Signed<Prekey>>, StoreError> {
+        Ok(self.tables().prekeys.get(user).cloned())
+    }
+
+    fn put_prekey(&self, user: &UserName, prekey: &Signed<Prekey>) -> Result<(), StoreError> {
+        self.tables().prekeys.insert(user.clone(), prekey.clone());
+        Ok(())
+    }
+
+    fn put_mail(&self, mail: &NewMail, limits: &BoxLimits) -> Result<Posting, StoreError> {
+        let mut tables = self.tables();
+        tables.mail.retain(|_, kept| kept.at >= limits.since);
+        let in_box = || tables.mail.values().filter(|kept| kept.to == mail.to);
+        if in_box().count() >= limits.items as usize {
+            return Ok(Posting::BoxFull);
+        }
+        if in_box().filter(|kept| kept.from == mail.from).count() >= limits.items_per_sender as usize {
+            return Ok(Posting::ShareFull);
+        }
+        tables.last_mail += 1;
+        let id = tables.last_mail;
+        tables.mail.insert(id, mail.clone());
+        Ok(Posting::Kept)
+    }
+
+    fn mail(&self, user: &UserName, after: u64, since: UnixMillis, most: Page) -> Result<Vec<StoredMail>, StoreError> {
+        let tables = self.tables();
+        let newer = tables.mail.range(after.saturating_add(1)..);
+        let mine = newer.filter(|(_, kept)| kept.to == *user && kept.at >= since);
+        let mut bytes = 0;
+        let fits = |kept: &StoredMail| {
+            let is_first = bytes == 0;
+            bytes += kept.item.len();
+            is_first || bytes <= most.bytes_max
+        };
+        let items = mine.map(|(id, kept)| StoredMail { id: *id, item: kept.item.clone() });
+        Ok(items.take(most.count_max).take_while(fits).collect())
+    }
+
+    fn drop_mail(&self, user: &UserName, ids: &[u64]) -> Result<(), StoreError> {
+        self.tables().mail.retain(|id, kept| kept.to != *user || !ids.contains(id));
+        Ok(())
+    }
+
+    fn sweep_mail(&self, since: UnixMillis) -> Result<(), StoreError> {
+        self.tables().mail.retain(|_, kept| kept.at >= since);
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What survives a restart: accounts with their device, rooms, members, owners' logs and invitations.
+//! What survives a restart: accounts with their device, rooms, members, owners' logs, invitations, and sealed mail.
 //! Small traits, one per subject; every back end passes the suite in `contract`. A method that changes something
 //! returns once the change is on disk, unless it says otherwise. Decides nothing about rights.
 
@@ -8,19 +8,20 @@ pub mod memory;
 pub mod sqlite;
 
 use common::ids::{DeviceKey, EntryId, IdentityKey, RoomId};
-use common::limits::{MEMBERS_MAX, TOPIC_BYTES_MAX};
+use common::limits::{MAIL_BYTES_MAX, MEMBERS_MAX, TOPIC_BYTES_MAX};
 use common::message::event::{Event, WireEvent};
 use common::message::registry::RoomSummary;
 use common::message::room::{Genesis, Invite, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::identity::DeviceStatement;
+use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
-use common::wire::bounded::Text;
+use common::wire::bounded::{Blob, Text};
 
 /// Everything the service keeps.
-pub trait Store: Accounts + Rooms + Members + Logs + Invites + Send + Sync {}
-impl<T: Accounts + Rooms + Members + Logs + Invites + Send + Sync> Store for T {}
+pub trait Store: Accounts + Rooms + Members + Logs + Invites + Mailboxes + Send + Sync {}
+impl<T: Accounts + Rooms + Members + Logs + Invites + Mailboxes + Send + Sync> Store for T {}
 
 /// Who has an account, and which device speaks for it.
 pub trait Accounts {
@@ -82,13 +83,15 @@ pub trait Logs {
 /// Invitations, the latest per room and person, with what became of it.
 pub trait Invites {
     fn invite(&self, room: &RoomId, user: &UserName) -> Result<Option<StoredInvite>, StoreError>;
-    /// Keeps an open invitation in place of the one before; `false` if the room has `invites_max` open ones.
+    /// Keeps an open invitation in place of the one before; `false` if the room has `invites_max` open ones that
+    /// have not expired at `now`.
     fn put_invite(
         &self,
         room: &RoomId,
         user: &UserName,
         invite: &Signed<Invite>,
         invites_max: u32,
+        now: UnixMillis,
     ) -> Result<bool, StoreError>;
     /// Open invitations of `user` that have not expired at `now`, soonest to expire last.
     fn invites_of(
@@ -99,6 +102,64 @@ pub trait Invites {
     ) -> Result<Vec<(RoomId, Signed<Invite>)>, StoreError>;
     /// Closes an open invitation; `false` if there was none.
     fn decline(&self, room: &RoomId, user: &UserName) -> Result<bool, StoreError>;
+}
+
+/// Sealed items for people who are away, and what they are sealed to.
+pub trait Mailboxes {
+    fn prekey(&self, user: &UserName) -> Result<Option<Signed<Prekey>>, StoreError>;
+    /// Keeps it in place of the one before.
+    fn put_prekey(&self, user: &UserName, prekey: &Signed<Prekey>) -> Result<(), StoreError>;
+    /// Drops every item, whoever's, that was kept before `limits.since`; then keeps this one if it still fits.
+    fn put_mail(&self, mail: &NewMail, limits: &BoxLimits) -> Result<Posting, StoreError>;
+    /// Items of `user` with ids above `after` kept at `since` or later, oldest first, at most `count_max`: as many as
+    /// `bytes_max` holds, and at least one if there is one.
+    fn mail(&self, user: &UserName, after: u64, since: UnixMillis, most: Page) -> Result<Vec<StoredMail>, StoreError>;
+    /// Drops items of `user`; others' are none of theirs.
+    fn drop_mail(&self, user: &UserName, ids: &[u64]) -> Result<(), StoreError>;
+    /// Drops every item kept before `since`.
+    fn sweep_mail(&self, since: UnixMillis) -> Result<(), StoreError>;
+}
+
+/// An item to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMail {
+    pub to: UserName,
+    pub from: UserName,
+    pub at: UnixMillis,
+    pub item: Blob<MAIL_BYTES_MAX>,
+}
+
+/// What a mailbox takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoxLimits {
+    /// Items in one mailbox.
+    pub items: u32,
+    /// Items in one mailbox from one sender.
+    pub items_per_sender: u32,
+    /// What was kept before that has expired.
+    pub since: UnixMillis,
+}
+
+/// How much is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    pub count_max: usize,
+    pub bytes_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMail {
+    /// Never given to another item, also after this one was dropped.
+    pub id: u64,
+    pub item: Blob<MAIL_BYTES_MAX>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Posting {
+    Kept,
+    BoxFull,
+    /// The sender has as many in this box as one may.
+    ShareFull,
 }
 
 /// An account with its enrolled device.

@@ -1,6 +1,7 @@
 //! A disk that keeps what was committed and loses the rest in a crash; with the power of the machine it also loses
 //! commits that need not survive that. It refuses what the real one refuses; an honest node gives it no reason to.
 
+mod chain;
 mod lookup;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,11 +14,12 @@ use common::names::{RoomName, UserName};
 use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
-    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, OwnChain, Pending, Pin, StepRun, StoredEvent,
-    Survives, TheirChain, Write,
+    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, Pin, StepRun, StoredEvent, StoredPrekey, Survives,
+    TheirChain, Write,
 };
 
 use super::inquiries::{self, Copy};
+use chain::Chain;
 
 #[derive(Debug, Default)]
 pub struct VirtualDisk {
@@ -44,6 +46,7 @@ pub struct Log {
     certificate: Option<Box<Signed<Certificate>>>,
     addresses: BTreeMap<UserName, Vec<SocketAddr>>,
     pins: BTreeMap<UserName, Pin>,
+    prekeys: BTreeMap<u32, StoredPrekey>,
     conversations: BTreeMap<ConversationId, Kept>,
     /// Of all conversations, in the order they were written.
     order: Vec<(ConversationId, IdentityKey, ChainId, u64)>,
@@ -65,19 +68,6 @@ struct KeptRoom {
     joined: bool,
     entries: BTreeMap<u32, Signed<LogEntry>>,
     members: BTreeMap<IdentityKey, (WireEvent, Option<WireEvent>)>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Chain {
-    own: bool,
-    /// Held without holes up to here, and what is there.
-    number: u64,
-    last: Option<EventId>,
-    lamport: u64,
-    borrowed_from: Option<u64>,
-    events: BTreeMap<u64, StoredEvent>,
-    recipients: BTreeMap<u64, Vec<IdentityKey>>,
-    acked: BTreeMap<IdentityKey, u64>,
 }
 
 /// A write that the log does not take: the node's fault.
@@ -170,6 +160,11 @@ impl VirtualDisk {
             missing.extend(lacks.map(|(number, _)| (id, *number, chain.events[number].id)));
         }
         missing
+    }
+
+    /// Numbers of the prekeys that are not destroyed.
+    pub fn prekeys(&self) -> Vec<u32> {
+        self.log.iter().flat_map(|log| log.prekeys.keys().copied()).collect()
     }
 
     /// Whether somebody is or was a member of a room, by what is here.
@@ -299,9 +294,9 @@ impl Log {
     }
 
     fn fresh(user: UserName, chain: ChainId) -> Self {
-        let (addresses, pins, conversations) = Default::default();
+        let (addresses, pins, prekeys, conversations) = Default::default();
         let (order, read, steps) = Default::default();
-        Self { user, chain, certificate: None, addresses, pins, conversations, order, read, steps }
+        Self { user, chain, certificate: None, addresses, pins, prekeys, conversations, order, read, steps }
     }
 
     fn write(&mut self, write: Write) -> Result<(), Refused> {
@@ -352,15 +347,23 @@ impl Log {
                 *acked = number.min(own.number).max(*acked);
             }
             Write::Step(run) => self.note(run),
+            Write::Mailed { conversation, chain, recipient, runs } => {
+                let mut chains = self.conversation(conversation)?.chains.iter_mut();
+                let own = chains.find(|((_, id), own)| *id == chain && own.own);
+                let (_, own) = own.ok_or("mail of a chain that is not mine")?;
+                own.mailed.insert(recipient, runs);
+            }
+            Write::Prekey(prekey) => {
+                self.prekeys.entry(prekey.number).or_insert(prekey);
+            }
+            Write::ForgetPrekey { number } => {
+                self.prekeys.remove(&number);
+            }
             Write::Pin(pin) => {
                 self.pins.insert(pin.user.clone(), *pin);
             }
             Write::Chain(chain) => self.chain = chain,
-            Write::Read { conversation, up_to } => {
-                let all = self.order.len() as u64;
-                let read = self.read.entry(conversation).or_default();
-                *read = up_to.unwrap_or(all).max(*read);
-            }
+            Write::Read { conversation, up_to } => self.note_read(conversation, up_to),
             Write::Certificate(certificate) => self.certificate = Some(certificate),
             Write::Addresses { user, addresses } => {
                 self.addresses.insert(user, addresses);
@@ -386,7 +389,8 @@ impl Log {
         let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
         let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
         let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
-        LoadedLog { chain: self.chain, is_copy: false, certificate, pins, addresses, conversations }
+        let prekeys = self.prekeys.values().cloned().collect();
+        LoadedLog { chain: self.chain, is_copy: false, certificate, pins, addresses, prekeys, conversations }
     }
 }
 
@@ -449,49 +453,6 @@ impl KeptRoom {
             joined: self.joined,
             entries: self.entries.values().cloned().collect(),
             members: self.members.values().cloned().collect(),
-        }
-    }
-}
-
-impl Chain {
-    /// Held up to `number`; what came after it already is held as well.
-    fn hold(&mut self, number: u64, last: Option<EventId>) {
-        (self.number, self.last) = (number, last);
-        while let Some(next) = self.events.get(&(self.number + 1)) {
-            (self.number, self.last) = (next.number, Some(next.id));
-        }
-    }
-
-    fn read(&self, from: u64, bytes_max: usize, not_before: common::time::UnixMillis) -> Vec<StoredEvent> {
-        let mut found = self.events.range(from..).map(|(_, event)| event).skip_while(|event| event.at < not_before);
-        let Some(first) = found.next() else { return Vec::new() };
-        let (mut events, mut bytes) = (vec![first.clone()], first.wire.bytes.len());
-        for event in found {
-            bytes += event.wire.bytes.len();
-            if bytes > bytes_max || events.last().is_some_and(|before| before.number + 1 != event.number) {
-                break;
-            }
-            events.push(event.clone());
-        }
-        events
-    }
-
-    fn load_own(&self, chain: ChainId) -> OwnChain {
-        let acked = |recipient: &IdentityKey| self.acked.get(recipient).copied().unwrap_or(0);
-        let waits = |(number, recipients): &(&u64, &Vec<IdentityKey>)| {
-            recipients.iter().any(|recipient| acked(recipient) < **number)
-        };
-        let pending = self.recipients.iter().filter(waits).map(|(number, recipients)| Pending {
-            number: *number,
-            id: self.events[number].id,
-            recipients: recipients.clone(),
-        });
-        OwnChain {
-            chain,
-            number: self.number,
-            last: self.last.expect("a chain of mine has no hole"),
-            acked: self.acked.iter().map(|(recipient, number)| (*recipient, *number)).collect(),
-            pending: pending.collect(),
         }
     }
 }

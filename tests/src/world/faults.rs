@@ -104,12 +104,17 @@ impl World {
 
     /// Somebody whose program ends, and whose log is replaced by an older copy: that is noticed at the next start.
     pub fn put_log_back(&mut self, who: Who, copy: Option<Log>) {
-        self.put_log_back_unnoticed(who, copy);
+        self.replace_log(who, copy);
         self.hosts[who.0].disk.is_copied = true;
     }
 
     /// The same where nothing on the machine tells; only what others hold does.
     pub fn put_log_back_unnoticed(&mut self, who: Who, copy: Option<Log>) {
+        self.replace_log(who, copy);
+        self.model.may_fork(who);
+    }
+
+    fn replace_log(&mut self, who: Who, copy: Option<Log>) {
         self.crash(who);
         let name = self.hosts[who.0].name.clone();
         self.journal.note(self.now, || format!("{name} puts an OLD COPY of the log back"));

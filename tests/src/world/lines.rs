@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::RootKey;
+use common::limits::{MAILBOX_DAYS, MAILBOX_ITEMS};
 use common::message::registry::{FromRegistry, News, PresenceChange, Refusal, Reply, ToRegistry};
 use common::names::UserName;
 use common::secure::identity::DeviceSecret;
-use common::time::Monotonic;
+use common::time::{Monotonic, UnixMillis};
 use common::wire::bounded::List;
 use peer::ports::{Input, RegistryInput, RegistryOutput};
 use registry::accounts::AccountLimits;
-use registry::service::{Answer, Limits, Service, SessionId, Step};
+use registry::service::{Answer, Limits, MailLimits, Service, SessionId, Step};
 use registry::store::folder::RealmKeys;
 use registry::store::memory::MemoryStore;
+use registry::store::{Mailboxes, Page};
 
 use super::faults::Place;
 use super::host::{Host, Who};
@@ -31,6 +33,7 @@ pub(super) struct RegistryHost {
     keys: RealmKeys,
     sessions: BTreeMap<u64, Session>,
     next_session: u64,
+    mailbox_items: u32,
 }
 
 /// One peer's connection, as both ends know it.
@@ -67,8 +70,8 @@ impl RegistryHost {
         let seeds: Vec<u8> = root.into_iter().chain(link).collect();
         let keys = RealmKeys::from_seeds(seeds[..].try_into().expect("twice 32 bytes"));
         let (store, sessions) = (Arc::new(MemoryStore::default()), BTreeMap::new());
-        let service = Some(service(&store, &keys));
-        Self { service, store, backup: None, keys, sessions, next_session: 0 }
+        let (service, mailbox_items) = (Some(service(&store, &keys, MAILBOX_ITEMS)), MAILBOX_ITEMS);
+        Self { service, store, backup: None, keys, sessions, next_session: 0, mailbox_items }
     }
 
     pub(super) fn root_key(&self) -> RootKey {
@@ -98,6 +101,26 @@ impl World {
         self.restart_registry(Duration::from_secs(1));
     }
 
+    /// The registry loses what people left with each other there.
+    pub fn lose_mail(&mut self) {
+        self.journal.note(self.now, || "the registry LOSES all mail".to_owned());
+        self.registry.store.sweep_mail(UnixMillis(u64::MAX)).expect("memory does not fail");
+    }
+
+    /// Items that lie in somebody's mailbox.
+    pub fn mail_left(&self) -> usize {
+        let all = Page { count_max: usize::MAX, bytes_max: usize::MAX };
+        let of =
+            |host: &Host| self.registry.store.mail(&host.name, 0, UnixMillis(0), all).map_or(0, |items| items.len());
+        self.hosts.iter().map(of).sum()
+    }
+
+    /// From its next start on, a mailbox of the registry holds this many items.
+    pub fn limit_mailboxes(&mut self, items: u32) {
+        self.registry.mailbox_items = items;
+        self.restart_registry(Duration::from_secs(1));
+    }
+
     /// One connection to the registry breaks; both ends notice in their own time.
     pub fn cut_line(&mut self, who: Who) {
         let Some(session) = self.hosts[who.0].line.session else { return };
@@ -119,7 +142,8 @@ impl World {
     pub(super) fn start_registry(&mut self) {
         if self.registry.service.is_none() {
             self.journal.note(self.now, || "the registry starts".to_owned());
-            self.registry.service = Some(service(&self.registry.store, &self.registry.keys));
+            let RegistryHost { store, keys, mailbox_items, .. } = &self.registry;
+            self.registry.service = Some(service(store, keys, *mailbox_items));
         }
     }
 
@@ -301,14 +325,15 @@ fn envelope(id: u32, reply: Result<Reply, Refusal>) -> FromRegistry {
     }
 }
 
-fn service(store: &Arc<MemoryStore>, keys: &RealmKeys) -> Service {
+fn service(store: &Arc<MemoryStore>, keys: &RealmKeys, mailbox_items: u32) -> Service {
     let accounts = AccountLimits {
         is_sign_up_open: true,
         sign_ups_per_source_hour: 1000,
         password_failures: 5,
         password_failures_hour: 1000,
     };
-    let limits = Limits { accounts, rooms_per_account: 100 };
+    let mail = MailLimits { items: mailbox_items, days: MAILBOX_DAYS };
+    let limits = Limits { accounts, rooms_per_account: 100, mail };
     Service::new(Arc::<MemoryStore>::clone(store), keys.clone(), &limits)
 }
 

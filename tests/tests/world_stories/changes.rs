@@ -206,6 +206,7 @@ fn trace(world: &mut World, who: Who, reference: Reference) -> Vec<String> {
                 None => {}
                 Some(Via::Author) => shown.push_str(" from its author"),
                 Some(Via::Member(member)) => shown.push_str(&format!(" from {member}")),
+                Some(Via::Mailbox) => shown.push_str(" from the mailbox"),
             }
             shown
         });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peer::api::Code;
 
-use crate::support::{LONG, deliveries, holds, is_own, is_refused, say, seeded, wait};
+use crate::support::{LONG, deliveries, holds, is_own, is_refused, is_signed_in, say, seeded, wait};
 
 #[test]
 fn a_machine_that_stops_takes_back_only_the_newest_lines_and_no_number_means_two() {
@@ -21,7 +21,7 @@ fn a_machine_that_stops_takes_back_only_the_newest_lines_and_no_number_means_two
         world.lose_power(alice);
         world.run_for(Duration::from_secs(1));
         world.start(alice);
-        world.run_for(LONG);
+        wait(&mut world, "alice to be signed in", |world| is_signed_in(world, alice));
         say(&mut world, alice, "@bob", "three");
         wait(&mut world, "the next text at bob's", |world| world.shown(bob).last() == Some(&"three"));
         world.run_for(LONG);

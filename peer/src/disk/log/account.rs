@@ -1,14 +1,17 @@
-//! The tables `account` and `pins`: whose log it is and with which certificate, and the keys of others.
+//! The tables `account`, `pins` and `prekeys`: whose log it is and with which certificate, the keys of others, and what
+//! mail is sealed to.
 
-use common::ids::{ChainId, IdentityKey, RealmId};
+use common::ids::{ChainId, IdentityKey, MailSalt, RealmId};
 use common::names::UserName;
 use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
+use common::time::UnixMillis;
 use common::wire::codec;
 use rusqlite::{Connection, params};
 
 use super::fault::Fault;
-use crate::ports::Pin;
+use super::rows::{self, column};
+use crate::ports::{Pin, StoredPrekey};
 
 /// Says whose a new log is.
 pub(super) fn create(connection: &Connection, realm: &RealmId, user: &UserName, chain: &ChainId) -> Result<(), Fault> {
@@ -78,4 +81,27 @@ pub(super) fn load_pins(connection: &Connection) -> Result<Vec<Pin>, Fault> {
         });
     }
     Ok(pins)
+}
+
+pub(super) fn write_prekey(connection: &Connection, prekey: &StoredPrekey) -> Result<(), Fault> {
+    let mut statement = connection
+        .prepare_cached("INSERT INTO prekeys (number, at, salt) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    statement.execute(params![prekey.number, column(prekey.at.0), prekey.salt.as_bytes()])?;
+    Ok(())
+}
+
+pub(super) fn forget_prekey(connection: &Connection, number: u32) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM prekeys WHERE number = ?1")?.execute([number])?;
+    Ok(())
+}
+
+pub(super) fn load_prekeys(connection: &Connection) -> Result<Vec<StoredPrekey>, Fault> {
+    let mut statement = connection.prepare("SELECT number, at, salt FROM prekeys ORDER BY number")?;
+    let mut found = statement.query([])?;
+    let mut prekeys = Vec::new();
+    while let Some(row) = found.next()? {
+        let (at, salt) = (UnixMillis(rows::number(row.get(1)?)?), MailSalt(row.get(2)?));
+        prekeys.push(StoredPrekey { number: row.get(0)?, at, salt });
+    }
+    Ok(prekeys)
 }

@@ -141,8 +141,8 @@ pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedC
         let last = row.get::<_, Option<[u8; 32]>>(5)?.map(EventId);
         chains.lamport = chains.lamport.max(rows::number(row.get(6)?)?);
         if row.get(3)? {
-            let Receipts { acked, pending } = receipts::load(connection, row.get(0)?, number)?;
-            chains.own.push(OwnChain { chain, number, last: last.ok_or(Fault::Damaged)?, acked, pending });
+            let Receipts { acked, pending, mailed } = receipts::load(connection, row.get(0)?, number)?;
+            chains.own.push(OwnChain { chain, number, last: last.ok_or(Fault::Damaged)?, acked, mailed, pending });
         } else {
             // Before the first event there is nothing to be skipped.
             let last = if number == 0 { Some(NO_EVENT) } else { last };

@@ -232,6 +232,8 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     connection.pragma_update(None, "synchronous", synchronous(Survives::Machine))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // A destroyed prekey shall not lie about in a free page.
+    connection.pragma_update(None, "secure_delete", true)?;
     // With the STAT4 that is compiled in, some statements would be compiled anew for each new value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -275,9 +277,10 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
             theirs: chains.theirs,
         });
     }
-    let (certificate, pins) = (account::load_certificate(connection)?, account::load_pins(connection)?);
+    let certificate = account::load_certificate(connection)?;
+    let (pins, prekeys) = (account::load_pins(connection)?, account::load_prekeys(connection)?);
     let addresses = addresses::load(connection)?;
-    Ok(LoadedLog { chain, is_copy: false, certificate, pins, addresses, conversations })
+    Ok(LoadedLog { chain, is_copy: false, certificate, pins, addresses, prekeys, conversations })
 }
 
 /// After every commit SQLite has written its journal, and with FULL the disk has it too.
@@ -322,6 +325,11 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
             receipts::write_acknowledged(connection, conversation, chain, recipient, *number)
         }
         Write::Step(run) => steps::write(connection, run),
+        Write::Mailed { conversation, chain, recipient, runs } => {
+            receipts::write_mailed(connection, conversation, chain, recipient, runs)
+        }
+        Write::Prekey(prekey) => account::write_prekey(connection, prekey),
+        Write::ForgetPrekey { number } => account::forget_prekey(connection, *number),
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
         Write::Read { conversation, up_to } => unread::write_read(connection, conversation, *up_to),

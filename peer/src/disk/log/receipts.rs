@@ -1,21 +1,23 @@
-//! The tables `recipients` and `acknowledged`: for whom my events are and who has them. Acknowledgements are
+//! The tables `recipients`, `acknowledged` and `mailed`: for whom my events are, who has them, and whose mailbox. Acknowledgements are
 //! cumulative, and the recipients rarely change from one event to the next; so nothing is written per event, and what
 //! is pending follows from both tables without looking at what is not.
 
 use std::collections::BTreeMap;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
+use common::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
 use super::rows::{self, column};
-use crate::ports::Pending;
+use crate::ports::{MailedRun, Pending};
 
 /// How far my chain has come to its recipients.
 #[derive(Debug)]
 pub(super) struct Receipts {
     pub(super) acked: Vec<(IdentityKey, u64)>,
     pub(super) pending: Vec<Pending>,
+    pub(super) mailed: Vec<(IdentityKey, Vec<MailedRun>)>,
 }
 
 /// My event `number` is for `recipients`. Events come in the order of their numbers.
@@ -59,6 +61,33 @@ pub(super) fn write_acknowledged(
     Ok(())
 }
 
+/// What was left in a mailbox, all of it anew: there are few rows, and old ones go.
+pub(super) fn write_mailed(
+    connection: &Connection,
+    conversation: &ConversationId,
+    chain: &ChainId,
+    recipient: &IdentityKey,
+    runs: &[MailedRun],
+) -> Result<(), Fault> {
+    let row: Option<i64> = connection
+        .prepare_cached(
+            "SELECT chains.row FROM chains JOIN conversations ON conversation = conversations.row
+             WHERE id = ?1 AND chain = ?2 AND own = 1",
+        )?
+        .query_row(params![conversation.as_bytes(), chain.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let Some(row) = row else { return Ok(()) };
+    connection
+        .prepare_cached("DELETE FROM mailed WHERE chain = ?1 AND recipient = ?2")?
+        .execute(params![row, recipient.as_bytes()])?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO mailed (chain, recipient, number, at) VALUES (?1, ?2, ?3, ?4)")?;
+    for run in runs {
+        insert.execute(params![row, recipient.as_bytes(), column(run.number), column(run.at.0)])?;
+    }
+    Ok(())
+}
+
 /// Who has acknowledged how much of my chain, and the events that not every recipient has.
 pub(super) fn load(connection: &Connection, chain: i64, head: u64) -> Result<Receipts, Fault> {
     let acknowledged = load_acknowledged(connection, chain)?;
@@ -73,7 +102,8 @@ pub(super) fn load(connection: &Connection, chain: i64, head: u64) -> Result<Rec
             pending.push(Pending { number, id, recipients: recipients.clone() });
         }
     }
-    Ok(Receipts { acked: acknowledged.into_iter().collect(), pending })
+    let mailed = load_mailed(connection, chain)?;
+    Ok(Receipts { acked: acknowledged.into_iter().collect(), pending, mailed })
 }
 
 fn load_acknowledged(connection: &Connection, chain: i64) -> Result<BTreeMap<IdentityKey, u64>, Fault> {
@@ -84,6 +114,22 @@ fn load_acknowledged(connection: &Connection, chain: i64) -> Result<BTreeMap<Ide
         acknowledged.insert(IdentityKey(row.get(0)?), rows::number(row.get(1)?)?);
     }
     Ok(acknowledged)
+}
+
+fn load_mailed(connection: &Connection, chain: i64) -> Result<Vec<(IdentityKey, Vec<MailedRun>)>, Fault> {
+    let mut statement = connection
+        .prepare_cached("SELECT recipient, number, at FROM mailed WHERE chain = ?1 ORDER BY recipient, number")?;
+    let mut found = statement.query([chain])?;
+    let mut mailed: Vec<(IdentityKey, Vec<MailedRun>)> = Vec::new();
+    while let Some(row) = found.next()? {
+        let recipient = IdentityKey(row.get(0)?);
+        let run = MailedRun { number: rows::number(row.get(1)?)?, at: UnixMillis(rows::number(row.get(2)?)?) };
+        match mailed.last_mut().filter(|(last, _)| *last == recipient) {
+            Some((_, runs)) => runs.push(run),
+            None => mailed.push((recipient, vec![run])),
+        }
+    }
+    Ok(mailed)
 }
 
 /// From which number on my events are for whom, ascending.

@@ -45,7 +45,25 @@ pub(super) fn plain_tables(connection: &Connection) -> Result<Vec<String>, Fault
     Ok(names?)
 }
 
-const MIGRATIONS: [&str; 6] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, SEARCH_AND_UNREAD];
+const MIGRATIONS: [&str; 7] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD];
+
+/// Mail that I left, and what others seal mail for me to.
+const MAIL: &str = "
+-- Up to which number of my chain, and when, something was left in whose mailbox.
+CREATE TABLE mailed (
+    chain     INTEGER NOT NULL REFERENCES chains,
+    recipient BLOB NOT NULL,
+    number    INTEGER NOT NULL,
+    at        INTEGER NOT NULL,     -- milliseconds since 1970
+    PRIMARY KEY (chain, recipient, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prekeys (
+    number    INTEGER PRIMARY KEY,
+    at        INTEGER NOT NULL,     -- when it was made, milliseconds since 1970
+    salt      BLOB NOT NULL         -- with the account's keys it makes the private half
+) STRICT;
+";
 
 /// A chain of somebody may begin here with another number than 1 on the word of a third.
 const BORROWED: &str = "
@@ -190,7 +208,7 @@ CREATE INDEX changes_about ON changes (conversation, target);
 CREATE TABLE steps (
     row   INTEGER PRIMARY KEY,
     chain INTEGER NOT NULL REFERENCES chains,
-    step  INTEGER NOT NULL,         -- 1: sent, 3: delivered, 4: received
+    step  INTEGER NOT NULL,         -- 1 sent, 2 mailed, 3 delivered, 4 received, 5 fetched
     party BLOB NOT NULL,            -- who is at the other end
     first INTEGER NOT NULL,
     last  INTEGER NOT NULL,

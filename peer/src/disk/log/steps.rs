@@ -81,17 +81,19 @@ fn recipients(connection: &Connection, chain: i64, number: u64) -> Result<Vec<Id
     receipts::identities(&identities.unwrap_or_default())
 }
 
-/// 2 and 5 are kept free for what a mailbox takes and gives.
 fn code(step: Step) -> i64 {
     match step {
         Step::Sent => 1,
+        Step::Mailed => 2,
         Step::Delivered => 3,
         Step::Received => 4,
+        Step::Fetched => 5,
     }
 }
 
 fn step(code: i64) -> Option<Step> {
-    [Step::Sent, Step::Delivered, Step::Received].into_iter().find(|step| self::code(*step) == code)
+    let steps = [Step::Sent, Step::Mailed, Step::Delivered, Step::Received, Step::Fetched];
+    steps.into_iter().find(|step| self::code(*step) == code)
 }
 
 /// Some weeks of a busy person, and a few megabytes.

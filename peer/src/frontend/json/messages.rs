@@ -64,6 +64,7 @@ fn step(step: &StepShown) -> Object {
         StepState::Accepted => "accepted",
         StepState::Queued => "queued",
         StepState::Sent => "sent",
+        StepState::Mailed => "mailbox",
         StepState::Delivered => "delivered",
         StepState::Received => "received",
         StepState::Stored => "stored",
@@ -78,6 +79,7 @@ fn step(step: &StepShown) -> Object {
         let via = match via {
             Via::Author => json!("author"),
             Via::Member(member) => json!(format!("@{member}")),
+            Via::Mailbox => json!("mailbox"),
         };
         object.0.push(("via", via));
     }

@@ -210,7 +210,9 @@ fn message(shown: &MessageShown) -> Object {
 fn delivered(delivery: &Delivery) -> Object {
     let state = match delivery.state {
         DeliveryState::Queued => "queued",
+        DeliveryState::Mailbox => "mailbox",
         DeliveryState::Delivered => "delivered",
+        DeliveryState::Expired => "expired",
     };
     Object::of(
         "delivery",

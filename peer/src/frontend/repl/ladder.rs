@@ -23,6 +23,7 @@ fn step(look: &Look, step: &StepShown, columns: usize) -> Safe {
         StepState::Accepted => "on your disk",
         StepState::Queued => "waits here until a link takes it",
         StepState::Sent => "sent",
+        StepState::Mailed => "left in their mailbox",
         StepState::Delivered => "on their disk",
         StepState::Received => "received",
         StepState::Stored => "on your disk",
@@ -31,6 +32,7 @@ fn step(look: &Look, step: &StepShown, columns: usize) -> Safe {
         None => String::new(),
         Some(Via::Author) => " from its author".to_owned(),
         Some(Via::Member(member)) => format!(" from {member}, who had it"),
+        Some(Via::Mailbox) => " from your mailbox".to_owned(),
     };
     let route = step.route.map_or_else(String::new, |route| format!(" ({route})"));
     look.theme.dim(&format!("  {at}  ")).with(&answer(&format!("{who:<columns$}  {state}{via}{route}")))

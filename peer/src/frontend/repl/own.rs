@@ -18,8 +18,18 @@ pub(super) struct Own {
     /// Shown with an incomplete mark, by id, with the beginning of their text; the oldest is forgotten first.
     open: HashMap<EventId, (Target, Safe)>,
     order: VecDeque<EventId>,
-    /// Became complete since the last [`Own::completed`].
-    completed: Vec<(Target, Safe)>,
+    /// Came further since the last [`Own::moved`].
+    moved: Vec<(Moved, Target, Safe)>,
+}
+
+/// What became of a message after it was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moved {
+    Delivered,
+    /// Left in the mailbox of somebody who is away.
+    Left,
+    /// Not fetched from there in its time.
+    Expired,
 }
 
 /// What I said, or did to what was said.
@@ -76,17 +86,29 @@ impl Own {
     /// Notes how far a message got.
     pub(super) fn deliver(&mut self, delivery: &Delivery) {
         let complete = delivery.state == DeliveryState::Delivered && delivery.done >= delivery.of;
+        // In a room some are always away: what lies in whose mailbox is not worth a line each.
+        let alone = matches!(delivery.conversation, Target::Person(_));
         if let Some(held) = self.held.iter_mut().find(|held| held.mine.id() == delivery.id) {
             // What was delivered to one stays delivered to them, whatever is told of another.
             if delivery.done > 0 {
                 held.mark = Mark::Delivered { done: delivery.done, of: delivery.of };
             }
-            let alone = matches!(delivery.conversation, Target::Person(_));
-            held.settled |= complete || (alone && delivery.state == DeliveryState::Queued);
+            if alone && delivery.state == DeliveryState::Mailbox {
+                held.mark = Mark::Mailbox;
+            }
+            held.settled |= complete || alone;
             return;
         }
-        if complete && let Some(shown) = self.open.remove(&delivery.id) {
-            self.completed.push(shown);
+        if complete && let Some((target, text)) = self.open.remove(&delivery.id) {
+            return self.moved.push((Moved::Delivered, target, text));
+        }
+        let moved = match delivery.state {
+            DeliveryState::Mailbox => Moved::Left,
+            DeliveryState::Expired => Moved::Expired,
+            DeliveryState::Queued | DeliveryState::Delivered => return,
+        };
+        if let Some((target, text)) = self.open.get(&delivery.id).filter(|_| alone) {
+            self.moved.push((moved, target.clone(), text.clone()));
         }
     }
 
@@ -109,13 +131,13 @@ impl Own {
         self.held.front().map(|held| held.until)
     }
 
-    /// What became complete after it was shown: for each conversation the newest text, and how many there were.
-    pub(super) fn completed(&mut self) -> Vec<(Target, Safe, usize)> {
-        let mut grouped: Vec<(Target, Safe, usize)> = Vec::new();
-        for (target, text) in self.completed.drain(..) {
-            match grouped.iter_mut().find(|(known, ..)| *known == target) {
-                Some((_, newest, count)) => (*newest, *count) = (text, *count + 1),
-                None => grouped.push((target, text, 1)),
+    /// What came further after it was shown: for each conversation the newest text, and how many there were.
+    pub(super) fn moved(&mut self) -> Vec<(Moved, Target, Safe, usize)> {
+        let mut grouped: Vec<(Moved, Target, Safe, usize)> = Vec::new();
+        for (moved, target, text) in self.moved.drain(..) {
+            match grouped.iter_mut().find(|(way, known, ..)| *way == moved && *known == target) {
+                Some((_, _, newest, count)) => (*newest, *count) = (text, *count + 1),
+                None => grouped.push((moved, target, text, 1)),
             }
         }
         grouped
@@ -161,7 +183,7 @@ mod tests {
         assert!(own.release(at(1), false).is_empty());
         own.deliver(&sample::delivery("@bob", "bob", DeliveryState::Delivered, 1, 1));
         assert_eq!(own.release(at(2), false)[0].1, Mark::Delivered { done: 1, of: 1 });
-        assert!(own.completed().is_empty());
+        assert!(own.moved().is_empty());
     }
 
     #[test]
@@ -172,11 +194,33 @@ mod tests {
         own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Queued, 1, 2));
         assert_eq!(own.due(), Some(at(200)));
         assert_eq!(own.release(at(200), false)[0].1, Mark::Delivered { done: 1, of: 2 });
-        assert!(own.completed().is_empty());
+        assert!(own.moved().is_empty());
+        own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Mailbox, 1, 2));
+        assert!(own.moved().is_empty(), "in a room there is always somebody away");
         own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Delivered, 2, 2));
-        assert_eq!(own.completed(), vec![(sample::target("#dev"), Safe::line("hi"), 1)]);
+        assert_eq!(own.moved(), vec![(Moved::Delivered, sample::target("#dev"), Safe::line("hi"), 1)]);
         own.deliver(&sample::delivery("#dev", "carol", DeliveryState::Delivered, 2, 2));
-        assert!(own.completed().is_empty(), "told once");
+        assert!(own.moved().is_empty(), "told once");
+    }
+
+    #[test]
+    fn what_is_left_in_a_mailbox_is_told_and_still_becomes_delivered() {
+        let mut own = Own::default();
+        own.hold(Mine::Said(sample::message("@bob", "alice", "hi")), at(0));
+        own.deliver(&sample::delivery("@bob", "bob", DeliveryState::Queued, 0, 1));
+        assert_eq!(own.release(at(1), false)[0].1, Mark::Accepted);
+        for (state, moved) in [
+            (DeliveryState::Mailbox, Moved::Left),
+            (DeliveryState::Expired, Moved::Expired),
+            (DeliveryState::Mailbox, Moved::Left),
+            (DeliveryState::Delivered, Moved::Delivered),
+        ] {
+            own.deliver(&sample::delivery("@bob", "bob", state, u32::from(state == DeliveryState::Delivered), 1));
+            assert_eq!(own.moved(), vec![(moved, sample::target("@bob"), Safe::line("hi"), 1)]);
+        }
+        own.hold(Mine::Said(sample::message("@bob", "alice", "hi")), at(9));
+        own.deliver(&sample::delivery("@bob", "bob", DeliveryState::Mailbox, 0, 1));
+        assert_eq!(own.release(at(10), false)[0].1, Mark::Mailbox, "left at once");
     }
 
     #[test]

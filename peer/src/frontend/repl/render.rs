@@ -6,6 +6,7 @@ use common::time::UnixMillis;
 use jiff::tz::TimeZone;
 
 use super::changes;
+use super::own::Moved;
 use super::theme::{Symbol, Theme};
 use crate::api::{MessageKind, MessageShown, Refusal, Target};
 use crate::frontend::sanitize::{Paint, Safe, width};
@@ -29,6 +30,8 @@ pub(super) enum Mark {
     None,
     /// On my disk.
     Accepted,
+    /// Sealed in a mailbox at the registry.
+    Mailbox,
     Delivered {
         done: u32,
         of: u32,
@@ -116,12 +119,28 @@ pub(super) fn mark(theme: Theme, conversation: &Target, mark: Mark) -> Option<Sa
     let text = match (mark, conversation) {
         (Mark::None, _) => return None,
         (Mark::Accepted, _) => theme.symbol(Symbol::Accepted).to_owned(),
+        (Mark::Mailbox, _) => theme.symbol(Symbol::Mailbox).to_owned(),
         (Mark::Delivered { .. }, Target::Person(_)) => theme.symbol(Symbol::Delivered).to_owned(),
         (Mark::Delivered { done, of }, Target::Room(_)) if theme.words => format!("delivered to {done} of {of}"),
         (Mark::Delivered { done, of }, Target::Room(_)) => format!("{} {done}/{of}", theme.symbol(Symbol::Delivered)),
     };
     let text = if theme.words { format!("[{text}]") } else { text };
     Some(theme.dim(&text))
+}
+
+/// What became of messages of mine after they were shown.
+pub(super) fn moved(theme: Theme, (moved, target, newest, count): &(Moved, Target, Safe, usize)) -> Safe {
+    let newest = newest.as_str();
+    let (symbol, one, more) = match moved {
+        Moved::Delivered => (Symbol::Delivered, "has it", format!("has {count} messages")),
+        Moved::Left => (Symbol::Mailbox, "finds it in the mailbox", format!("finds {count} messages in the mailbox")),
+        Moved::Expired => (Symbol::Accepted, "did not fetch it in time", format!("did not fetch {count} in time")),
+    };
+    let sign = theme.symbol(symbol);
+    match count {
+        1 => theme.dim(&format!("{sign} {target} {one}: \"{newest}\"")),
+        _ => theme.dim(&format!("{sign} {target} {more}, the last: \"{newest}\"")),
+    }
 }
 
 /// A line of the program about a conversation or a person, such as `--> dave joined`.

@@ -28,12 +28,15 @@ impl Invites for SqliteStore {
         user: &UserName,
         invite: &Signed<Invite>,
         invites_max: u32,
+        now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let (room, user, invite) = (*room, user.clone(), invite.clone());
         self.writer.write(move |connection| {
+            let query = "SELECT count(*) FROM invite
+                         WHERE room = ?1 AND account <> ?2 AND open = 1 AND expires >= ?3";
             let others: u32 = connection
-                .prepare_cached("SELECT count(*) FROM invite WHERE room = ?1 AND account <> ?2 AND open = 1")?
-                .query_row(params![room.as_bytes(), user.as_str()], |row| row.get(0))?;
+                .prepare_cached(query)?
+                .query_row(params![room.as_bytes(), user.as_str(), millis(now)], |row| row.get(0))?;
             if others >= invites_max {
                 return Ok(false);
             }

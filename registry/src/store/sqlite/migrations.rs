@@ -28,7 +28,7 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), MigrationError> {
     Ok(())
 }
 
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, MAILBOX];
 
 const FIRST: &str = "
     CREATE TABLE meta (
@@ -87,4 +87,21 @@ const FIRST: &str = "
         PRIMARY KEY (room, account)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX invite_account ON invite (account) WHERE open = 1;
+";
+
+const MAILBOX: &str = "
+    CREATE TABLE prekey (
+        account     TEXT PRIMARY KEY REFERENCES account (name),
+        signed      BLOB NOT NULL           -- what mail for them is sealed to, signed by A
+    ) STRICT;
+
+    CREATE TABLE mail (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: it is what the recipient drops
+        account     TEXT NOT NULL REFERENCES account (name),    -- the recipient
+        sender      TEXT NOT NULL REFERENCES account (name),    -- counted, and told to nobody
+        kept        INTEGER NOT NULL,       -- milliseconds since 1970
+        item        BLOB NOT NULL           -- sealed to the recipient
+    ) STRICT;
+    CREATE INDEX mail_account ON mail (account, id);
+    CREATE INDEX mail_kept ON mail (kept);
 ";

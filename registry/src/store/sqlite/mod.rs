@@ -6,6 +6,7 @@
 mod accounts;
 mod entries;
 mod invites;
+mod mail;
 mod members;
 mod migrations;
 mod rooms;

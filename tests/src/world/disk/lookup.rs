@@ -98,6 +98,13 @@ impl Log {
         chain.and_then(|chain| chain.recipients.get(&number)).cloned().unwrap_or_default()
     }
 
+    /// What was read stays read.
+    pub(super) fn note_read(&mut self, conversation: ConversationId, up_to: Option<u64>) {
+        let all = self.order.len() as u64;
+        let read = self.read.entry(conversation).or_default();
+        *read = up_to.unwrap_or(all).max(*read);
+    }
+
     pub(super) fn note(&mut self, run: StepRun) {
         let same = |known: &&mut StepRun| {
             (known.author, known.chain, known.step, known.party) == (run.author, run.chain, run.step, run.party)

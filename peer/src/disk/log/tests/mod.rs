@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use common::ids::RoomId;
+use common::ids::{MailSalt, RoomId};
 use common::message::event::{KIND_ACTION, KIND_JOIN, KIND_TEXT, NO_EVENT, WireEvent};
 use common::message::room::{Act, Genesis, History, LogEntry, NO_ENTRY};
 use common::names::RoomName;
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ports::{OwnChain, Pending, Pin};
+use crate::ports::{MailedRun, OwnChain, Pending, Pin, StoredPrekey};
 
 mod finding;
 mod lookups;
@@ -197,9 +197,37 @@ fn everything() -> Vec<Write> {
         theirs(bobs(3)),
         Write::Skip { conversation: room.into(), author: CAROL, chain: BOBS, number: 40 },
         acked(BOB, 1),
+        mailed(vec![run(1, 50)]),
+        mailed(vec![run(1, 50), run(2, 60)]),
+        Write::Prekey(prekey(1)),
+        Write::Prekey(prekey(2)),
+        Write::ForgetPrekey { number: 1 },
         pin("bob", 2, None),
         pin("carol", 3, Some(BOB)),
     ]
+}
+
+fn run(number: u64, at: u64) -> MailedRun {
+    MailedRun { number, at: UnixMillis(at) }
+}
+
+fn mailed(runs: Vec<MailedRun>) -> Write {
+    Write::Mailed { conversation: TALK, chain: MINE, recipient: BOB, runs }
+}
+
+fn prekey(number: u32) -> StoredPrekey {
+    StoredPrekey { number, at: UnixMillis(70), salt: MailSalt([b'0' + u8::try_from(number).unwrap(); 32]) }
+}
+
+#[test]
+fn a_destroyed_prekey_leaves_nothing_in_the_file() {
+    let desk = Desk::with_bob();
+    desk.write(&[Write::Prekey(prekey(1)), Write::Prekey(prekey(2))]);
+    let holds = |salt: &MailSalt| fs::read(desk.path()).unwrap().windows(32).any(|bytes| bytes == salt.0);
+    assert!(holds(&prekey(1).salt) && holds(&prekey(2).salt), "the journal was taken in");
+    desk.write(&[Write::ForgetPrekey { number: 1 }]);
+    assert!(!holds(&prekey(1).salt));
+    assert!(holds(&prekey(2).salt));
 }
 
 #[test]
@@ -213,8 +241,12 @@ fn everything_written_is_there_after_a_restart() {
 
     let [talk, room] = &loaded.conversations[..] else { panic!("{:?}", loaded.conversations) };
     assert_eq!((talk.id, &talk.with, talk.room.is_none(), talk.lamport), (TALK, &Some(name("bob")), true, 30));
-    let [OwnChain { chain: MINE, number: 2, last, acked, pending }] = &talk.own[..] else { panic!("{:?}", talk.own) };
+    let [OwnChain { chain: MINE, number: 2, last, acked, mailed, pending }] = &talk.own[..] else {
+        panic!("{:?}", talk.own)
+    };
     assert_eq!((*last, &acked[..]), (mine(2).id, &[(BOB, 1)][..]));
+    assert_eq!(*mailed, [(BOB, vec![run(1, 50), run(2, 60)])], "what was noted last");
+    assert_eq!(loaded.prekeys, [prekey(2)]);
     assert_eq!(*pending, [Pending { number: 2, id: mine(2).id, recipients: vec![BOB] }]);
     let [bob] = &talk.theirs[..] else { panic!("{:?}", talk.theirs) };
     assert_eq!((bob.author, bob.chain, bob.number, bob.last), (BOB, BOBS, 3, Some(bobs(3).id)));

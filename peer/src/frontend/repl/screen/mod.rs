@@ -131,13 +131,9 @@ impl Screen {
     /// The rows to be printed now. Called once for a batch of events.
     pub(super) fn rows(&mut self, now: Now) -> Vec<Row> {
         self.release(now, false);
-        for (target, newest, count) in self.own.completed() {
-            let text = match count {
-                1 => format!("{target} has it: \"{}\"", newest.as_str()),
-                more => format!("{target} has {more} messages, the last: \"{}\"", newest.as_str()),
-            };
-            let sign = self.look.theme.symbol(Symbol::Delivered);
-            self.say([self.look.theme.dim(&format!("{sign} {text}"))], true);
+        for moved in self.own.moved() {
+            let row = render::moved(self.look.theme, &moved);
+            self.say([row], true);
         }
         if let Some(hint) = self.hints.next() {
             let rows: Vec<Safe> = hint.iter().map(|row| render::help(self.look.theme, row)).collect();
@@ -394,7 +390,7 @@ impl Screen {
                 // The line it is about comes first.
                 self.release(now, true);
                 let to = &delivery.to;
-                let text = format!("{to} can't be reached now. It waits here and goes out when you are both online.");
+                let text = format!("{to} can't be reached now. It waits here and goes out directly or by mail.");
                 self.say([self.look.theme.dim(&text)], false);
             }
             (DeliveryState::Delivered, _) if known => self.waiting_for.retain(|user| *user != delivery.to),

@@ -1,0 +1,141 @@
+//! What the registry is asked for: each request under way has its call, and the answer goes on from there.
+
+use common::ids::ConversationId;
+use common::message::registry::RoomSummary;
+use common::message::room::LogEntry;
+use common::names::{RoomName, UserName};
+use common::secure::sign::Signed;
+
+use super::mail::Letter;
+use crate::api::{MessageKind, NewRoom};
+
+/// What a request was for.
+#[derive(Debug)]
+pub(super) enum Call {
+    Resume,
+    Renew,
+    /// Nothing follows from the answer.
+    Routine,
+    /// Whether the connection is alive.
+    Ping,
+    /// A leave that the registry may not have heard of.
+    PartAgain {
+        room: ConversationId,
+    },
+    Watch,
+    SeeInvites,
+    LookUpToDial {
+        user: UserName,
+    },
+    /// Only to know where they can be found without a registry.
+    LookUpToRemember {
+        user: UserName,
+    },
+    MembersOf {
+        room: ConversationId,
+        announce: bool,
+    },
+    LogOf {
+        room: ConversationId,
+    },
+    /// What came for me.
+    Mail,
+    LookUpToMail {
+        user: UserName,
+    },
+    PutMail {
+        letter: Box<Letter>,
+    },
+
+    // From here on a command waits for the answer.
+    Who {
+        pattern: Option<String>,
+        users: Vec<UserName>,
+    },
+    WhoIs {
+        user: UserName,
+    },
+    LookUpToExplain {
+        user: UserName,
+    },
+    LookUpToSay {
+        user: UserName,
+        text: String,
+        kind: MessageKind,
+    },
+    LookUpToQuery {
+        user: UserName,
+        text: Option<String>,
+    },
+    LookUpToInvite {
+        user: UserName,
+        room: ConversationId,
+    },
+    Rooms {
+        pattern: Option<String>,
+        rooms: Vec<RoomSummary>,
+    },
+    FindToCreate(Box<NewRoom>),
+    Create {
+        room: ConversationId,
+        topic: Option<String>,
+    },
+    FindToJoin {
+        room: RoomName,
+        invited: bool,
+    },
+    Join {
+        room: ConversationId,
+    },
+    JoinMembers {
+        room: ConversationId,
+    },
+    JoinLog {
+        room: ConversationId,
+    },
+    Part {
+        room: ConversationId,
+    },
+    AddEntry {
+        entry: Box<Signed<LogEntry>>,
+    },
+    /// The topic a room is made with; then it is entered.
+    FirstTopic {
+        room: ConversationId,
+        entry: Box<Signed<LogEntry>>,
+    },
+    Invite {
+        room: ConversationId,
+        user: UserName,
+    },
+    Invites,
+    InvitesToDecline {
+        room: RoomName,
+    },
+    Decline {
+        room: RoomName,
+    },
+    ChangePassword,
+}
+
+impl Call {
+    pub(super) fn is_command(&self) -> bool {
+        !matches!(
+            self,
+            Self::Resume
+                | Self::Renew
+                | Self::Routine
+                | Self::Ping
+                | Self::PartAgain { .. }
+                | Self::Watch
+                | Self::SeeInvites
+                | Self::LookUpToDial { .. }
+                | Self::LookUpToRemember { .. }
+                | Self::MembersOf { .. }
+                | Self::LogOf { .. }
+                | Self::Mail
+                | Self::LookUpToMail { .. }
+                | Self::PutMail { .. }
+        )
+    }
+}
