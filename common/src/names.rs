@@ -43,6 +43,12 @@ impl UserName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether `text` has the name in it as a word of its own.
+    pub fn is_said_in(&self, text: &str) -> bool {
+        let part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        text.split(|c: char| !part(c)).any(|word| word.eq_ignore_ascii_case(&self.0))
+    }
 }
 
 impl RoomName {
@@ -127,6 +133,13 @@ mod tests {
         assert_eq!(UserName::parse("System"), Err(BadName::Reserved));
         assert_eq!(RoomName::parse("dev"), Err(BadName::NoHash));
         assert_eq!(RoomName::parse("#Dev").unwrap().as_str(), "#dev");
+    }
+
+    #[test]
+    fn names_are_said_as_words_only() {
+        let name = UserName::parse("al").unwrap();
+        assert!(name.is_said_in("hey AL!") && name.is_said_in("@al: look"));
+        assert!(!name.is_said_in("also") && !name.is_said_in("al-2"));
     }
 
     proptest! {

@@ -1,12 +1,14 @@
 //! What a front-end asks for. Sent by the front-end's thread, taken by the engine, one after the other: a later
 //! command sees what an earlier one did.
 
+use std::fmt;
+
 use common::message::room::History;
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
 use common::time::UnixMillis;
 
-use super::{MessageKind, Target};
+use super::{MessageKind, MessageShown, Target};
 
 /// A command, with the front-end's own mark for it, which comes back as [`super::Told::re`].
 #[derive(Debug)]
@@ -109,6 +111,11 @@ pub enum Command {
         since: Option<Since>,
     },
 
+    Search(Search),
+    /// What others said since I last looked; after that it counts as read.
+    CatchUp,
+    Export(Export),
+
     /// Changes a message of mine.
     Edit {
         reference: Reference,
@@ -167,4 +174,36 @@ pub enum Command {
     Quit {
         patience_ms: u32,
     },
+}
+
+/// Texts with every one of these words in them; the last may be the beginning of one. The newest of them are told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    pub words: Vec<String>,
+    pub from: Option<UserName>,
+    pub target: Option<Target>,
+    pub before: Option<UnixMillis>,
+    pub after: Option<UnixMillis>,
+    /// Lines around each that was found; what `None` means is the front-end's decision.
+    pub context: Option<u32>,
+}
+
+/// A copy of what was said, of one conversation or of all, in a new file.
+#[derive(Debug, Clone)]
+pub struct Export {
+    pub path: String,
+    pub target: Option<Target>,
+    pub since: Option<UnixMillis>,
+    pub typeset: Typeset,
+}
+
+/// How messages are written into a file: a pure function of the front-end that asks, which travels with the question,
+/// because nobody below knows what a line looks like. It is given the message before the first, if there was one.
+#[derive(Clone, Copy)]
+pub struct Typeset(pub fn(Option<&MessageShown>, &[MessageShown]) -> String);
+
+impl fmt::Debug for Typeset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typeset")
+    }
 }

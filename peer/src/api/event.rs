@@ -100,12 +100,42 @@ pub enum Event {
     /// Oldest first. Answer to `/history`.
     History {
         conversation: Target,
+        /// Where what is or just was unread begins.
+        unread: Option<UnreadMark>,
         items: Vec<MessageShown>,
     },
     /// Answer to `/trace`.
     Trace(TraceShown),
     /// Answer to `/why`.
     Why(WhyShown),
+
+    /// Oldest first; of more than these the newest. Answer to `/search` for these words.
+    Found {
+        words: Vec<String>,
+        items: Vec<FoundShown>,
+    },
+    /// Told after signing in, of every conversation with something unread from before.
+    Unread {
+        conversation: Target,
+        count: u32,
+        mentions: u32,
+    },
+    /// What was unread from before in a conversation that became the current one; the newest lines of it.
+    Backlog {
+        conversation: Target,
+        mark: UnreadMark,
+        items: Vec<MessageShown>,
+    },
+    /// Answer to `/catchup`: the lines with my name in them, then each conversation, people before rooms.
+    CaughtUp {
+        mentions: Vec<MessageShown>,
+        conversations: Vec<CaughtUp>,
+    },
+    /// Answer to `/export`: so many messages are in this new file.
+    Exported {
+        path: String,
+        count: u64,
+    },
 
     Rooms {
         rooms: Vec<RoomShown>,
@@ -184,6 +214,41 @@ pub struct MessageShown {
     pub own: bool,
     pub late: bool,
     pub changes: Changes,
+}
+
+/// A message that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundShown {
+    pub message: MessageShown,
+    /// `None` if it was not asked for.
+    pub around: Option<Around>,
+}
+
+/// What was said in the same conversation right before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Around {
+    pub before: Vec<MessageShown>,
+    pub after: Vec<MessageShown>,
+}
+
+/// Where the unread lines of a conversation begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadMark {
+    pub first: EventId,
+    pub since: UnixMillis,
+    pub count: u32,
+}
+
+/// What was unread in one conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaughtUp {
+    pub conversation: Target,
+    pub count: u32,
+    /// How many of them have my name in them.
+    pub mentions: u32,
+    pub from: Vec<UserName>,
+    /// The newest, oldest first.
+    pub items: Vec<MessageShown>,
 }
 
 /// The state of one of my messages for one recipient changed; `done` of `of` recipients have it on their disk.

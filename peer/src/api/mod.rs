@@ -11,12 +11,12 @@ use std::fmt;
 use common::names::{BadName, RoomName, UserName};
 
 pub use change::{Act, ChangeShown, Changes};
-pub use command::{Asked, Command, NewRoom, Reference, Since, To};
+pub use command::{Asked, Command, Export, NewRoom, Reference, Search, Since, To, Typeset};
 pub use common::message::registry::{Code, Refusal};
 pub use common::message::room::History;
 pub use event::{
-    Delivery, DeliveryState, Event, Exit, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown,
-    PersonShown, RoomChange, RoomShown, Told,
+    Around, CaughtUp, Delivery, DeliveryState, Event, Exit, FoundShown, InvitationShown, LinkState, MemberShown,
+    MessageKind, MessageShown, PersonShown, RoomChange, RoomShown, Told, UnreadMark,
 };
 pub use trace::{StepShown, StepState, TraceShown, Tried, Via, WhyShown, WhyState};
 

@@ -17,6 +17,13 @@ pub(super) struct FileError {
     source: io::Error,
 }
 
+impl FileError {
+    /// What failed and why, without the advice, which is about the folder of the profile.
+    pub(super) fn elsewhere(self) -> DiskError {
+        DiskError { text: format!("Can't {} {}: {}.", self.deed, self.path.display(), reason(&self.source)) }
+    }
+}
+
 impl From<FileError> for DiskError {
     fn from(error: FileError) -> Self {
         Self { text: error.to_string() }
@@ -38,6 +45,11 @@ pub(super) fn create_folder(path: &Path) -> Result<(), FileError> {
 /// Opens a file for reading and writing and creates it if it is missing; its content stays.
 pub(super) fn open_private(path: &Path) -> Result<File, FileError> {
     private().read(true).create(true).truncate(false).open(path).map_err(failed("open", path))
+}
+
+/// Makes a new file for writing; one that is there is an error.
+pub(super) fn create_private(path: &Path) -> Result<File, FileError> {
+    private().create_new(true).open(path).map_err(failed("make", path))
 }
 
 /// Replaces the file at `path`: beside it first, then renamed, and on the disk when this returns.

@@ -4,6 +4,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "this floor owns the files, SQLite and the randomness of new keys")]
 
+mod chores;
+mod export;
 mod files;
 mod log;
 mod profile;

@@ -4,23 +4,26 @@
 
 use std::{io, iter};
 
+use common::names::UserName;
 use common::thread::{self, Handle};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::chores::Chores;
 use super::log::{ChainName, ChainRead, Log};
 use super::profile::Profile;
-use crate::ports::{DiskError, DiskJob, DiskReply, Survives, Write};
+use crate::ports::{DiskError, DiskJob, DiskReply, Inquiry, Survives, Write};
 
 /// Starts the thread. It waits for room in `replies` when that is full, and goes on without it when it is gone.
 pub fn start(profile: Profile, jobs: Receiver<DiskJob>, replies: Sender<DiskReply>) -> io::Result<Handle> {
-    thread::spawn("disk", move || Worker { profile, log: None, replies }.run(&jobs))
+    thread::spawn("disk", move || Worker { profile, log: None, replies, chores: Chores::default() }.run(&jobs))
 }
 
 struct Worker {
     profile: Profile,
-    /// The log between `Open` and `Close`.
-    log: Option<Log>,
+    /// The log between `Open` and `Close`, and whose it is.
+    log: Option<(Log, UserName)>,
     replies: Sender<DiskReply>,
+    chores: Chores,
 }
 
 /// A commit that waits for the group it will be written with.
@@ -33,7 +36,7 @@ struct Queued {
 impl Worker {
     fn run(mut self, jobs: &Receiver<DiskJob>) {
         let mut group: Vec<Queued> = Vec::new();
-        while let Ok(first) = jobs.recv() {
+        while let Some(first) = self.next(jobs) {
             for job in iter::once(first).chain(jobs.try_iter().take(GROUP_JOBS_MAX)) {
                 match job {
                     DiskJob::Commit { ticket, writes, survives } => group.push(Queued { ticket, writes, survives }),
@@ -48,14 +51,33 @@ impl Worker {
         self.close();
     }
 
+    /// The next job. Until it comes, and once even if it is there already, chores are done.
+    fn next(&mut self, jobs: &Receiver<DiskJob>) -> Option<DiskJob> {
+        loop {
+            let answer = self.log.as_mut().and_then(|(log, _)| self.chores.advance_search(log));
+            if let Some(answer) = answer {
+                self.reply(answer);
+            }
+            let (Some((log, _)), Some(patience)) = (&mut self.log, self.chores.patience()) else {
+                return jobs.recv().ok();
+            };
+            match jobs.recv_timeout(patience) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Timeout) => self.chores.index(log),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
     fn commit(&mut self, group: &mut Vec<Queued>) {
         if group.is_empty() {
             return;
         }
         let outcomes = match &mut self.log {
-            Some(log) => commit_group(log, group),
+            Some((log, _)) => commit_group(log, group),
             None => vec![Err(no_log()); group.len()],
         };
+        self.chores.log_changed();
         for (Queued { ticket, .. }, outcome) in group.drain(..).zip(outcomes) {
             match outcome {
                 Ok(()) => self.reply(DiskReply::Committed { ticket }),
@@ -75,7 +97,8 @@ impl Worker {
                 self.close();
                 match Log::open(&self.profile.account(&realm, &user), &realm, &user, &fresh_chain) {
                     Ok((log, loaded)) => {
-                        self.log = Some(log);
+                        self.log = Some((log, user));
+                        self.chores.log_changed();
                         self.reply(DiskReply::Opened(Box::new(loaded)));
                     }
                     Err(error) => self.fail(None, error),
@@ -85,8 +108,22 @@ impl Worker {
                 self.close();
                 self.reply(DiskReply::Closed);
             }
+            DiskJob::Inquire { ticket, inquiry } => self.inquire(ticket, inquiry),
             DiskJob::Commit { .. } => unreachable!("commits are grouped before"),
             read => self.read(read),
+        }
+    }
+
+    fn inquire(&mut self, ticket: u64, inquiry: Inquiry) {
+        let answer = match &self.log {
+            Some((log, me)) => self.chores.inquire(log, me, ticket, inquiry),
+            None => Err(no_log()),
+        };
+        match answer {
+            Ok(Some(answer)) => self.reply(DiskReply::Answered { ticket, answer }),
+            // A search takes its time.
+            Ok(None) => {}
+            Err(error) => self.fail(Some(ticket), error),
         }
     }
 
@@ -116,18 +153,21 @@ impl Worker {
                     Err(error) => self.fail(Some(ticket), error),
                 }
             }
-            DiskJob::PinRealm { .. } | DiskJob::Open { .. } | DiskJob::Close | DiskJob::Commit { .. } => {
-                unreachable!("these do not read")
-            }
+            DiskJob::PinRealm { .. }
+            | DiskJob::Open { .. }
+            | DiskJob::Close
+            | DiskJob::Inquire { .. }
+            | DiskJob::Commit { .. } => unreachable!("these are done elsewhere"),
         }
     }
 
     fn open_log(&self) -> Result<&Log, DiskError> {
-        self.log.as_ref().ok_or_else(no_log)
+        self.log.as_ref().map(|(log, _)| log).ok_or_else(no_log)
     }
 
     fn close(&mut self) {
-        if let Some(log) = self.log.take() {
+        self.chores.drop_all();
+        if let Some((log, _)) = self.log.take() {
             log.close();
         }
     }
@@ -168,15 +208,16 @@ const GROUP_JOBS_MAX: usize = 1024;
 mod tests {
     use super::*;
     use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RealmId, RootKey};
-    use common::message::event::{KIND_TEXT, WireEvent};
+    use common::message::event::{Content, Event, KIND_TEXT, NO_EVENT, WireEvent};
     use common::names::UserName;
     use common::time::UnixMillis;
     use common::wire::bounded::Blob;
+    use common::wire::codec;
     use crossbeam_channel::unbounded;
     use std::time::Duration;
     use tempfile::TempDir;
 
-    use crate::ports::{LoadedLog, StoredEvent};
+    use crate::ports::{Answer, LoadedLog, SearchFor, StoredEvent};
 
     const TALK: ConversationId = ConversationId([1; 32]);
     const BOB: IdentityKey = IdentityKey([2; 32]);
@@ -249,6 +290,28 @@ mod tests {
             wire,
         };
         Write::Event { event: Box::new(event), recipients: None }
+    }
+
+    /// A line of Bob's that decodes.
+    fn said(number: u64, text: &str) -> Write {
+        let (kind, body) = Content::Text(text.to_owned()).encode().unwrap();
+        let (at, previous, chain) = (UnixMillis(0), NO_EVENT, ChainId([9; 16]));
+        let said = Event {
+            conversation: TALK,
+            author: BOB,
+            chain,
+            number,
+            previous,
+            parents: Default::default(),
+            head: 0,
+            lamport: 1,
+            at,
+            kind,
+            body,
+        };
+        let wire = WireEvent { bytes: Blob::new(codec::encode(&said)).unwrap(), signature: None };
+        let Write::Event { event, .. } = event(number, text) else { unreachable!("it is an event") };
+        Write::Event { event: Box::new(StoredEvent { id: wire.id(), wire, ..*event }), recipients: None }
     }
 
     fn commit(ticket: u64, writes: Vec<Write>) -> DiskJob {
@@ -335,6 +398,66 @@ mod tests {
         assert!(matches!(desk.reply("the log to close"), DiskReply::Closed));
         assert!(matches!(desk.reply("a refusal"), DiskReply::Failed { ticket: Some(4), .. }));
         assert_eq!(desk.opened().conversations.len(), 1);
+    }
+
+    #[test]
+    fn a_search_finds_what_was_committed_right_before_it_and_holds_up_nobody() {
+        let words = vec!["needle".to_owned()];
+        let search = Inquiry::Search(SearchFor { words, ..SearchFor::default() });
+        let mut queued = vec![open("alice"), commit(0, vec![conversation()])];
+        queued.extend((1..=1200).map(|number| commit(number, vec![said(number, "hay")])));
+        queued.push(commit(1201, vec![said(1201, "a needle")]));
+        queued.push(DiskJob::Inquire { ticket: 1202, inquiry: search });
+        queued.extend((1203..=1210).map(history));
+        let desk = Desk::start(queued);
+        desk.opened();
+        for ticket in 0..=1201 {
+            assert!(matches!(desk.reply("a commit"), DiskReply::Committed { ticket: which } if which == ticket));
+        }
+        let replies: Vec<DiskReply> = (0..9).map(|_| desk.reply("histories and what was found")).collect();
+        let found = replies.iter().position(|reply| match reply {
+            DiskReply::Answered { ticket: 1202, answer: Answer::Found { found, .. } } => found[0].event.number == 1201,
+            _ => false,
+        });
+        assert!(found.expect("the needle") > 0, "a job comes between two chunks of indexing");
+    }
+
+    #[test]
+    fn a_copy_is_made_anew_and_privately_or_not_at_all() {
+        let desk = Desk::start(vec![open("alice"), commit(1, vec![conversation(), said(1, "one"), said(2, "two")])]);
+        desk.opened();
+        desk.reply("the commit");
+        let path = desk.folder.path().join("copy.txt");
+        let begin = |ticket| {
+            let path = path.display().to_string();
+            let inquiry = Inquiry::Export { path, conversation: None, not_before: None };
+            DiskJob::Inquire { ticket, inquiry }
+        };
+        let text =
+            |ticket, text: &str| DiskJob::Inquire { ticket, inquiry: Inquiry::ExportText { text: text.to_owned() } };
+        desk.ask(begin(2));
+        let page = desk.reply("a page");
+        let DiskReply::Answered { answer: Answer::ExportPage { events, .. }, .. } = &page else { panic!("{page:?}") };
+        assert_eq!(events.len(), 2);
+        desk.ask(text(2, "one\ntwo\n"));
+        let done = desk.reply("the end of the copy");
+        assert!(matches!(done, DiskReply::Answered { ticket: 2, answer: Answer::Exported { .. } }), "{done:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        #[cfg(unix)]
+        assert_eq!(super::super::files::tests::mode(&path), 0o600);
+        desk.ask(begin(3));
+        let refused = desk.reply("a refusal");
+        let DiskReply::Failed { ticket: Some(3), error } = &refused else { panic!("{refused:?}") };
+        assert!(error.text.contains("is there already"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n", "left as it is");
+        std::fs::remove_file(&path).unwrap();
+        desk.ask(begin(4));
+        desk.reply("a page");
+        assert!(path.exists());
+        desk.ask(text(9, "of another"));
+        assert!(matches!(desk.reply("a refusal"), DiskReply::Failed { ticket: Some(9), .. }));
+        desk.stop();
+        assert!(!path.exists(), "half a copy is none");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod settings;
 pub mod signals;
 pub mod stdin;
 pub mod terminal;
+mod transcript;
 
 #[cfg(test)]
 mod sample;

@@ -7,9 +7,9 @@ use common::names::{RoomName, UserName};
 use common::time::UnixMillis;
 
 use crate::api::{
-    Act, ChangeShown, Changes, Code, Delivery, DeliveryState, Event, Exit, InvitationShown, LinkState, MemberShown,
-    MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown, StepShown, StepState, Target, TraceShown,
-    Tried, Via, WhyShown, WhyState,
+    Act, Around, CaughtUp, ChangeShown, Changes, Code, Delivery, DeliveryState, Event, Exit, FoundShown,
+    InvitationShown, LinkState, MemberShown, MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown,
+    StepShown, StepState, Target, TraceShown, Tried, UnreadMark, Via, WhyShown, WhyState,
 };
 
 pub(crate) fn user(name: &str) -> UserName {
@@ -131,7 +131,7 @@ fn changes() -> Vec<Event> {
         MessageShown { changes: edited, ..message("#dev", "bob", "deploy is green") },
         MessageShown { changes: deleted, ..message("#dev", "alice", "") },
     ];
-    let history = Event::History { conversation: target("#dev"), items };
+    let history = Event::History { conversation: target("#dev"), unread: None, items };
     told.into_iter().map(Event::Changed).chain([history]).collect()
 }
 
@@ -223,6 +223,10 @@ fn account() -> Vec<Event> {
 fn talk() -> Vec<Event> {
     let action = MessageShown { kind: MessageKind::Action, ..message("#dev", "carol", "stretches") };
     let late = MessageShown { late: true, ..message("@bob", "bob", "was offline") };
+    let mark = UnreadMark { first: EventId([7; 32]), since: NOON, count: 2 };
+    let question = MessageShown { id: EventId([8; 32]), ..message("#dev", "bob", "is it up?") };
+    let around = Around { before: vec![question], after: Vec::new() };
+    let found = FoundShown { message: message("#dev", "carol", "deploy is Green now"), around: Some(around) };
     let history = vec![message("#dev", "bob", "first"), message("#dev", "alice", "second"), action.clone()];
     vec![
         Event::Message(message("#dev", "bob", "deploy is green")),
@@ -235,9 +239,26 @@ fn talk() -> Vec<Event> {
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Queued, 0, 1)),
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Mailbox, 0, 1)),
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Expired, 0, 1)),
-        Event::History { conversation: target("#dev"), items: history },
-        Event::History { conversation: target("@bob"), items: Vec::new() },
+        Event::History { conversation: target("#dev"), unread: Some(mark.clone()), items: history },
+        Event::History { conversation: target("@bob"), unread: None, items: Vec::new() },
+        Event::Found { words: vec!["green".to_owned()], items: vec![found] },
+        Event::Found { words: vec!["green".to_owned()], items: Vec::new() },
+        Event::Unread { conversation: target("@bob"), count: 3, mentions: 1 },
+        Event::Backlog { conversation: target("@bob"), mark, items: vec![message("@bob", "bob", "are you there?")] },
+        Event::CaughtUp { mentions: vec![message("#dev", "bob", "alice: look")], conversations: vec![caught_up()] },
+        Event::CaughtUp { mentions: Vec::new(), conversations: Vec::new() },
+        Event::Exported { path: "/tmp/chat.txt".to_owned(), count: 12 },
     ]
+}
+
+fn caught_up() -> CaughtUp {
+    CaughtUp {
+        conversation: target("#dev"),
+        count: 12,
+        mentions: 1,
+        from: vec![user("bob"), user("carol")],
+        items: vec![message("#dev", "carol", "bye"), message("#dev", "bob", "alice: look")],
+    }
 }
 
 fn rooms() -> Vec<Event> {

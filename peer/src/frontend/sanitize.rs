@@ -68,6 +68,30 @@ impl Safe {
         Self(painted.to_string())
     }
 
+    /// Unpainted text with these words in bold where they begin a word, in any case.
+    #[must_use]
+    pub fn emphasised(self, words: &[String]) -> Self {
+        let mut emphasised = Self::empty();
+        let (mut rest, mut plain, mut before) = (self.0.as_str(), String::new(), None);
+        while let Some(c) = rest.chars().next() {
+            let begins = !(c.is_ascii_alphanumeric() && before.is_some_and(char::is_alphanumeric));
+            let found = words.iter().filter_map(|word| matching(rest, word)).max().filter(|_| begins);
+            let end = found.unwrap_or(c.len_utf8());
+            let (piece, behind) = rest.split_at(end);
+            match found {
+                Some(_) => {
+                    emphasised.0.push_str(&std::mem::take(&mut plain));
+                    emphasised.push(&Self(piece.to_owned()).painted(Paint::Bold));
+                }
+                None => plain.push_str(piece),
+            }
+            before = piece.chars().next_back();
+            rest = behind;
+        }
+        emphasised.0.push_str(&plain);
+        emphasised
+    }
+
     pub fn push(&mut self, more: &Self) {
         self.0.push_str(&more.0);
     }
@@ -150,6 +174,18 @@ impl Safe {
         }
         Self(kept + "…")
     }
+}
+
+/// How many bytes of `text` are `word`, if it begins with it.
+fn matching(text: &str, word: &str) -> Option<usize> {
+    let mut rest = text.chars();
+    for wanted in word.chars() {
+        let same = rest.next().is_some_and(|c| c.to_lowercase().eq(wanted.to_lowercase()));
+        if !same {
+            return None;
+        }
+    }
+    (!word.is_empty()).then(|| text.len() - rest.as_str().len())
 }
 
 /// A row that is being filled, and the colours that are on at its end.

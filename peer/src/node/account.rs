@@ -24,6 +24,7 @@ use super::registry::RegistryCalls;
 use super::repair::Repair;
 use super::restored;
 use super::sign_in::Standing;
+use super::unread::UnreadLines;
 use crate::api::{Event, Target};
 use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write};
 
@@ -51,6 +52,7 @@ pub(super) struct Account {
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
+    pub(super) unread: UnreadLines,
     pub(super) repair: Repair,
     /// Chains whose author signed two events for one place.
     pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
@@ -128,6 +130,7 @@ impl Account {
             links: Links::default(),
             registry: RegistryCalls::default(),
             disk: Disk::default(),
+            unread: UnreadLines::default(),
             repair: Repair::default(),
             forked: BTreeSet::new(),
             mail: Mail::load(log.prekeys),
@@ -153,6 +156,7 @@ impl Account {
             account.keep_certificate(cx);
         }
         account.tell_roster(cx);
+        account.ask_unread(cx);
         account
     }
 
@@ -267,6 +271,7 @@ impl Account {
         if self.current != target {
             self.current.clone_from(&target);
             cx.tell(Event::Current { conversation: target });
+            self.current_changed(cx);
         }
     }
 

@@ -148,6 +148,7 @@ impl Account {
             late,
             changes: Changes::default(),
         }));
+        self.line_told(cx, id, event_id, event.at);
         overtook.into_iter().for_each(|change| cx.tell(Event::Changed(change)));
     }
 }

@@ -134,9 +134,17 @@ impl Account {
         changes: Vec<StoredEvent>,
     ) {
         let Some(conversation) = self.conversations.get(&id) else { return };
-        let messages = fold(events, &changes).into_iter();
-        let items = messages.filter_map(|message| self.as_shown(conversation, message)).collect();
-        cx.finish(Event::History { conversation: conversation.target(), items });
+        let items = self.messages_shown(events, &changes);
+        cx.finish(Event::History { conversation: conversation.target(), unread: self.unread_mark(id), items });
+    }
+
+    /// Messages of any conversations as front-ends are told them, after these changes; without those of whom or where
+    /// nothing is known any more.
+    pub(super) fn messages_shown(&self, events: Vec<StoredEvent>, changes: &[StoredEvent]) -> Vec<MessageShown> {
+        let messages = fold(events, changes).into_iter();
+        messages
+            .filter_map(|message| self.as_shown(self.conversations.get(&message.event.conversation)?, message))
+            .collect()
     }
 
     /// A message as front-ends are told it: its newest text, or none if it was deleted.

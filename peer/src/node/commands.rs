@@ -12,8 +12,8 @@ use common::wire::bounded::Text;
 use super::account::Account;
 use super::calls::Call;
 use super::context::{Context, no_registry};
-use super::outgoing::Read;
 use super::people;
+use super::reads::Read;
 use super::references::Errand;
 use crate::api::{Command, Event, MessageKind, Since, Target, To};
 use crate::ports::{DiskJob, Output, VaultJob, Write};
@@ -23,6 +23,9 @@ impl Account {
         match command {
             Command::Say { to, text, kind } => self.say_to(cx, re, &to, text, kind),
             Command::Query { target, text } => self.query(cx, re, target, text),
+            Command::Search(search) => self.search(cx, re, search),
+            Command::CatchUp => self.catch_up(cx, re),
+            Command::Export(export) => self.export(cx, re, export),
             Command::History { target, count, since } => self.history(cx, re, target, count, since),
             Command::Edit { reference, text } => self.edit(cx, re, reference, text),
             Command::Delete { reference } => self.refer(cx, re, reference, Errand::Delete),
@@ -229,15 +232,12 @@ impl Account {
             Ok(target) => target,
             Err(refusal) => return cx.refuse(re, refusal),
         };
-        let conversation = match &target {
-            Target::Person(user) => self.direct_id(user),
-            Target::Room(room) => match self.rooms.get(room) {
-                Some(id) => *id,
-                None => return cx.refuse(re, not_member(room)),
-            },
+        let conversation = match self.conversation_of(&target) {
+            Ok(conversation) => conversation,
+            Err(refusal) => return cx.refuse(re, refusal),
         };
         if !self.conversations.contains_key(&conversation) {
-            return cx.answer(re, Event::History { conversation: target, items: Vec::new() });
+            return cx.answer(re, Event::History { conversation: target, unread: None, items: Vec::new() });
         }
         cx.wait(re);
         let ticket = cx.number();

@@ -11,7 +11,7 @@ use common::time::UnixMillis;
 use super::account::Account;
 use super::changes::{Message, fold};
 use super::context::Context;
-use super::outgoing::Read;
+use super::reads::Read;
 use crate::api::{Act, ChangeShown, Event, Target};
 use crate::ports::{DiskJob, Output, StoredEvent, Wanted};
 

@@ -8,7 +8,7 @@ use common::message::peer::Holding;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation};
-use super::outgoing::Read;
+use super::reads::Read;
 use super::repair::Claim;
 use crate::api::Event;
 use crate::ports::{DiskJob, LinkId, Output, StoredEvent};

@@ -12,7 +12,7 @@ use common::wire::bounded::List;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{Conversation, Held, Kind, OwnLog};
-use super::outgoing::Read;
+use super::reads::Read;
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output};
 
 impl Account {

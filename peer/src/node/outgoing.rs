@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
 use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, WireEvent};
-use common::message::peer::{Holding, Want};
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
@@ -16,12 +15,10 @@ use super::calls::Call;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::deeds::Heard;
-use super::mail::MailReading;
-use super::references::Errand;
+use super::reads::Read;
 use super::surviving::has_to_survive;
-use super::sync::Reading;
 use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
-use crate::ports::{DiskError, DiskJob, DiskReply, LinkId, LinkOutput, Output, StoredEvent, Survives, Write};
+use crate::ports::{DiskError, DiskJob, LinkId, LinkOutput, Output, StoredEvent, Survives, Write};
 
 /// What is under way to and from the disk.
 #[derive(Debug, Default)]
@@ -33,11 +30,11 @@ pub(super) struct Disk {
     overtook: BTreeMap<u64, Vec<After>>,
     retry_at: Option<Monotonic>,
     /// Where a push waits for what could not be read.
-    unread: BTreeSet<(LinkId, ConversationId)>,
+    pub(super) unread: BTreeSet<(LinkId, ConversationId)>,
     /// What else could not be read.
-    again: Vec<Read>,
+    pub(super) again: Vec<Read>,
     /// Acts of others whose messages could not be read.
-    untold: Vec<Heard>,
+    pub(super) untold: Vec<Heard>,
     told_failing: bool,
     /// Writes that nothing waits for: they ride along with the next commit.
     lazy: Vec<Write>,
@@ -67,44 +64,6 @@ pub(super) enum After {
     MailStored { item: u64 },
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
-}
-
-#[derive(Debug)]
-pub(super) enum Read {
-    Chain(Reading),
-    History {
-        conversation: ConversationId,
-    },
-    /// For somebody's mailbox.
-    Mail(MailReading),
-    /// What I gave where somebody's mail says that they hold something.
-    Mailed {
-        conversation: ConversationId,
-        identity: IdentityKey,
-        holding: Holding,
-    },
-    /// For somebody who lacks it.
-    Wanted {
-        link: LinkId,
-        want: Want,
-    },
-    /// Of a chain of mine that is given up.
-    SayAgain {
-        conversation: ConversationId,
-        chain: ChainId,
-    },
-    /// What is here of a chain where another holds something.
-    Compare {
-        link: LinkId,
-        conversation: ConversationId,
-        holding: Holding,
-    },
-    /// The message that a command is about.
-    Referred(Errand),
-    /// The messages that somebody's acts are about.
-    Changed(Box<Heard>),
-    /// The way of this message of a conversation.
-    Traced(Box<StoredEvent>),
 }
 
 /// An event of mine that was given its number.
@@ -139,6 +98,10 @@ impl Disk {
         };
         let mut before = self.failed.range(..ticket).chain(self.commits.range(..ticket));
         before.any(|(_, commit)| commit.after.iter().any(same))
+    }
+
+    pub(super) fn retry_soon(&mut self, now: Monotonic) {
+        self.retry_at.get_or_insert(now.plus(DISK_RETRY_AFTER));
     }
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
@@ -287,7 +250,9 @@ impl Account {
 
     /// Remembers what may be lost in a crash without harm.
     pub(super) fn write_lazily(&mut self, cx: &Context, write: Write) {
-        self.disk.lazy.push(write);
+        if !self.disk.lazy.contains(&write) {
+            self.disk.lazy.push(write);
+        }
         self.disk.lazy_until.get_or_insert(cx.now.monotonic.plus(LAZY_WRITE_AFTER));
     }
 
@@ -307,67 +272,14 @@ impl Account {
         }
         if due(self.disk.retry_at) {
             self.disk.retry_at = None;
-            self.links.pushes.append(&mut self.disk.unread);
-            for read in std::mem::take(&mut self.disk.again) {
-                match read {
-                    Read::SayAgain { conversation, chain } => self.read_again(cx, conversation, chain),
-                    Read::Compare { link, conversation, holding } => self.compare(cx, link, conversation, &holding),
-                    _ => {}
-                }
-            }
-            for heard in std::mem::take(&mut self.disk.untold) {
-                self.read_heard(cx, heard);
-            }
+            self.read_what_failed(cx);
             for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
                 self.hand_over(cx, ticket, commit);
             }
         }
     }
 
-    pub(super) fn disk_replied(&mut self, cx: &mut Context, reply: DiskReply) {
-        match reply {
-            DiskReply::Committed { ticket } => self.committed(cx, ticket),
-            DiskReply::ChainRead { ticket, events } => {
-                self.chain_was_read(cx, ticket, events);
-            }
-            DiskReply::HistoryRead { ticket, events, changes } => {
-                if let Some(Read::History { conversation }) = self.disk.reads.remove(&ticket) {
-                    self.history_read(cx, conversation, events, changes);
-                }
-            }
-            DiskReply::EventsRead { ticket, events, changes } => match self.disk.reads.remove(&ticket) {
-                Some(Read::Referred(errand)) => self.referred(cx, errand, events, changes),
-                Some(Read::Changed(heard)) => self.tell_deeds(cx, *heard, events, &changes),
-                _ => {}
-            },
-            DiskReply::StepsRead { ticket, recipients, steps } => {
-                if let Some(Read::Traced(event)) = self.disk.reads.remove(&ticket) {
-                    self.traced(cx, &event, &recipients, &steps);
-                }
-            }
-            DiskReply::Failed { ticket, error } => self.disk_failed(cx, ticket, &error),
-            DiskReply::Opened(_) | DiskReply::Closed => {}
-        }
-    }
-
-    fn chain_was_read(&mut self, cx: &mut Context, ticket: u64, events: Vec<StoredEvent>) {
-        match self.disk.reads.remove(&ticket) {
-            Some(Read::Chain(reading)) => self.chain_read(cx, &reading, events),
-            Some(Read::Mail(reading)) => self.mail_read(cx, reading, events),
-            Some(Read::Mailed { conversation, identity, holding }) => {
-                let agrees = events.first().map(|event| event.id) == holding.last;
-                self.mailed_holding(cx, conversation, &identity, &holding, agrees);
-            }
-            Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
-            Some(Read::SayAgain { conversation, chain }) => self.said_before(cx, conversation, chain, &events),
-            Some(Read::Compare { link, conversation, holding }) => {
-                self.compared(cx, link, conversation, &holding, &events);
-            }
-            _ => {}
-        }
-    }
-
-    fn committed(&mut self, cx: &mut Context, ticket: u64) {
+    pub(super) fn committed(&mut self, cx: &mut Context, ticket: u64) {
         let Some(commit) = self.disk.commits.remove(&ticket) else { return };
         if !self.disk.is_failing() {
             self.disk.told_failing = false;
@@ -413,35 +325,14 @@ impl Account {
         self.links.push_in(conversation);
     }
 
-    fn disk_failed(&mut self, cx: &mut Context, ticket: Option<u64>, error: &DiskError) {
+    pub(super) fn disk_failed(&mut self, cx: &mut Context, ticket: Option<u64>, error: &DiskError) {
         let Some(ticket) = ticket else { return };
         if let Some(read) = self.disk.reads.remove(&ticket) {
-            match read {
-                Read::Wanted { link, want } => self.served(cx, link, &want, Vec::new()),
-                again @ (Read::SayAgain { .. } | Read::Compare { .. }) => {
-                    self.disk.again.push(again);
-                    self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
-                }
-                Read::History { .. } | Read::Referred(_) | Read::Traced(_) => {
-                    cx.fail(Refusal::new(Code::Storage, &error.text));
-                }
-                Read::Changed(heard) => {
-                    self.disk.untold.push(*heard);
-                    self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
-                }
-                Read::Mail(reading) => self.mail_failed(cx, reading.user()),
-                Read::Mailed { .. } => {}
-                Read::Chain(reading) => {
-                    let unread = self.read_failed(&reading);
-                    self.disk.unread.insert(unread);
-                    self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
-                }
-            }
-            return;
+            return self.read_failed(cx, read, error);
         }
         let Some(commit) = self.disk.commits.remove(&ticket) else { return };
         self.disk.failed.insert(ticket, commit);
-        self.disk.retry_at.get_or_insert(cx.now.monotonic.plus(DISK_RETRY_AFTER));
+        self.disk.retry_soon(cx.now.monotonic);
         if !self.disk.told_failing {
             self.disk.told_failing = true;
             cx.tell(Event::Refused(Refusal::new(Code::Storage, &error.text)));

@@ -6,10 +6,9 @@ use common::message::registry::{Code, Refusal};
 
 use super::account::Account;
 use super::changes;
-use super::commands::not_member;
 use super::context::Context;
-use super::outgoing::Read;
-use crate::api::{Reference, Target, To};
+use super::reads::Read;
+use crate::api::{Reference, To};
 use crate::ports::{DiskJob, Output, StoredEvent, Wanted};
 
 /// What a command is about to do with the message it named.
@@ -95,10 +94,7 @@ impl Account {
     }
 
     fn current_id(&self) -> Result<ConversationId, Refusal> {
-        match self.addressee(&To::Current)? {
-            Target::Person(user) => Ok(self.direct_id(&user)),
-            Target::Room(room) => self.rooms.get(&room).copied().ok_or_else(|| not_member(&room)),
-        }
+        self.conversation_of(&self.addressee(&To::Current)?)
     }
 }
 

@@ -14,7 +14,7 @@ use common::time::Monotonic;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation, Held, Kind};
-use super::outgoing::Read;
+use super::reads::Read;
 use super::receive::{Author, Misbehaved, Run, Taken, Via};
 use super::sync;
 use crate::api::Event;

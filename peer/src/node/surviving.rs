@@ -13,7 +13,9 @@ pub(super) fn has_to_survive(writes: &[Write]) -> Survives {
         Write::Event { event, recipients: Some(_) } => !matches!(event.kind, KIND_JOIN | KIND_PART),
         _ => false,
     };
-    let rides = |write: &Write| matches!(write, Write::Conversation { .. } | Write::Acked { .. } | Write::Step(_));
+    let rides = |write: &Write| {
+        matches!(write, Write::Conversation { .. } | Write::Acked { .. } | Write::Step(_) | Write::Read { .. })
+    };
     let is_mine = writes.iter().any(is_said) && writes.iter().all(|write| is_said(write) || rides(write));
     if is_mine { Survives::Program } else { Survives::Machine }
 }

@@ -15,7 +15,7 @@ use common::wire::bounded::List;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{Conversation, Kind, OwnLog, Recent};
-use super::outgoing::Read;
+use super::reads::Read;
 use crate::api::{Delivery, DeliveryState, Event};
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
 
@@ -263,7 +263,7 @@ impl Account {
     }
 
     /// The disk could not read: where to push again later.
-    pub(super) fn read_failed(&mut self, reading: &Reading) -> (LinkId, ConversationId) {
+    pub(super) fn push_failed(&mut self, reading: &Reading) -> (LinkId, ConversationId) {
         if let Some(cursor) = self.cursor(reading) {
             cursor.reading = false;
         }

@@ -9,7 +9,7 @@ use common::message::event::Event as ChainEvent;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::Conversation;
-use super::outgoing::Read;
+use super::reads::Read;
 use super::receive::Via;
 use crate::api::{Event, StepShown, StepState, TraceShown, Via as By};
 use crate::ports::{DiskJob, LinkId, Output, Step, StepRun, StoredEvent, Write};

@@ -13,6 +13,7 @@ use common::secure::sign::Signed;
 use common::time::UnixMillis;
 
 use super::trace::StepRun;
+use super::{Answer, Inquiry};
 
 /// Work with passwords and sealed keys: slow on purpose, so each runs on a thread of its own.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ pub enum DiskJob {
         bytes_max: usize,
         not_before: Option<UnixMillis>,
     },
+    /// A question about everything that was said.
+    Inquire { ticket: u64, inquiry: Inquiry },
     /// The newest `count` events of a conversation that are shown (texts and actions), oldest first; with `since`, none
     /// that was written before.
     ReadHistory { ticket: u64, conversation: ConversationId, count: u32, since: Option<UnixMillis> },
@@ -122,6 +125,10 @@ pub enum DiskReply {
         ticket: u64,
         recipients: Vec<IdentityKey>,
         steps: Vec<StepRun>,
+    },
+    Answered {
+        ticket: u64,
+        answer: Answer,
     },
     /// `ticket` is `None` for `Open` and `PinRealm`.
     Failed {
@@ -223,6 +230,12 @@ pub enum Write {
     Pin(Box<Pin>),
     /// New events of mine go into this chain from now on.
     Chain(ChainId),
+    /// What a conversation holds is read: up to what stood there when an [`super::UnreadEvents`] was told, or all of
+    /// it that is here by now.
+    Read {
+        conversation: ConversationId,
+        up_to: Option<u64>,
+    },
     /// My newest, for signing in while the registry is away.
     Certificate(Box<Signed<Certificate>>),
     /// Where somebody may be found, the best place first.

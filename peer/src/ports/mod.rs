@@ -2,6 +2,7 @@
 //! the engine performs outputs through `net` and `disk`, the simulator through its own.
 
 mod disk;
+mod inquiry;
 mod link;
 mod registry;
 mod trace;
@@ -12,6 +13,7 @@ pub use disk::{
     DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, MailedRun, OwnChain, Pending, Pin,
     StoredEvent, StoredPrekey, Survives, TheirChain, VaultJob, VaultReply, Wanted, Write,
 };
+pub use inquiry::{Answer, FOUND_MAX, FoundEvent, Inquiry, MENTIONS_MAX, SearchFor, UNREAD_COUNTED_MAX, UnreadEvents};
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};
 pub use trace::{ONE_RUN_WITHIN_MS, Step, StepRun};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
-use common::message::event::{KIND_ACTION, KIND_TEXT, NO_EVENT, WireEvent};
+use common::message::event::{NO_EVENT, WireEvent};
 use common::message::room::{Genesis, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::certificate::Certificate;
@@ -18,6 +18,7 @@ use peer::ports::{
     TheirChain, Write,
 };
 
+use super::inquiries::{self, Copy};
 use chain::Chain;
 
 #[derive(Debug, Default)]
@@ -34,17 +35,23 @@ pub struct VirtualDisk {
     waiting: VecDeque<DiskJob>,
     /// A job failed before: what followed it may be refused for that.
     has_failed: bool,
+    copy: Copy,
 }
 
 /// What is on the disk.
 #[derive(Debug, Clone)]
 pub struct Log {
+    user: UserName,
     chain: ChainId,
     certificate: Option<Box<Signed<Certificate>>>,
     addresses: BTreeMap<UserName, Vec<SocketAddr>>,
     pins: BTreeMap<UserName, Pin>,
     prekeys: BTreeMap<u32, StoredPrekey>,
     conversations: BTreeMap<ConversationId, Kept>,
+    /// Of all conversations, in the order they were written.
+    order: Vec<(ConversationId, IdentityKey, ChainId, u64)>,
+    /// Up to where in that order each conversation was read.
+    read: BTreeMap<ConversationId, u64>,
     steps: Vec<StepRun>,
 }
 
@@ -53,8 +60,6 @@ struct Kept {
     with: Option<UserName>,
     room: Option<KeptRoom>,
     chains: BTreeMap<(IdentityKey, ChainId), Chain>,
-    /// Events in the order they were written.
-    order: Vec<(IdentityKey, ChainId, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -206,8 +211,8 @@ impl VirtualDisk {
                 self.is_open = false;
                 DiskReply::Closed
             }
-            DiskJob::Open { fresh_chain, .. } => {
-                let fresh = Log::fresh(fresh_chain);
+            DiskJob::Open { user, fresh_chain, .. } => {
+                let fresh = Log::fresh(user, fresh_chain);
                 self.safe.get_or_insert_with(|| fresh.clone());
                 self.is_open = true;
                 let is_copy = std::mem::take(&mut self.is_copied) && self.log.is_some();
@@ -244,10 +249,13 @@ impl VirtualDisk {
                 let events = chain.map(|chain| chain.read(from, bytes_max, not_before)).unwrap_or_default();
                 DiskReply::ChainRead { ticket, events }
             }
+            DiskJob::Inquire { ticket, inquiry } => {
+                let log = self.log.as_ref().ok_or("an inquiry into a log that is not open")?;
+                DiskReply::Answered { ticket, answer: inquiries::answer(log, &log.user, &mut self.copy, inquiry) }
+            }
             DiskJob::ReadHistory { ticket, conversation, count, since } => {
                 let log = self.log.as_ref().ok_or("a history of a log that is not open")?;
-                let kept = log.conversations.get(&conversation);
-                let events = kept.map(|kept| kept.newest(count, since.unwrap_or_default())).unwrap_or_default();
+                let events = log.newest(&conversation, count, since.unwrap_or_default());
                 DiskReply::HistoryRead { ticket, changes: log.about(&events), events }
             }
             DiskJob::ReadEvents { ticket, wanted } => {
@@ -285,9 +293,10 @@ impl Log {
         writes.into_iter().try_for_each(|write| self.write(write))
     }
 
-    fn fresh(chain: ChainId) -> Self {
-        let (addresses, pins, prekeys, conversations, steps) = Default::default();
-        Self { chain, certificate: None, addresses, pins, prekeys, conversations, steps }
+    fn fresh(user: UserName, chain: ChainId) -> Self {
+        let (addresses, pins, prekeys, conversations) = Default::default();
+        let (order, read, steps) = Default::default();
+        Self { user, chain, certificate: None, addresses, pins, prekeys, conversations, order, read, steps }
     }
 
     fn write(&mut self, write: Write) -> Result<(), Refused> {
@@ -308,7 +317,12 @@ impl Log {
             Write::Member { room, identity, join, part } => {
                 self.room(room)?.members.insert(identity, (join, part));
             }
-            Write::Event { event, recipients } => self.conversation(event.conversation)?.append(*event, recipients)?,
+            Write::Event { event, recipients } => {
+                let place = (event.conversation, event.author, event.chain, event.number);
+                if self.conversation(event.conversation)?.append(*event, recipients)? {
+                    self.order.push(place);
+                }
+            }
             Write::Skip { conversation, author, chain, number } => {
                 let chain = self.conversation(conversation)?.chains.entry((author, chain)).or_default();
                 if chain.own {
@@ -349,6 +363,7 @@ impl Log {
                 self.pins.insert(pin.user.clone(), *pin);
             }
             Write::Chain(chain) => self.chain = chain,
+            Write::Read { conversation, up_to } => self.note_read(conversation, up_to),
             Write::Certificate(certificate) => self.certificate = Some(certificate),
             Write::Addresses { user, addresses } => {
                 self.addresses.insert(user, addresses);
@@ -380,7 +395,8 @@ impl Log {
 }
 
 impl Kept {
-    fn append(&mut self, event: StoredEvent, recipients: Option<Vec<IdentityKey>>) -> Result<(), Refused> {
+    /// Whether it was not there yet.
+    fn append(&mut self, event: StoredEvent, recipients: Option<Vec<IdentityKey>>) -> Result<bool, Refused> {
         let key = (event.author, event.chain);
         let own = recipients.is_some();
         let fresh = || Chain { own, ..Chain::default() };
@@ -394,7 +410,7 @@ impl Kept {
         }
         if let Some(known) = chain.events.get(&number) {
             let same = known.id == event.id;
-            return if same { Ok(()) } else { Err(format!("two different events of number {number}")) };
+            return if same { Ok(false) } else { Err(format!("two different events of number {number}")) };
         }
         if let Some(recipients) = recipients.filter(|recipients| !recipients.is_empty()) {
             chain.recipients.insert(number, recipients);
@@ -402,24 +418,10 @@ impl Kept {
         chain.lamport = chain.lamport.max(event.lamport);
         let id = event.id;
         chain.events.insert(number, event);
-        self.order.push((key.0, key.1, number));
         if number == chain.number + 1 {
             chain.hold(number, Some(id));
         }
-        Ok(())
-    }
-
-    fn newest(&self, count: u32, since: common::time::UnixMillis) -> Vec<StoredEvent> {
-        let shown = |event: &&StoredEvent| matches!(event.kind, KIND_TEXT | KIND_ACTION) && event.at >= since;
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let mut events: Vec<_> = self.in_order().rev().filter(shown).take(count).cloned().collect();
-        events.reverse();
-        events
-    }
-
-    /// Every event, in the order they were written.
-    pub(super) fn in_order(&self) -> impl DoubleEndedIterator<Item = &StoredEvent> {
-        self.order.iter().map(|(author, chain, number)| &self.chains[&(*author, *chain)].events[number])
+        Ok(true)
     }
 
     fn load(&self, id: ConversationId) -> LoadedConversation {

@@ -5,6 +5,7 @@ mod disk;
 mod ending;
 mod faults;
 mod host;
+mod inquiries;
 mod journal;
 mod liar;
 mod lines;

@@ -1,6 +1,7 @@
 //! Single stories in a simulated world, each with the ending that people rely on.
 
 mod absence;
+mod asking;
 mod changes;
 mod direct;
 mod power;

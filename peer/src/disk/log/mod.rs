@@ -1,8 +1,8 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `changes`, `receipts` and `steps` each
-//! write and read a group of them. `origin` tells whether the log is the one that was used here last.
+//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `changes`, `receipts`, `search`, `steps`
+//! and `unread` each write and read a group of them. `origin` tells whether the log is the one that was used here last.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -26,12 +26,19 @@ mod conversations;
 mod events;
 mod fault;
 mod origin;
+mod pages;
 mod receipts;
 mod rows;
 mod schema;
+mod search;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod unread;
+mod words;
+
+pub(super) use pages::Page;
+pub(super) use search::{Progress, Search};
 
 /// An open log.
 #[derive(Debug)]
@@ -246,14 +253,14 @@ fn check(connection: &Connection) -> Result<(), Fault> {
             row.get(0)
         })?;
     if bytes <= CHECKED_WHOLE_BYTES_MAX {
-        return found_good(connection, "1");
+        return schema::plain_tables(connection)?.iter().try_for_each(|table| found_good(connection, table));
     }
     schema::LOADED.iter().try_for_each(|table| found_good(connection, table))
 }
 
-/// Has SQLite look through a table, or through everything up to the first thing that is wrong.
-fn found_good(connection: &Connection, what: &str) -> Result<(), Fault> {
-    let verdict: String = connection.query_row(&format!("PRAGMA quick_check({what})"), [], |row| row.get(0))?;
+/// Has SQLite look through a table and its indexes.
+fn found_good(connection: &Connection, table: &str) -> Result<(), Fault> {
+    let verdict: String = connection.query_row(&format!("PRAGMA quick_check({table})"), [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(Fault::Damaged) }
 }
 
@@ -325,6 +332,7 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::ForgetPrekey { number } => account::forget_prekey(connection, *number),
         Write::Pin(pin) => account::write_pin(connection, pin),
         Write::Chain(chain) => account::write_chain(connection, chain),
+        Write::Read { conversation, up_to } => unread::write_read(connection, conversation, *up_to),
         Write::Certificate(certificate) => account::write_certificate(connection, certificate),
         Write::Addresses { user, addresses } => addresses::write(connection, user, addresses),
     }

@@ -34,7 +34,18 @@ pub(super) fn migrate_to(connection: &mut Connection, number: usize) -> Result<(
     Ok(())
 }
 
-const MIGRATIONS: [&str; 6] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL];
+/// Every table but those of the index of words. Nothing is said in these that does not stand elsewhere, and SQLite
+/// would put the whole index together anew to look through it, which takes longer than all the rest; one that is damaged
+/// is told of by whoever searches.
+pub(super) fn plain_tables(connection: &Connection) -> Result<Vec<String>, Fault> {
+    let mut statement = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'words' AND substr(name, 1, 6) <> 'words_'",
+    )?;
+    let names: Result<Vec<String>, _> = statement.query_map([], |row| row.get(0))?.collect();
+    Ok(names?)
+}
+
+const MIGRATIONS: [&str; 7] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD];
 
 /// Mail that I left, and what others seal mail for me to.
 const MAIL: &str = "
@@ -155,6 +166,30 @@ CREATE TABLE pins (
     credentials BLOB NOT NULL,      -- encoded, the newest seen
     blocked_by  BLOB                -- another key shown since; NULL: none
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What was here before counts as read: nobody wants to be told of a year at once.
+const SEARCH_AND_UNREAD: &str = "
+-- The words of texts and actions, by the row of their event; the text itself stands in the event alone. `place` holds
+-- the conversation's row and the author's key as two words, so that both narrow a search inside the index.
+CREATE VIRTUAL TABLE words USING fts5(
+    text, place, content = '', contentless_delete = 1,
+    tokenize = \"unicode61 remove_diacritics 2 categories 'L* N* M* Co So'\"
+);
+
+-- One row: events up to this one are in the index.
+CREATE TABLE indexed (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    row INTEGER NOT NULL
+) STRICT;
+INSERT INTO indexed (one, row) VALUES (1, 0);
+
+-- Up to which event a conversation is read.
+CREATE TABLE read (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations,
+    row          INTEGER NOT NULL
+) STRICT;
+INSERT INTO read (conversation, row) SELECT conversation, max(row) FROM events GROUP BY conversation;
 ";
 
 /// Messages are named by their ids from now on, changed by later events, and traced.

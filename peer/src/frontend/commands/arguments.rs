@@ -86,8 +86,17 @@ impl<'a> Arguments<'a> {
     }
 
     pub(super) fn conversation(&mut self) -> Result<Target, Refusal> {
-        let word = self.word()?.ok_or_else(|| self.usage())?;
-        if word.starts_with('#') { room_name(&word).map(Target::Room) } else { user_name(&word).map(Target::Person) }
+        Self::conversation_in(&self.word()?.ok_or_else(|| self.usage())?)
+    }
+
+    /// The conversation that a word names.
+    pub(super) fn conversation_in(word: &str) -> Result<Target, Refusal> {
+        if word.starts_with('#') { room_name(word).map(Target::Room) } else { user_name(word).map(Target::Person) }
+    }
+
+    /// Whether the next word stands in quotation marks.
+    pub(super) fn is_quoted(&self) -> bool {
+        self.rest.starts_with('"')
     }
 
     /// Everything to the end of the line, newlines included.

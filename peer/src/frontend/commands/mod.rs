@@ -2,6 +2,7 @@
 //! every front-end reads its lines through `parse`. Nothing here sends, prints or remembers anything.
 
 mod arguments;
+mod asking;
 mod help;
 mod messages;
 mod moment;
@@ -80,6 +81,8 @@ pub enum Slot {
     /// What names a message.
     Message,
     Option(&'static str),
+    /// Words to look for, and what narrows the search.
+    Search,
     Text,
 }
 

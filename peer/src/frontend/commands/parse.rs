@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn commands_of_other_programs_are_never_sent() {
-        for line in ["/kick bob", "/ban bob", "/search x", "/verify bob", "/accept-key bob", "/nick x"] {
+        for line in ["/kick bob", "/ban bob", "/nonsense x", "/verify bob", "/accept-key bob", "/nick x"] {
             assert_eq!(code(line), Code::UnknownCommand, "{line}");
         }
         assert_eq!(code("  /join #dev"), Code::Usage);
@@ -195,6 +195,24 @@ mod tests {
         "/history #dev 5",
         "/history 0",
         "/history bob five",
+        "/search deploy",
+        "/search \"out of memory\" from:@Bob in:#dev after:2026-05-12T14:03:00Z -C 3 again",
+        "/s x -C2 in:bob before:2026-05-12T14:03:00Z",
+        "/search \"from:bob\" 5\" a:b from:",
+        "/search",
+        "/search - \"*\"",
+        "/search x before:soon",
+        "/search x -C many",
+        "/search x from:!",
+        "/catchup",
+        "/catchup now",
+        "/export ~/chat.txt",
+        "/export \"my file\" --json #dev --since 2026-05-12T14:03:00Z",
+        "/export --json x bob",
+        "/export",
+        "/export x --since",
+        "/export x #dev #ops",
+        "/export x --yaml",
         "/history 10m",
         "/history #dev 1h30m",
         "/history @10m",

@@ -1,7 +1,7 @@
 //! The commands, one row each: a new command is a new row, and parser, completion and help know it.
 
 use super::Group::{Account, People, Program, Rooms, Talk};
-use super::{Arguments, Line, Row, Slot, messages};
+use super::{Arguments, Line, Row, Slot, asking, messages};
 use crate::api::{Command, MessageKind, Refusal, To};
 
 /// Every command, in the order in which help shows them.
@@ -164,13 +164,16 @@ pub(crate) static TABLE: &[Row] = &[
         group: Talk,
         slots: &[Slot::Conversation, Slot::Text],
         summary: "show what was said, the newest COUNT messages (20)",
-        details: "SINCE is a span of time (90s 10m 1h30m 7d), a time of the day (14:05), 'today', 'yesterday', or a \
+        details: "SINCE is a span of time (90s 10m 1h30m 7d 2w), a time of the day (14:05), 'today', 'yesterday', or a \
                   date (2026-05-12, 2026-05-12T14:05). '@NAME' where a name looks like one of these. Edited messages \
                   show their newest text, deleted ones none.",
         examples: &["/history", "/history 100", "/history #dev 50", "/history 1h30m", "/history bob yesterday"],
         see_also: &["switch"],
         build: messages::history,
     },
+    asking::SEARCH,
+    asking::CATCHUP,
+    asking::EXPORT,
     messages::EDIT,
     messages::DELETE,
     messages::REACT,

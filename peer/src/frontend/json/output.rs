@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::messages;
 use crate::api::{
-    Delivery, DeliveryState, Event, InvitationShown, LinkState, MemberShown, MessageKind, MessageShown, PersonShown,
-    Refusal, RoomChange, RoomShown, Told,
+    Around, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown, MessageKind,
+    MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
 };
 use crate::frontend::sanitize::is_hidden;
 
@@ -71,7 +71,7 @@ fn object(event: &Event) -> Option<Object> {
         Event::Trace(trace) => messages::trace(trace),
         Event::Why(why) => messages::why(why),
         Event::Delivery(delivery) => delivered(delivery),
-        Event::History { conversation, items } => {
+        Event::History { conversation, items, .. } => {
             let items: Vec<Object> = items.iter().map(message).collect();
             Object::of("history", [("conversation", json!(conversation.to_string())), ("items", json!(items))])
         }
@@ -80,8 +80,8 @@ fn object(event: &Event) -> Option<Object> {
         Event::Current { conversation } => {
             Object::of("current", [("conversation", json!(conversation.as_ref().map(ToString::to_string)))])
         }
-        Event::Roster { .. } => return None,
-        of_rooms => rooms(of_rooms)?,
+        Event::Roster { .. } | Event::Backlog { .. } => return None,
+        other => rooms(other).or_else(|| asked(other))?,
     })
 }
 
@@ -133,6 +133,56 @@ fn rooms(event: &Event) -> Option<Object> {
         Event::Declined { conversation } => Object::of("declined", [("conversation", json!(conversation.as_str()))]),
         _ => return None,
     })
+}
+
+/// Answers about what was said before.
+fn asked(event: &Event) -> Option<Object> {
+    Some(match event {
+        Event::Found { items, .. } => {
+            let items: Vec<Object> = items.iter().map(found).collect();
+            Object::of("found", [("items", json!(items))])
+        }
+        Event::Unread { conversation, count, mentions } => Object::of(
+            "unread",
+            [("conversation", json!(conversation.to_string())), ("count", json!(count)), ("mentions", json!(mentions))],
+        ),
+        Event::CaughtUp { mentions, conversations } => {
+            let conversations: Vec<Object> = conversations.iter().map(caught_up).collect();
+            Object::of("catchup", [("mentions", messages(mentions)), ("conversations", json!(conversations))])
+        }
+        Event::Exported { path, count } => Object::of("exported", [("path", json!(path)), ("count", json!(count))]),
+        _ => return None,
+    })
+}
+
+/// A message with the lines around it, where these were asked for.
+fn found(found: &FoundShown) -> Object {
+    let mut object = message(&found.message);
+    if let Some(Around { before, after }) = &found.around {
+        let around = Object(vec![("before", messages(before)), ("after", messages(after))]);
+        object.0.push(("context", json!(around)));
+    }
+    object
+}
+
+fn caught_up(caught_up: &CaughtUp) -> Object {
+    Object(vec![
+        ("conversation", json!(caught_up.conversation.to_string())),
+        ("count", json!(caught_up.count)),
+        ("mentions", json!(caught_up.mentions)),
+        ("from", names(&caught_up.from)),
+        ("items", messages(&caught_up.items)),
+    ])
+}
+
+fn messages(shown: &[MessageShown]) -> Value {
+    let items: Vec<Object> = shown.iter().map(message).collect();
+    json!(items)
+}
+
+/// Messages for a file, one object a line, exactly as they are told.
+pub(crate) fn message_lines(_: Option<&MessageShown>, messages: &[MessageShown]) -> String {
+    messages.iter().map(|shown| message(shown).into_line()).collect()
 }
 
 fn message(shown: &MessageShown) -> Object {

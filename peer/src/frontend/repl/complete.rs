@@ -31,10 +31,9 @@ fn commands_beginning(word: &str) -> Vec<String> {
 }
 
 fn argument(row: &commands::Row, number: usize, word: &str, status: &Status) -> Vec<String> {
-    let Some(slot) = row.slots.get(number) else {
-        // Behind the last slot free text goes on.
-        return if row.slots.last() == Some(&Slot::Text) { names(word, status, false) } else { Vec::new() };
-    };
+    // Behind the last slot free text goes on.
+    let goes_on = row.slots.last().filter(|slot| matches!(slot, Slot::Text | Slot::Search));
+    let Some(slot) = row.slots.get(number).or(goes_on) else { return Vec::new() };
     let typed = word.to_ascii_lowercase();
     let beginning = |name: &str| name.starts_with(&typed);
     let spaced = |names: Vec<String>| names.into_iter().map(|name| name + " ").collect();
@@ -58,12 +57,27 @@ fn argument(row: &commands::Row, number: usize, word: &str, status: &Status) -> 
             });
             options.collect()
         }
+        Slot::Search => search(&typed, status),
         Slot::Message => match typed.strip_prefix('^') {
             Some(name) => people(name, status).into_iter().map(|name| format!("^{name} ")).collect(),
             None => names(word, status, false),
         },
         Slot::Text => names(word, status, false),
     }
+}
+
+/// What narrows a search, and the names behind it.
+fn search(typed: &str, status: &Status) -> Vec<String> {
+    if let Some(name) = typed.strip_prefix("from:") {
+        let everybody = status.people.iter().map(|user| user.as_str()).filter(|user| user.starts_with(name));
+        return everybody.map(|name| format!("from:{name} ")).collect();
+    }
+    if let Some(place) = typed.strip_prefix("in:") {
+        let places = people(place.trim_start_matches('@'), status).into_iter().chain(rooms(place, status));
+        return places.map(|place| format!("in:{place} ")).collect();
+    }
+    let filters = ["from:", "in:", "before:", "after:", "-C "].into_iter();
+    filters.filter(|filter| !typed.is_empty() && filter.starts_with(typed)).map(str::to_owned).collect()
 }
 
 /// Names in text: `@bob ` and `#dev ` address a line at its beginning; elsewhere a name is completed as it stands.
@@ -130,6 +144,11 @@ mod tests {
         check("/why b", 5, &["bob ", "bobby "]);
         check("/refs o", 6, &["on ", "off "]);
         check("/me greets bobb", 11, &["bobby"]);
+        check("/search deploy f", 15, &["from:"]);
+        check("/search deploy from:bo", 15, &["from:bob ", "from:bobby "]);
+        check("/search in:", 8, &["in:bob ", "in:bobby ", "in:#dev ", "in:#plans "]);
+        check("/search in:#d", 8, &["in:#dev "]);
+        check("/export x --", 10, &["--json ", "--since "]);
         check("@bobb", 0, &["@bobby "]);
         check("#p", 0, &["#plans "]);
         check("bobb", 0, &["bobby: "]);

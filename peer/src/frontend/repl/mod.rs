@@ -108,6 +108,7 @@ fn start<'a>(
         current: None,
         columns: None,
         zone: TimeZone::system(),
+        words: Vec::new(),
     };
     // `main` waits when the printer is behind.
     let (local, locals) = bounded(LOCALS_QUEUE);

@@ -303,7 +303,7 @@ mod tests {
         let print = Box::new(move |text: String| sheet.send(text).is_ok());
         let paper = Paper::Editor(Box::new(EditorPaper { print, pass, waker: signals.waker(), left }));
         let theme = Theme { color: false, words: false };
-        let look = Look { theme, me: None, current: None, columns: None, zone: TimeZone::UTC };
+        let look = Look { theme, me: None, current: None, columns: None, zone: TimeZone::UTC, words: Vec::new() };
         let screen = Screen::new(look, Settings::default(), Hints::new(false, true));
         let printer = Printer {
             events,

@@ -91,7 +91,10 @@ impl Reader<'_> {
         self.ended.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected)
     }
 
-    fn ask(&mut self, command: Command) -> Next {
+    fn ask(&mut self, mut command: Command) -> Next {
+        if let Command::Search(search) = &mut command {
+            search.context.get_or_insert(SEARCH_CONTEXT);
+        }
         let patience_ms = match &command {
             Command::Say { .. } => 0,
             Command::Join { .. } | Command::Create(_) | Command::Accept { .. } => ENTER_PATIENCE_MS,
@@ -156,6 +159,9 @@ impl Reader<'_> {
 pub(super) fn is_own_message(line: &Result<Line, Refusal>) -> bool {
     matches!(line, Ok(Line::Ask(Command::Say { .. } | Command::Query { text: Some(_), .. })))
 }
+
+/// A line alone rarely says what it was about.
+const SEARCH_CONTEXT: u32 = 1;
 
 /// Most answers need one round to the registry.
 const ANSWER_PATIENCE_MS: u64 = 500;

@@ -20,6 +20,8 @@ pub(super) struct Look {
     /// Of the terminal; `None` where rows are not cut.
     pub(super) columns: Option<usize>,
     pub(super) zone: TimeZone,
+    /// Words that shall be seen at once.
+    pub(super) words: Vec<String>,
 }
 
 /// How far one of my messages got.
@@ -48,7 +50,7 @@ pub(super) fn message(look: &Look, shown: &MessageShown, stamp: &Safe, remark: &
     if let Some(mark) = self::mark(theme, &shown.conversation, mark) {
         trailer.push(&Safe::line("  ").with(&mark));
     }
-    let mentioned = !shown.own && look.me.as_ref().is_some_and(|me| mentions(&shown.text, me));
+    let mentioned = !shown.own && look.me.as_ref().is_some_and(|me| me.is_said_in(&shown.text));
     let stamp_columns = width_of_stamp(stamp);
     // The mark is short; the row leaves room for it.
     let columns = look.columns.map(|columns| columns.saturating_sub(if shown.own { MARK_COLUMNS } else { 0 }));
@@ -57,6 +59,7 @@ pub(super) fn message(look: &Look, shown: &MessageShown, stamp: &Safe, remark: &
         .into_iter()
         .enumerate()
         .map(|(number, row)| {
+            let row = if theme.color { row.emphasised(&look.words) } else { row };
             let row = if mentioned { theme.paint(row, Paint::Warning) } else { row };
             match number {
                 0 => stamp.clone().with(&prefix).with(&row),
@@ -202,12 +205,6 @@ pub(super) fn local(look: &Look, at: UnixMillis, format: &str) -> String {
     at.unwrap_or(jiff::Timestamp::MAX).to_zoned(look.zone.clone()).strftime(format).to_string()
 }
 
-/// Whether `text` has the name in it as a word of its own.
-pub(super) fn mentions(text: &str, me: &UserName) -> bool {
-    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    text.split(|c: char| !part(c)).any(|word| word.eq_ignore_ascii_case(me.as_str()))
-}
-
 pub(super) fn continued(theme: Theme) -> Safe {
     Safe::line(&" ".repeat(STAMP_COLUMNS)).with(&theme.dim(theme.symbol(Symbol::Continued)))
 }
@@ -240,14 +237,8 @@ mod tests {
             current: Some(sample::target("#dev")),
             columns,
             zone: TimeZone::UTC,
+            words: Vec::new(),
         }
-    }
-
-    #[test]
-    fn names_are_mentioned_as_words_only() {
-        let me = sample::user("al");
-        assert!(mentions("hey AL!", &me) && mentions("@al: look", &me));
-        assert!(!mentions("also", &me) && !mentions("al-2", &me));
     }
 
     proptest! {

@@ -21,8 +21,8 @@ use crate::node::account::Account;
 use crate::node::calls::Call;
 use crate::node::context::Context;
 use crate::node::conversation::{Conversation, Kind, OwnLog};
-use crate::node::outgoing::Read;
 use crate::node::people;
+use crate::node::reads::Read;
 use crate::node::sync::joined_since;
 use crate::ports::{DiskJob, MailedRun, Output, StoredEvent, Write};
 

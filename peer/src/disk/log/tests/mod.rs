@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::ports::{MailedRun, OwnChain, Pending, Pin, StoredPrekey};
 
+mod finding;
 mod lookups;
 mod origin;
 mod refusals;

@@ -2,6 +2,7 @@
 //! Takes events and gives rows; the printer owns it. No clock, no terminal: both are told.
 
 mod holes;
+mod past;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +56,8 @@ pub(super) struct Screen {
 struct Unread {
     messages: u32,
     mentions: u32,
+    /// Some of them came before this run: they are not on the screen.
+    from_before: bool,
 }
 
 impl Screen {
@@ -177,8 +180,12 @@ impl Screen {
                 self.count(&shown);
                 self.message(&shown, now, Mark::None);
             }
+            Event::History { conversation, unread, items } => self.history(&conversation, unread.as_ref(), &items),
+            Event::Found { words, items } => self.found(&words, &items),
+            Event::Unread { conversation, count, mentions } => self.unread_from_before(conversation, count, mentions),
+            Event::Backlog { conversation, mark, items } => self.backlog(&conversation, &mark, &items),
+            Event::CaughtUp { mentions, conversations } => self.caught_up(&mentions, &conversations),
             Event::Changed(change) => self.change(&change, now, Mark::None),
-            Event::History { conversation, items } => self.history(&conversation, &items),
             Event::Current { conversation } => self.current(conversation),
             Event::Refused(refusal) => self.refuse(&refusal),
             Event::KeyChanged { user, old, new } => {
@@ -231,6 +238,8 @@ impl Screen {
             }
             Event::PasswordChanged => "Your password is changed.".to_owned(),
             Event::AwaySet { text } => away(&text, "You are back.", "You are away"),
+            Event::Exported { path, count: 1 } => format!("1 message is in {path}."),
+            Event::Exported { path, count } => format!("{count} messages are in {path}."),
             Event::InviteSent { conversation, user } => format!("{user} is invited to {conversation}."),
             Event::Declined { conversation } => format!("The invitation to {conversation} is declined."),
             // `Bye` is the printer's; presence that is not wanted and what `take` handled end here.
@@ -289,27 +298,6 @@ impl Screen {
         format!("{}'s clock is {count} {unit} {}", shown.from, if ahead { "ahead" } else { "behind" })
     }
 
-    fn history(&mut self, conversation: &Target, items: &[MessageShown]) {
-        if items.is_empty() {
-            return self.say([Safe::line(&format!("Nothing was said with {conversation} yet."))], true);
-        }
-        let title = format!("-- the last {} of {conversation} --", items.len());
-        self.say([self.look.theme.dim(&title)], true);
-        // Within its own block everything is of one conversation: no tags.
-        let current = self.look.current.replace(conversation.clone());
-        // No day at all, so that the first line names its own.
-        let day = self.day.replace(String::new());
-        for shown in items {
-            let stamp = self.stamp(shown.at);
-            let mut rows = render::message(&self.look, shown, &stamp, "", Mark::None);
-            self.refer(&mut rows, &shown.id);
-            self.say(rows, true);
-        }
-        self.look.current = current;
-        (self.minute, self.day) = (None, day);
-        self.say([self.look.theme.dim("-- end --")], true);
-    }
-
     fn room(&mut self, room: &Target, change: RoomChange, user: &UserName, by: &UserName, text: &str, now: UnixMillis) {
         let own = self.look.me.as_ref() == Some(user);
         let who = if own { "you".to_owned() } else { user.to_string() };
@@ -332,9 +320,12 @@ impl Screen {
             return;
         }
         if let Some(conversation) = &conversation {
-            let unread = self.unread.remove(conversation).unwrap_or_default().messages;
-            let unread =
-                if unread > 0 { format!(" ({unread} unread above; /history shows them)") } else { String::new() };
+            let Unread { messages: unread, from_before, .. } = self.unread.remove(conversation).unwrap_or_default();
+            let unread = if unread > 0 && !from_before {
+                format!(" ({unread} unread above; /history shows them)")
+            } else {
+                String::new()
+            };
             self.say([self.look.theme.dim(&format!("Now talking in {conversation}.{unread}"))], true);
         }
         self.look.current.clone_from(&conversation);
@@ -346,7 +337,7 @@ impl Screen {
         if self.look.current.as_ref() == Some(&shown.conversation) {
             return;
         }
-        let mention = self.look.me.as_ref().is_some_and(|me| render::mentions(&shown.text, me));
+        let mention = self.look.me.as_ref().is_some_and(|me| me.is_said_in(&shown.text));
         let unread = self.unread.entry(shown.conversation.clone()).or_default();
         unread.messages = unread.messages.saturating_add(1);
         unread.mentions = unread.mentions.saturating_add(u32::from(mention));
@@ -360,7 +351,7 @@ impl Screen {
 
     fn rings(&self, shown: &MessageShown) -> bool {
         let to_me = matches!(shown.conversation, Target::Person(_))
-            || self.look.me.as_ref().is_some_and(|me| render::mentions(&shown.text, me));
+            || self.look.me.as_ref().is_some_and(|me| me.is_said_in(&shown.text));
         match self.settings.bell {
             Bell::Off => false,
             Bell::Mentions => to_me && !shown.own,

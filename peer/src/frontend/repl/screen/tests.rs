@@ -17,7 +17,7 @@ impl Story {
     fn new(theme: Theme) -> Self {
         // The theme decides; the crate's own guess must not.
         colored::control::set_override(true);
-        let look = Look { theme, me: None, current: None, columns: Some(78), zone: TimeZone::UTC };
+        let look = Look { theme, me: None, current: None, columns: Some(78), zone: TimeZone::UTC, words: Vec::new() };
         let screen = Screen::new(look, Settings::default(), Hints::new(true, false));
         let now = Now { monotonic: Monotonic(0), wall: sample::NOON };
         Self { screen, now, text: String::new() }
