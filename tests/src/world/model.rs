@@ -301,6 +301,10 @@ impl Model {
             return Err("accepted, but not on the disk".to_owned());
         }
         said.id = Some(message.id);
+        if message.late {
+            // Fetched back by an older copy, which waits for nobody with it.
+            return Ok(());
+        }
         said.audience = match &said.to {
             Target::Person(user) => named(hosts, user.as_str()).into_iter().collect(),
             Target::Room(room) => self.rooms.get(room).map(|room| room.present.clone()).unwrap_or_default(),
