@@ -116,7 +116,7 @@ impl Context {
             return vec![listen];
         }
         let usable = |ip: &IpAddr| match ip {
-            _ if ip.is_loopback() => local.ip().to_canonical().is_loopback(),
+            _ if ip.is_loopback() => local.ip().to_canonical().is_loopback() && (ip.is_ipv4() || listen.is_ipv6()),
             IpAddr::V4(_) => true,
             // A link-local address means nothing without its interface.
             IpAddr::V6(ip) => listen.is_ipv6() && !ip.is_unicast_link_local(),

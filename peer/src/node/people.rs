@@ -170,7 +170,9 @@ impl People {
                 Ok(())
             }
             Some(pin) if pin.identity == person.identity && pin.blocked_by.is_none() => {
-                if pin.credentials != *credentials {
+                // What mail brings may be older than what a link has shown since.
+                let known = pin.credentials.certificate.claim().map_or(UnixMillis(0), |claim| claim.expires);
+                if pin.credentials != *credentials && known <= person.expires {
                     pin.credentials = credentials.clone();
                     writes.push(Write::Pin(Box::new(pin.clone())));
                 }

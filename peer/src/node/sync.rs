@@ -17,7 +17,7 @@ use super::context::Context;
 use super::conversation::{Conversation, Kind, OwnLog, Recent};
 use super::reads::Read;
 use crate::api::{Delivery, DeliveryState, Event};
-use crate::ports::{DiskJob, LinkId, LinkOutput, Output, StoredEvent, Write};
+use crate::ports::{DiskJob, LinkId, LinkOutput, Output, Step, StoredEvent, Write};
 
 /// Events of one of my chains, being read from the disk for one link.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Account {
         }
         let write = Write::Acked { conversation: id, chain: holding.chain, recipient: *identity, number };
         self.write_lazily(cx, write);
-        self.note_delivered(cx, id, holding.chain, (before + 1, number), *identity);
+        self.note_way(cx, Step::Delivered, (id, holding.chain), (before + 1, number), *identity);
     }
 
     /// A new text of mine: it goes out where a link is; elsewhere one is made, or it is told to be waiting.

@@ -38,31 +38,18 @@ impl Account {
         }
     }
 
-    /// `party` has my events from `first` to `last` on their disk.
-    pub(super) fn note_delivered(
+    /// My events from `first` to `last` took a `step` on their way to `party`.
+    pub(super) fn note_way(
         &mut self,
         cx: &Context,
-        conversation: ConversationId,
-        chain: ChainId,
+        step: Step,
+        (conversation, chain): (ConversationId, ChainId),
         (first, last): (u64, u64),
         party: IdentityKey,
     ) {
-        let (author, at, route) = (self.me, cx.now.wall, self.address_of(&party));
-        let run = StepRun { conversation, author, chain, first, last, step: Step::Delivered, party, at, route };
-        self.write_lazily(cx, Write::Step(run));
-    }
-
-    /// My events from `first` to `last` lie in the mailbox of `party`.
-    pub(super) fn note_left(
-        &mut self,
-        cx: &Context,
-        conversation: ConversationId,
-        chain: ChainId,
-        (first, last): (u64, u64),
-        party: IdentityKey,
-    ) {
-        let (author, at, step) = (self.me, cx.now.wall, Step::Mailed);
-        let run = StepRun { conversation, author, chain, first, last, step, party, at, route: None };
+        let (author, at) = (self.me, cx.now.wall);
+        let route = self.address_of(&party).filter(|_| step != Step::Mailed);
+        let run = StepRun { conversation, author, chain, first, last, step, party, at, route };
         self.write_lazily(cx, Write::Step(run));
     }
 

@@ -3,7 +3,7 @@
 use peer::api::{Command, Event, Export, MessageShown, Reference, Search, Target, Typeset};
 use tests::world::{Who, World};
 
-use crate::support::{LONG, command, create, enter, holds, say, wait, world_of};
+use crate::support::{LONG, command, create, deliveries, enter, holds, say, wait, world_of};
 
 #[test]
 fn what_was_not_read_is_unread_after_a_crash_and_what_was_read_is_not() {
@@ -82,6 +82,7 @@ fn what_was_edited_or_deleted_is_told_as_it_is_now() {
     command(&mut world, bob, Command::Delete { reference: reference(1) });
     let changed = |event: &&Event| matches!(event, Event::Changed(_));
     wait(&mut world, "both changes at alice's", |world| world.told(alice).filter(changed).count() == 2);
+    wait(&mut world, "all of it on alice's disk", |world| deliveries(world, bob) == 5);
     let now = ["deploy is green, alice (edited)", " (deleted)", "as it was"];
     world.crash(alice);
     world.start(alice);

@@ -7,7 +7,7 @@ use common::limits::MAIL_ITEMS_PER_PAGE;
 use common::message::event::COUNT_MAX;
 use common::message::mail::Mail as Content;
 use common::message::registry::{MailItem, Request};
-use common::secure::certificate::{self, Credentials, Person};
+use common::secure::certificate::{self, Person};
 use common::secure::mail;
 use common::time::Monotonic;
 use common::wire::bounded::List;
@@ -158,8 +158,7 @@ impl Account {
             return Err("it is from oneself");
         }
         let mut writes = Vec::new();
-        let credentials = self.newest_credentials(&person, &content);
-        if self.people.check(cx, &person, &credentials, &mut writes).is_err() {
+        if self.people.check(cx, &person, &content.credentials, &mut writes).is_err() {
             // Another key than before: it waits, as long as it is kept, for the user to decide.
             self.commit(cx, writes, Vec::new());
             return Ok(Outcome::Left);
@@ -241,14 +240,6 @@ impl Account {
     fn received(&self, id: ConversationId, chain: &ChainKey) -> u64 {
         let held = self.conversations.get(&id).and_then(|conversation| conversation.theirs.get(chain));
         held.map_or(0, |held| held.checked().0)
-    }
-
-    // Mail may be older than what a link has shown since.
-    fn newest_credentials(&self, person: &Person, content: &Content) -> Credentials {
-        let known = self.people.get(&person.user).and_then(|contact| contact.pin.as_ref()).map(|pin| &pin.credentials);
-        let is_newer =
-            |known: &&Credentials| known.certificate.claim().is_ok_and(|claim| claim.expires > person.expires);
-        known.filter(is_newer).unwrap_or(&content.credentials).clone()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::node::conversation::{Conversation, Kind, OwnLog};
 use crate::node::people;
 use crate::node::reads::Read;
 use crate::node::sync::joined_since;
-use crate::ports::{DiskJob, MailedRun, Output, StoredEvent, Write};
+use crate::ports::{DiskJob, MailedRun, Output, Step, StoredEvent, Write};
 
 /// Everybody for whom there is, or lately was, something to leave.
 #[derive(Debug, Default)]
@@ -276,7 +276,7 @@ impl Account {
         let Letter { user, recipient, prekey, conversation, run, .. } = letter;
         if let Some((chain, from, last)) = run {
             self.note_mailed(cx, conversation, chain, recipient, last);
-            self.note_left(cx, conversation, chain, (from, last), recipient);
+            self.note_way(cx, Step::Mailed, (conversation, chain), (from, last), recipient);
             self.tell_left(cx, &user, (conversation, chain, recipient), from..=last, DeliveryState::Mailbox);
         }
         if let Some(post) = self.mail.outbox.posts.get_mut(&user) {
