@@ -198,6 +198,11 @@ impl VirtualDisk {
         kept.filter(|room| room.joined).filter_map(|room| Some(room.genesis.claim().ok()?.name)).collect()
     }
 
+    /// Every event that is here.
+    pub(super) fn ids(&self) -> impl Iterator<Item = EventId> {
+        self.chains().flat_map(|(_, chain)| chain.events.values().map(|event| event.id))
+    }
+
     fn chains(&self) -> impl Iterator<Item = (ConversationId, &Chain)> {
         let conversations = self.log.iter().flat_map(|log| &log.conversations);
         conversations.flat_map(|(id, kept)| kept.chains.values().map(|chain| (*id, chain)))

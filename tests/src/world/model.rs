@@ -129,8 +129,7 @@ impl Model {
 
     /// Somebody's log is about to be replaced.
     pub(super) fn log_goes(&mut self, who: Who, hosts: &[Host]) {
-        let ids = self.texts.values().filter_map(|said| said.id).filter(|id| hosts[who.0].disk.holds(id));
-        self.lost.extend(ids.map(|id| (who, id)));
+        self.lost.extend(hosts[who.0].disk.ids().map(|id| (who, id)));
     }
 
     /// Somebody's log is an older copy from now on: what is not in it may be shown again, and what they had said may be
