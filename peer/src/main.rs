@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use clap::Parser;
@@ -123,7 +123,11 @@ fn run(flags: Flags) -> Result<u8, Stop> {
         // It fails when the engine has ended already, and the face says why.
         let _ = engine.commands.send(Asked { re: None, command: Command::Join { room } });
     }
-    let wires = Wires { commands: engine.commands.clone(), events: engine.events.clone() };
+    let wires = Wires {
+        commands: engine.commands.clone(),
+        events: engine.events.clone(),
+        written: Arc::clone(&engine.written),
+    };
     let exit = match plan.face {
         Face::Json => json::run(wires, &passwords, &signals),
         Face::Plain => repl::run_plain(wires, setup, &passwords, &signals),

@@ -5,6 +5,7 @@ mod change;
 mod command;
 mod event;
 mod trace;
+mod written;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub use event::{
     MessageKind, MessageShown, PersonShown, RoomChange, RoomShown, Told, UnreadMark,
 };
 pub use trace::{StepShown, StepState, TraceShown, Tried, Via, WhyShown, WhyState};
+pub use written::Written;
 
 /// A conversation as its user sees it: `@bob` or `#dev`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,18 +8,19 @@ mod running;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::message::registry::{Code, Refusal};
 use common::secret::Secret;
 use common::thread::{self, Handle};
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::api::{Asked, Exit, Told};
+use crate::api::{Asked, Exit, Told, Written};
 use crate::disk::{self, Profile, ProfileError};
 use crate::net;
 use crate::node::{Node, NodeConfig};
 use clock::Clock;
-use running::Running;
+use running::{FrontEnd, Running};
 
 pub use crate::node::Startup;
 
@@ -44,6 +45,8 @@ pub struct EngineConfig {
 pub struct Engine {
     pub commands: Sender<Asked>,
     pub events: Receiver<Told>,
+    /// How far whoever takes `events` has written them out.
+    pub written: Arc<Written>,
     // The thread ends after `Quit`, or with a panic.
     thread: Handle,
 }
@@ -70,18 +73,20 @@ pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
     let seed = random_seed().map_err(|error| failed(Code::Internal, &error.to_string(), Exit::Failed))?;
     let clock = Clock::start();
     let EngineConfig { registry, fingerprint, trust_new_realm, can_ask, startup, .. } = config;
-    let running = Running::start(profile, listener, registry.clone(), asked, telling, clock)
+    let written = Arc::new(Written::default());
+    let front_end = FrontEnd { commands: asked, events: telling, written: Arc::clone(&written) };
+    let running = Running::start(profile, listener, registry.clone(), front_end, clock)
         .map_err(|error| failed(Code::Internal, &format!("Can't start: {error}."), Exit::Failed))?;
     let settings = NodeConfig { registry, fingerprint, pinned, trust_new_realm, can_ask, listen, startup, seed };
     let thread = thread::spawn("engine", move || running.run(Node::new(clock.now(), settings)))
         .map_err(|error| failed(Code::Internal, &format!("Can't start: {error}."), Exit::Failed))?;
-    Ok(Engine { commands, events, thread })
+    Ok(Engine { commands, events, written, thread })
 }
 
 impl Engine {
     /// Waits for the engine, after `Bye` or when `events` has disconnected. `Err`: it panicked.
     pub fn join(self) -> Result<(), EnginePanicked> {
-        let Self { commands, events, thread } = self;
+        let Self { commands, events, thread, .. } = self;
         // Whoever is blocked on one of these goes on.
         drop((commands, events));
         thread.join_quietly().map_err(|_| EnginePanicked)

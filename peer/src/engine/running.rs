@@ -4,13 +4,15 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use common::thread::Handle;
+use common::time::Now;
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError};
 
 use super::clock::Clock;
 use super::perform::Performer;
-use crate::api::{Asked, Told};
+use crate::api::{Asked, Told, Written};
 use crate::disk::{self, Profile};
 use crate::net::{self, NetEvent};
 use crate::node::Node;
@@ -20,6 +22,10 @@ use crate::ports::{DiskReply, Input, VaultReply};
 pub(super) struct Running {
     clock: Clock,
     commands: Receiver<Asked>,
+    written: Arc<Written>,
+    /// What the node knows of it.
+    events_written: u64,
+    output_lost: bool,
     inbox: Receiver<NetEvent>,
     control: Receiver<Control>,
     replies: Receiver<DiskReply>,
@@ -27,6 +33,13 @@ pub(super) struct Running {
     performer: Performer,
     // Joined last: the disk drains its jobs when `performer` has dropped their sender.
     disk: Handle,
+}
+
+/// The engine's ends of what joins it to a front-end.
+pub(super) struct FrontEnd {
+    pub(super) commands: Receiver<Asked>,
+    pub(super) events: Sender<Told>,
+    pub(super) written: Arc<Written>,
 }
 
 /// What ends by itself and must always get through.
@@ -73,10 +86,10 @@ impl Running {
         profile: Profile,
         listener: TcpListener,
         registry: String,
-        commands: Receiver<Asked>,
-        events: Sender<Told>,
+        front_end: FrontEnd,
         clock: Clock,
     ) -> io::Result<Self> {
+        let FrontEnd { commands, events, written } = front_end;
         // Full: readers wait, TCP slows the far ends down.
         let (net_events, inbox) = crossbeam_channel::bounded(INBOX_MAX);
         let (control_events, control) = crossbeam_channel::bounded(CONTROL_MAX);
@@ -87,7 +100,20 @@ impl Running {
         let registry = net::start_registry_link(registry, net_events.clone())?;
         let listener = net::start_listener(listener, net_events.clone())?;
         let performer = Performer::new(profile, Waiting::new(jobs), listener, registry, net_events, control_events);
-        Ok(Self { clock, commands, inbox, control, replies, events: Waiting::new(events), performer, disk })
+        let (events, events_written, output_lost) = (Waiting::new(events), 0, false);
+        Ok(Self {
+            clock,
+            commands,
+            written,
+            events_written,
+            output_lost,
+            inbox,
+            control,
+            replies,
+            events,
+            performer,
+            disk,
+        })
     }
 
     pub(super) fn run(mut self, mut node: Node) {
@@ -138,6 +164,7 @@ impl Running {
         self.events.flush();
         self.performer.jobs.flush();
         let now = self.clock.now();
+        self.look_at_front_end(now, node);
         for _ in 0..TAKEN_AT_ONCE {
             match self.replies.try_recv() {
                 Ok(reply) => node.handle(now, Input::Disk(reply)),
@@ -166,6 +193,8 @@ impl Running {
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => {
                         self.performer.front_end_gone = true;
+                        self.written.lost();
+                        self.look_at_front_end(now, node);
                         let command = crate::api::Command::Quit { patience_ms: 0 };
                         node.handle(now, Input::Command(Asked { re: None, command }));
                     }
@@ -174,6 +203,19 @@ impl Running {
         }
         if node.next_timeout().is_some_and(|at| at <= now.monotonic) {
             node.handle(now, Input::Tick);
+        }
+    }
+
+    /// Nothing wakes the engine for this: the node asks to be woken while it waits for a line to be written.
+    fn look_at_front_end(&mut self, now: Now, node: &mut Node) {
+        let events = self.written.events();
+        if events != self.events_written {
+            self.events_written = events;
+            node.handle(now, Input::Written { events });
+        }
+        if self.written.is_lost() && !self.output_lost {
+            self.output_lost = true;
+            node.handle(now, Input::OutputLost);
         }
     }
 

@@ -16,16 +16,19 @@ mod transcript;
 mod sample;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::api::{Asked, Command, Told};
+use crate::api::{Asked, Command, Told, Written};
 
 /// A front-end's two ends of the engine. Sending may block: the engine works commands off one after the other.
 /// Events must be taken promptly: the engine waits for nobody, and pauses what it can when they queue up.
 pub struct Wires {
     pub commands: Sender<Asked>,
     pub events: Receiver<Told>,
+    /// The front-end keeps it up to date: what it had not written is told again by the next run.
+    pub written: Arc<Written>,
 }
 
 /// What stays in a front-end to be told besides an exit code, when the engine ended without a word.

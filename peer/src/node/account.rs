@@ -25,6 +25,7 @@ use super::repair::Repair;
 use super::restored;
 use super::sign_in::Standing;
 use super::unread::UnreadLines;
+use super::writing::Writing;
 use crate::api::{Event, Target};
 use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write};
 
@@ -53,6 +54,7 @@ pub(super) struct Account {
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
     pub(super) unread: UnreadLines,
+    pub(super) writing: Writing,
     pub(super) repair: Repair,
     /// Chains whose author signed two events for one place.
     pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
@@ -131,6 +133,7 @@ impl Account {
             registry: RegistryCalls::default(),
             disk: Disk::default(),
             unread: UnreadLines::default(),
+            writing: Writing::default(),
             repair: Repair::default(),
             forked: BTreeSet::new(),
             mail: Mail::load(log.prekeys),
@@ -141,6 +144,7 @@ impl Account {
             joining: Vec::new(),
             roster: Default::default(),
         };
+        account.tell_untold(cx, log.untold, &log.untold_changes);
         match standing {
             Standing::SignedIn => account.registry_signed_in(cx),
             Standing::Lost => {
@@ -166,7 +170,7 @@ impl Account {
             Input::Registry(input) => self.registry_input(cx, input)?,
             Input::Link(input) => self.link_input(cx, input),
             Input::Vault(reply) => self.vault_replied(cx, reply),
-            Input::Command(_) | Input::Tick => {}
+            Input::Command(_) | Input::Written { .. } | Input::OutputLost | Input::Tick => {}
         }
         Ok(())
     }
@@ -176,6 +180,7 @@ impl Account {
         self.dial_timers(cx);
         self.joins_told(cx);
         self.disk_timers(cx);
+        self.writing_timer(cx);
         self.mail_timers(cx);
         self.release_overdue(cx);
         self.have_timer(cx);
@@ -188,8 +193,8 @@ impl Account {
         let joins = self.joining.iter().filter(|joining| joining.stored).map(|joining| joining.until);
         let haves = Some(self.haves_at);
         let (repair, mail) = (self.repair.next_timeout(), self.mail.next_timeout());
-        let disk = self.disk.next_timeout();
-        [self.registry.next_timeout(), self.next_dial(), disk, repair, mail, self.next_overdue(), haves]
+        let (disk, writing) = (self.disk.next_timeout(), self.writing.next_timeout());
+        [self.registry.next_timeout(), self.next_dial(), disk, writing, repair, mail, self.next_overdue(), haves]
             .into_iter()
             .flatten()
             .chain(joins)
@@ -227,8 +232,8 @@ impl Account {
 
     /// Signs out, closes every link and the log. The disk's `Closed` ends it.
     pub(super) fn close(&mut self, cx: &mut Context) {
+        self.mark_all_written(cx);
         self.flush(cx);
-        self.write_lazily_kept(cx);
         self.secure(cx);
         cx.out.push_back(Output::Link(LinkOutput::Identity(None)));
         for link in self.links.ids() {

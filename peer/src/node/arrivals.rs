@@ -36,10 +36,10 @@ impl Account {
             let number = self.take_in(cx, id, key, &mut writes);
             let (author, chain) = key;
             match after.last_mut() {
-                Some(After::Received { author: by, chain: of, number: last, .. }) if (*by, *of) == key => {
-                    *last = number
+                Some(After::Received { author: by, chain: of, number: last, told, .. }) if (*by, *of) == key => {
+                    (*last, *told) = (number, cx.told);
                 }
-                _ => after.push(After::Received { conversation: id, author, chain, number }),
+                _ => after.push(After::Received { conversation: id, author, chain, number, told: cx.told }),
             }
         }
         if !after.is_empty() {
@@ -148,6 +148,7 @@ impl Account {
             late,
             changes: Changes::default(),
         }));
+        self.writing.told(cx, id, (event.author, event.chain), event.number);
         self.line_told(cx, id, event_id, event.at);
         overtook.into_iter().for_each(|change| cx.tell(Event::Changed(change)));
     }

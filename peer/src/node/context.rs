@@ -18,6 +18,11 @@ use crate::ports::{DialId, Output};
 pub(super) struct Context {
     pub(super) now: Now,
     pub(super) out: VecDeque<Output>,
+    /// Events told since the start of the program, and how many of them the front-end has written out.
+    pub(super) told: u64,
+    pub(super) written: u64,
+    /// It cannot write any more.
+    pub(super) output_lost: bool,
     pub(super) settings: Settings,
     /// Where others may find us, as known since the registry was last reached.
     pub(super) own_addresses: Vec<SocketAddr>,
@@ -45,6 +50,9 @@ impl Context {
         Self {
             now,
             out: VecDeque::new(),
+            told: 0,
+            written: 0,
+            output_lost: false,
             settings,
             own_addresses: Vec::new(),
             leaving: None,
@@ -57,11 +65,12 @@ impl Context {
 
     /// An event that answers nothing.
     pub(super) fn tell(&mut self, event: Event) {
-        self.out.push_back(Output::Tell(Told { re: None, event }));
+        self.answer(None, event);
     }
 
     /// An event that answers a command, which may go on.
     pub(super) fn answer(&mut self, re: Option<String>, event: Event) {
+        self.told += 1;
         self.out.push_back(Output::Tell(Told { re, event }));
     }
 

@@ -37,6 +37,7 @@ mod trace;
 mod unread;
 mod whereabouts;
 mod why;
+mod writing;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -151,6 +152,8 @@ impl Node {
         match input {
             Input::Command(asked) => self.command(asked),
             Input::Tick => self.tick(),
+            Input::Written { events } => self.cx.written = events,
+            Input::OutputLost => self.cx.output_lost = true,
             Input::Disk(DiskReply::Closed) => self.log_closed(),
             other => self.pass_on(other),
         }

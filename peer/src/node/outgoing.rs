@@ -39,8 +39,9 @@ pub(super) struct Disk {
     /// Writes that nothing waits for: they ride along with the next commit.
     lazy: Vec<Write>,
     lazy_until: Option<Monotonic>,
-    /// Lines of mine that a killed program does not lose and a stopped machine might, until then.
+    /// What a killed program does not lose and a stopped machine might, until then; and whether lines of mine are in it.
     exposed_until: Option<Monotonic>,
+    exposes_lines: bool,
     pub(super) reads: BTreeMap<u64, Read>,
 }
 
@@ -56,8 +57,8 @@ struct Commit {
 pub(super) enum After {
     /// An event of mine counts now.
     Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<Box<Event>> },
-    /// Events of somebody else may be acknowledged up to `number`.
-    Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
+    /// Events of somebody else may be acknowledged up to `number`, once those `told` are written out, too.
+    Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64, told: u64 },
     /// A room is entered, and that may be told.
     Entered { conversation: ConversationId },
     /// What a piece of mail said is kept.
@@ -79,7 +80,7 @@ pub(super) struct Appended {
 impl Disk {
     /// Something accepted is not on the disk yet.
     pub(super) fn is_busy(&self) -> bool {
-        !self.commits.is_empty() || !self.failed.is_empty() || self.exposed_until.is_some()
+        !self.commits.is_empty() || !self.failed.is_empty() || self.exposes_lines
     }
 
     /// Something could not be written and is being tried again: nothing more is taken on meanwhile.
@@ -239,9 +240,12 @@ impl Account {
     fn hand_over(&mut self, cx: &mut Context, ticket: u64, commit: Commit) {
         match commit.survives {
             Survives::Program => {
-                self.disk.exposed_until.get_or_insert(cx.now.monotonic.plus(EXPOSED_AT_MOST));
+                let has_lines = commit.writes.iter().any(|write| matches!(write, Write::Event { .. }));
+                let until = cx.now.monotonic.plus(if has_lines { EXPOSED_AT_MOST } else { MARKS_EXPOSED_AT_MOST });
+                self.disk.exposed_until = Some(self.disk.exposed_until.map_or(until, |known| known.min(until)));
+                self.disk.exposes_lines |= has_lines;
             }
-            Survives::Machine => self.disk.exposed_until = None,
+            Survives::Machine => (self.disk.exposed_until, self.disk.exposes_lines) = (None, false),
         }
         let (writes, survives) = (commit.writes.clone(), commit.survives);
         cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes, survives }));
@@ -297,6 +301,7 @@ impl Account {
             }
             due.into_iter().for_each(|after| self.follow(cx, after));
         }
+        self.mark_written(cx);
     }
 
     fn follow(&mut self, cx: &mut Context, after: After) {
@@ -304,12 +309,16 @@ impl Account {
             After::Own { conversation, chain, number, re, tell } => {
                 self.own_committed(cx, conversation, chain, number);
                 if let Some(event) = tell {
+                    let is_line = matches!(*event, Event::Message(_));
                     cx.answer(re, *event);
+                    if is_line {
+                        self.own_told(cx, conversation, chain, number);
+                    }
                     self.deliver(cx, conversation, chain, number);
                 }
             }
-            After::Received { conversation, author, chain, number } => {
-                self.stored(conversation, author, chain, number);
+            After::Received { conversation, author, chain, number, told } => {
+                self.acknowledge_when_written(cx, conversation, (author, chain), number, told);
             }
             After::MailStored { item } => self.mail_stored(item),
             After::Entered { conversation } => self.join_stored(cx, conversation),
@@ -381,6 +390,8 @@ impl Appended {
 /// For so long a loss of power may take back a line that was told to be sent. A disk writes out everything that has
 /// queued in about as much time.
 const EXPOSED_AT_MOST: Duration = Duration::from_millis(50);
+/// What a loss of power takes back of the marks of what was shown is shown again, and no more than that.
+const MARKS_EXPOSED_AT_MOST: Duration = Duration::from_secs(2);
 /// Acknowledgements are kept for after a restart, but a peer would repeat them anyway.
 const LAZY_WRITE_AFTER: Duration = Duration::from_secs(2);
 /// Space may have been made meanwhile.

@@ -212,6 +212,13 @@ pub enum Write {
         recipient: IdentityKey,
         number: u64,
     },
+    /// Messages of a chain up to `number` were shown.
+    Told {
+        conversation: ConversationId,
+        author: IdentityKey,
+        chain: ChainId,
+        number: u64,
+    },
     /// A step on the way of consecutive events.
     Step(StepRun),
     /// What was left in the mailbox of a recipient of my `chain`, in place of what was noted before.
@@ -298,6 +305,9 @@ pub struct LoadedLog {
     /// By number.
     pub prekeys: Vec<StoredPrekey>,
     pub conversations: Vec<LoadedConversation>,
+    /// Messages that are not known to have been shown, in order of arrival, and what is about them.
+    pub untold: Vec<StoredEvent>,
+    pub untold_changes: Vec<StoredEvent>,
 }
 
 #[derive(Debug)]

@@ -26,6 +26,12 @@ pub enum Input {
     Disk(DiskReply),
     Registry(RegistryInput),
     Link(LinkInput),
+    /// The front-end has written out this many of the events it was told, from the start on.
+    Written {
+        events: u64,
+    },
+    /// Whoever read the front-end's output is gone.
+    OutputLost,
     /// Nothing but time passed: `Node::next_timeout` is due.
     Tick,
 }

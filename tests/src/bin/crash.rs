@@ -58,7 +58,7 @@ fn line(report: &Report) -> String {
     let told = report.told;
     format!(
         "{} cycles in {seconds:.0} s ({:.1}/s): killed {} peers and {} registries, cut {} and slowed {} connections, {} checkpoints (settled within {:.1} s); \
-         {} lines accepted, {} shown, {} acknowledged, {} told again, {} only in the history, {} starts without a registry",
+         {} lines accepted, {} shown, {} acknowledged, {} told again, {} kept unshown and told by the next life, {} starts without a registry",
         report.cycles,
         f64::from(report.cycles) / seconds.max(0.001),
         report.kills_of_people,

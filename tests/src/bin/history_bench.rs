@@ -106,7 +106,8 @@ fn fill(launch: &Launch, registry: &Registry, count: u64) {
     let (id, author, chain, from) = (conversation.id, theirs.author, theirs.chain, theirs.number);
     for first in (0..count).step_by(COMMIT_EVENTS) {
         let numbers = first..count.min(first + COMMIT_EVENTS as u64);
-        let writes = numbers.map(|number| line(id, author, chain, from + 1 + number)).collect();
+        let mut writes: Vec<Write> = numbers.map(|number| line(id, author, chain, from + 1 + number)).collect();
+        writes.push(Write::Told { conversation: id, author, chain, number: from + first + COMMIT_EVENTS as u64 });
         jobs.send(DiskJob::Commit { ticket: first, writes, survives: Survives::Machine }).expect("the disk works");
         let committed = reply(&replies);
         assert!(matches!(committed, DiskReply::Committed { .. }), "{committed:?}");

@@ -34,7 +34,12 @@ fn main() -> ExitCode {
         signs_in: true,
         enters_room: false,
     };
-    let exit = repl::run_terminal(Wires { commands, events }, setup, &Passwords::Nowhere, &signals);
+    let exit = repl::run_terminal(
+        Wires { commands, events, written: Default::default() },
+        setup,
+        &Passwords::Nowhere,
+        &signals,
+    );
     assert!(engine.join_quietly().is_err(), "the engine panicked");
     ExitCode::from(exit.expect("the terminal works") as u8)
 }

@@ -329,16 +329,8 @@ impl House {
         })?;
         let deadline = Instant::now() + PATIENCE;
         while !self.ledger.awaits_nothing() {
-            if !self.hear(deadline.min(Instant::now() + QUIET))? {
-                // Kept just before a death, and never shown: the history has it.
-                for person in 0..self.people.len() {
-                    for conversation in self.ledger.awaited_in(person) {
-                        self.ask(person, &format!("/history {conversation} {HISTORY}"))?;
-                    }
-                }
-                if Instant::now() > deadline {
-                    return Err(Violation(format!("after {PATIENCE:?} {}", self.ledger.awaited())));
-                }
+            if !self.hear(deadline)? {
+                return Err(Violation(format!("after {PATIENCE:?} {}", self.ledger.awaited())));
             }
         }
         Ok(begun.elapsed())
@@ -401,8 +393,6 @@ const CRAWL_BYTES_MIN: u32 = 1024;
 const UNANSWERED_MAX: usize = 4;
 /// How long anything may take; a pause between two dials grows to half of that.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Nobody was told anything for so long.
-const QUIET: Duration = Duration::from_secs(1);
 /// As many as one answer may hold.
 const HISTORY: u32 = 10_000;
 /// The exit code of a peer that found no registry at its start.

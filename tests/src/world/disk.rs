@@ -151,6 +151,12 @@ impl VirtualDisk {
         self.safe.as_ref().is_some_and(|log| log.holds(id))
     }
 
+    /// Whether an event is here and marked as shown.
+    pub(super) fn is_marked(&self, id: &EventId) -> bool {
+        let marked = |chain: &Chain| chain.events.range(..=chain.told).any(|(_, event)| event.id == *id);
+        self.chains().any(|(_, chain)| marked(chain))
+    }
+
     /// Texts of mine that `recipient` did not acknowledge, by conversation.
     pub(super) fn unacknowledged(&self, recipient: &IdentityKey) -> Vec<(ConversationId, u64, EventId)> {
         let mut missing = Vec::new();
@@ -351,6 +357,11 @@ impl Log {
                 let acked = own.acked.entry(recipient).or_default();
                 *acked = number.min(own.number).max(*acked);
             }
+            Write::Told { conversation, author, chain, number } => {
+                let known = self.conversation(conversation)?.chains.get_mut(&(author, chain));
+                let chain = known.ok_or("a mark in a chain that is not here")?;
+                chain.told = chain.told.max(number);
+            }
             Write::Step(run) => self.note(run),
             Write::Mailed { conversation, chain, recipient, runs } => {
                 let mut chains = self.conversation(conversation)?.chains.iter_mut();
@@ -395,7 +406,10 @@ impl Log {
         let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
         let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
         let prekeys = self.prekeys.values().cloned().collect();
-        LoadedLog { chain: self.chain, is_copy: false, certificate, pins, addresses, prekeys, conversations }
+        let untold = self.untold();
+        let untold_changes = self.about(&untold);
+        let (chain, is_copy) = (self.chain, false);
+        LoadedLog { chain, is_copy, certificate, pins, addresses, prekeys, conversations, untold, untold_changes }
     }
 }
 

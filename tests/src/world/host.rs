@@ -38,6 +38,8 @@ pub struct Host {
     pub(super) identity: Option<Box<LocalIdentity>>,
     pub(super) line: Line,
     pub(super) told: Vec<Told>,
+    /// What of it the front-end has written out: a crash takes the rest with it.
+    written: usize,
     wake_at: Option<Monotonic>,
     /// Ticks in a row that asked for another at once.
     spins: u32,
@@ -90,6 +92,7 @@ impl World {
             identity: None,
             line: Line::default(),
             told: Vec::new(),
+            written: 0,
             wake_at: None,
             spins: 0,
             wanted: false,
@@ -113,6 +116,7 @@ impl World {
         }
         host.life += 1;
         host.told.clear();
+        host.written = 0;
         (host.wake_at, host.spins, host.disk_busy) = (None, 0, false);
         let startup = Startup {
             user: host.name.clone(),
@@ -147,6 +151,9 @@ impl World {
         let refused = host.disk.crash(survivors).err();
         let name = host.name.clone();
         self.journal.note(self.now, || format!("{name} CRASHES"));
+        for told in &self.hosts[who.0].told[self.hosts[who.0].written..] {
+            self.model.not_written(who, &told.event);
+        }
         self.model.life_ends(who, true, &self.hosts);
         if let Some(refused) = refused {
             self.violated(|| format!("{name}'s disk refused: {refused}"));
@@ -164,6 +171,7 @@ impl World {
         let (lost, name) = (host.disk.exposed() - survivors, host.name.clone());
         let refused = host.disk.lose_power(survivors).err();
         self.journal.note(self.now, || format!("{name} LOSES POWER, and {lost} commits with it"));
+        self.model.marks_lost(who, &self.hosts);
         if let Some(refused) = refused {
             self.violated(|| format!("{name}'s disk refused: {refused}"));
         }
@@ -315,9 +323,21 @@ impl World {
             self.hosts[who.0].pinned = Some(self.registry.root_key());
         }
         self.hosts[who.0].told.push(told);
+        let (from, to) = self.weather.writing;
+        let (life, time) = (self.hosts[who.0].life, self.random.between(from, to));
+        self.plan(time, Happening::Written { who, life });
         if self.weather.hasty_crashes > 0 && self.random.below(1000) < self.weather.hasty_crashes {
             let (life, soon) = (self.hosts[who.0].life, self.random.between(Duration::ZERO, SOON));
             self.plan(soon, Happening::Crash { who, life });
+        }
+    }
+
+    /// The front-end has written out everything it was told so far.
+    pub(super) fn writes(&mut self, who: Who, life: u64) {
+        let host = &mut self.hosts[who.0];
+        if host.life == life && host.told.len() > host.written {
+            host.written = host.told.len();
+            self.give(who, life, Input::Written { events: self.hosts[who.0].written as u64 });
         }
     }
 

@@ -62,6 +62,8 @@ pub struct World {
 pub struct Weather {
     pub latency: (Duration, Duration),
     pub disk: (Duration, Duration),
+    /// How long a front-end takes to write out what it is told.
+    pub writing: (Duration, Duration),
     /// How long it takes to notice that a link is dead.
     pub notice: (Duration, Duration),
     /// Dials that fail, of 100.
@@ -83,6 +85,7 @@ enum Happening {
     VaultDone { who: Who, life: u64, reply: VaultReply },
     Start { who: Who },
     Crash { who: Who, life: u64 },
+    Written { who: Who, life: u64 },
     Dialed { who: Who, life: u64, dial: DialId, expected: Box<Person>, target: Option<Who> },
     DialFailed { who: Who, life: u64, dial: DialId },
     WireUp { wire: WireId, side: Side, person: Box<Person> },
@@ -187,6 +190,7 @@ impl World {
             Happening::VaultDone { who, life, reply } => self.give(who, life, peer::ports::Input::Vault(reply)),
             Happening::Start { who } => self.start(who),
             Happening::Crash { who, life } => self.crashes_hastily(who, life),
+            Happening::Written { who, life } => self.writes(who, life),
             Happening::Dialed { who, life, dial, expected, target } => self.dialed(who, life, dial, &expected, target),
             Happening::DialFailed { who, life, dial } => self.dial_failed(who, life, dial),
             Happening::WireUp { wire, side, person } => self.wire_up(wire, side, *person),
@@ -231,6 +235,7 @@ impl Weather {
     pub const FAIR: Self = Self {
         latency: (Duration::from_millis(1), Duration::from_millis(20)),
         disk: (Duration::from_millis(1), Duration::from_millis(15)),
+        writing: (Duration::ZERO, Duration::from_millis(10)),
         notice: (Duration::from_millis(1), Duration::from_secs(2)),
         dial_failures: 0,
         disk_failures: 0,
@@ -241,6 +246,7 @@ impl Weather {
     pub const FOUL: Self = Self {
         latency: (Duration::from_millis(1), Duration::from_millis(400)),
         disk: (Duration::from_millis(1), Duration::from_millis(300)),
+        writing: (Duration::ZERO, Duration::from_millis(500)),
         notice: (Duration::from_millis(1), Duration::from_secs(60)),
         dial_failures: 25,
         disk_failures: 5,

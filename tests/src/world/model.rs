@@ -24,9 +24,9 @@ pub(super) struct Model {
     pub(super) rooms: BTreeMap<RoomName, RoomModel>,
     pub(super) shown: BTreeSet<(Who, String)>,
     pub(super) delivered: BTreeSet<(Who, EventId, Who)>,
-    /// Of the present lives: what was shown, and when.
-    shown_now: BTreeMap<(Who, EventId), Monotonic>,
-    /// What was shown in an earlier life, long enough before its end: never again.
+    /// Of the present lives: what was shown.
+    shown_now: BTreeSet<(Who, EventId)>,
+    /// What was shown in an earlier life, and marked as such: never again.
     shown_before: BTreeSet<(Who, EventId)>,
     /// Of the present lives: the newest text of each author shown in each conversation.
     newest: BTreeMap<(Who, Target, Who), u64>,
@@ -106,17 +106,33 @@ impl Model {
     pub(super) fn life_begins(&mut self, who: Who) {
         self.newest.retain(|(reader, _, _), _| *reader != who);
         self.changed.retain(|(reader, _)| *reader != who);
-        self.shown_now.retain(|(reader, _), _| *reader != who);
+        self.shown_now.retain(|(reader, _)| *reader != who);
+    }
+
+    /// Something was told and the front-end died with it: nobody has seen it.
+    pub(super) fn not_written(&mut self, who: Who, event: &Event) {
+        if let Event::Message(message) = event
+            && !message.own
+        {
+            let typed = self.typed(message).map_or(message.text.as_str(), |(typed, _)| typed).to_owned();
+            self.shown.remove(&(who, typed));
+            self.shown_now.remove(&(who, message.id));
+        }
     }
 
     /// A program ended, by itself or not. What it had shown and stored is not to be shown again, but for the last lines
-    /// before a crash.
+    /// before a crash, which are not marked yet.
     pub(super) fn life_ends(&mut self, who: Who, crashed: bool, hosts: &[Host]) {
-        let now = self.now;
-        let firm = |at: Monotonic| !crashed || at.plus(SHOWN_FOR_GOOD_AFTER) <= now;
-        let shown = self.shown_now.iter().filter(|((reader, _), at)| *reader == who && firm(**at));
-        let kept = shown.map(|(shown, _)| *shown).filter(|(_, id)| hosts[who.0].disk.holds(id));
-        self.shown_before.extend(kept);
+        let disk = &hosts[who.0].disk;
+        let is_quiet_end = !crashed && hosts[who.0].full_until <= self.now;
+        let firm = |id: &EventId| disk.holds(id) && (is_quiet_end || disk.is_marked(id));
+        let shown = self.shown_now.iter().filter(|(reader, id)| *reader == who && firm(id));
+        self.shown_before.extend(shown.copied());
+    }
+
+    /// The machine stopped, and with it went marks of what was shown.
+    pub(super) fn marks_lost(&mut self, who: Who, hosts: &[Host]) {
+        self.shown_before.retain(|(reader, id)| *reader != who || hosts[who.0].disk.is_marked(id));
     }
 
     pub(super) fn clock_jumped(&mut self) {
@@ -137,7 +153,7 @@ impl Model {
     pub(super) fn log_put_back(&mut self, who: Who, hosts: &[Host]) {
         let disk = &hosts[who.0].disk;
         self.restored.insert(who);
-        self.shown_before.retain(|(reader, id)| *reader != who || disk.holds(id));
+        self.shown_before.retain(|(reader, id)| *reader != who || disk.holds(id) && disk.is_marked(id));
         for (text, said) in &mut self.texts {
             if said.id.is_none_or(|id| disk.holds(&id)) {
                 continue;
@@ -329,7 +345,8 @@ impl Model {
 
     fn was_shown(&mut self, who: Who, message: &MessageShown, hosts: &[Host], store: &dyn Store) -> Result<(), Wrong> {
         let author = named(hosts, message.from.as_str()).ok_or("a text of nobody")?;
-        let said = self.texts.get(&message.text).ok_or("a text that nobody typed")?;
+        let (typed, said) = self.typed(message).ok_or("a text that nobody typed")?;
+        let (typed, order) = (typed.to_owned(), said.order);
         if said.author != author {
             return Err("a text under another's name".to_owned());
         }
@@ -343,19 +360,27 @@ impl Model {
         if self.shown_before.contains(&(who, message.id)) {
             return Err("shown again, though it was shown and kept before".to_owned());
         }
-        if self.shown_now.insert((who, message.id), self.now).is_some() {
+        if !self.shown_now.insert((who, message.id)) {
             return Err("shown twice".to_owned());
         }
-        self.shown.insert((who, message.text.clone()));
+        self.shown.insert((who, typed));
         if self.restored.contains(&author) || hosts[author.0].lies.is_some() {
             return Ok(());
         }
         let newest = self.newest.entry((who, message.conversation.clone(), author)).or_default();
-        if *newest >= said.order {
-            return Err(if *newest == said.order { "shown twice" } else { "shown out of order" }.to_owned());
+        if *newest >= order {
+            return Err(if *newest == order { "shown twice" } else { "shown out of order" }.to_owned());
         }
-        *newest = said.order;
+        *newest = order;
         Ok(())
+    }
+
+    /// The text as it was typed, of a message that may have been changed before it was shown.
+    fn typed(&self, message: &MessageShown) -> Option<(&str, &Said)> {
+        let changed = message.changes.edited || message.changes.deleted;
+        let by_id = || self.texts.iter().find(|(_, said)| changed && said.id == Some(message.id));
+        let found = self.texts.get_key_value(&message.text).filter(|_| !changed).or_else(by_id);
+        found.map(|(typed, said)| (typed.as_str(), said))
     }
 
     /// A change is told once, and of a text of somebody else it is no more than a reaction.
@@ -465,5 +490,3 @@ const UNEXPECTED: [Code; 9] = [
 ];
 /// Clocks of an author and a joiner may differ by as much.
 const JOIN_CLOCK_SLACK: Duration = Duration::from_secs(60);
-/// What was shown this long before a crash is known to have been shown: longer than any disk takes.
-const SHOWN_FOR_GOOD_AFTER: Duration = Duration::from_secs(10);

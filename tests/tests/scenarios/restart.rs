@@ -38,6 +38,55 @@ fn a_peer_killed_and_restarted_hears_once_what_it_missed() {
     alice.hears("@bob", "bob", "I have it all");
 }
 
+/// Whoever reads bob's output is slow: he keeps and acknowledges lines that stand in a full pipe when he dies.
+#[test]
+fn what_was_kept_and_never_shown_is_told_late_by_the_next_run() {
+    let registry = Registry::start(&[]);
+    let [alice, mut bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    assert_eq!(bob.quit(), Ended::Exit(0));
+    let mut deaf = Deaf::start(&bob.launch.again());
+    let texts: Vec<String> = (0..600).map(|number| format!("line {number} {}", "x".repeat(200))).collect();
+    let last = texts.iter().map(|text| alice.must(&format!("@bob {text}"), "message")).last().expect("many lines");
+    alice.wait("the last line on bob's disk", |event| {
+        event.is("delivery") && event.text("id") == last.text("id") && event.text("state") == "delivered"
+    });
+    let shown = deaf.kill9();
+    assert!(shown.len() < texts.len(), "a pipe holds less than that");
+    bob.restart();
+    bob.hears("@alice", "alice", texts.last().expect("many lines"));
+    let retold: Vec<Event> = bob.so_far().into_iter().filter(|event| event.is_message("@alice", "alice")).collect();
+    assert!(retold.iter().all(|event| event.flag("late")), "they come late");
+    let retold: Vec<&str> = retold.iter().map(|event| event.text("text")).collect();
+    let first = texts.iter().position(|text| text == retold[0]).expect("one of alice's lines");
+    assert_eq!(retold, texts[first..], "in order, up to the last");
+    assert!(first <= shown.len(), "nothing between what was shown and what is told now");
+    // The mark follows in a moment: only the last lines may come twice.
+    assert!(shown.len() - first < 100, "{} lines were shown, and {first} marked", shown.len());
+    assert_eq!(bob.quit(), Ended::Exit(0));
+    bob.restart();
+    assert!(bob.so_far().iter().all(|event| !event.is("message")), "now they were shown");
+}
+
+/// A peer on pipes whose output nobody reads.
+struct Deaf(std::process::Child);
+
+impl Deaf {
+    fn start(launch: &Launch) -> Self {
+        let mut command = launch.json_command();
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        Self(command.spawn().expect("the peer starts"))
+    }
+
+    /// Ends it; the texts that were in the pipe.
+    fn kill9(&mut self) -> Vec<String> {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("a child of ours");
+        let output = std::io::read_to_string(self.0.stdout.take().expect("a pipe")).expect("text in the pipe");
+        let events = output.lines().filter_map(Event::parse);
+        events.filter(|event| event.is_message("@alice", "alice")).map(|event| event.text("text").to_owned()).collect()
+    }
+}
+
 #[test]
 fn what_waits_is_shown_waiting_and_survives_its_author() {
     let registry = Registry::start(&[]);

@@ -43,6 +43,7 @@ fn what_an_older_copy_said_under_used_numbers_is_said_again() {
         say(&mut world, alice, "@bob", "two");
         say(&mut world, alice, "@bob", "three");
         wait(&mut world, "the other texts delivered", |world| deliveries(world, alice) == 3);
+        world.run_for(Duration::from_millis(100));
         world.crash(bob);
         world.put_log_back_unnoticed(alice, copy);
         world.expect(Code::Storage);

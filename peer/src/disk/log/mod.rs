@@ -1,8 +1,8 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `changes`, `receipts`, `search`, `steps`
-//! and `unread` each write and read a group of them. `origin` tells whether the log is the one that was used here last.
+//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `changes`, `receipts`, `search`, `steps`,
+//! `told` and `unread` each write and read a group of them. `origin` tells whether the log is the one that was used here last.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ mod search;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod told;
 mod unread;
 mod words;
 
@@ -280,7 +281,13 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
     let certificate = account::load_certificate(connection)?;
     let (pins, prekeys) = (account::load_pins(connection)?, account::load_prekeys(connection)?);
     let addresses = addresses::load(connection)?;
-    Ok(LoadedLog { chain, is_copy: false, certificate, pins, addresses, prekeys, conversations })
+    // What is damaged among the events is told where it is asked for; a start needs none of them.
+    let (untold, untold_changes) = told::load(connection).unwrap_or_else(|fault| {
+        tracing::warn!(?fault, "what was not shown before cannot be read");
+        Default::default()
+    });
+    let is_copy = false;
+    Ok(LoadedLog { chain, is_copy, certificate, pins, addresses, prekeys, conversations, untold, untold_changes })
 }
 
 /// After every commit SQLite has written its journal, and with FULL the disk has it too.
@@ -323,6 +330,10 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         }
         Write::Acked { conversation, chain, recipient, number } => {
             receipts::write_acknowledged(connection, conversation, chain, recipient, *number)
+        }
+        Write::Told { conversation, author, chain, number } => {
+            let name = ChainName { conversation: *conversation, author: *author, chain: *chain };
+            told::write(connection, &name, *number)
         }
         Write::Step(run) => steps::write(connection, run),
         Write::Mailed { conversation, chain, recipient, runs } => {

@@ -45,7 +45,14 @@ pub(super) fn plain_tables(connection: &Connection) -> Result<Vec<String>, Fault
     Ok(names?)
 }
 
-const MIGRATIONS: [&str; 7] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD];
+const MIGRATIONS: [&str; 8] =
+    [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD, TOLD];
+
+/// What was here before counts as shown.
+const TOLD: &str = "
+ALTER TABLE chains ADD COLUMN told INTEGER NOT NULL DEFAULT 0; -- messages up to this number were shown
+UPDATE chains SET told = coalesce((SELECT max(number) FROM events WHERE chain = chains.row), 0);
+";
 
 /// Mail that I left, and what others seal mail for me to.
 const MAIL: &str = "

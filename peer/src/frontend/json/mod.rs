@@ -15,7 +15,7 @@ use super::password::{NoPassword, Passwords};
 use super::signals::Signals;
 use super::stdin::{self, Typed};
 use super::{ENGINE_LOST, PATIENCE_AT_END_MS, PATIENCE_AT_QUIT_MS, Wires, on_main, quit};
-use crate::api::{Asked, Code, Command, Event, Exit, Refusal, Told};
+use crate::api::{Asked, Code, Command, Event, Exit, Refusal, Told, Written};
 
 pub(crate) use output::message_lines;
 
@@ -26,8 +26,9 @@ pub fn run(wires: Wires, passwords: &Passwords, signals: &Signals) -> io::Result
     let (answers, own_answers) = bounded(ANSWERS_QUEUE);
     // Two notices at most: the output is gone, and the end.
     let (notice, notices) = bounded(2);
-    let events = wires.events;
-    let printer = common::thread::spawn("printer", move || print(&events, own_answers, &notice, &mut io::stdout()))?;
+    let (events, written) = (wires.events, wires.written);
+    let printing = move || print(&events, own_answers, &notice, &written, &mut io::stdout());
+    let printer = common::thread::spawn("printer", printing)?;
     let reader = Reader { commands: wires.commands, answers, passwords, signals };
     let read = on_main(signals, || reader.read(&lines, &notices));
     // Without its answers the printer would wait for more of them.
@@ -159,9 +160,16 @@ impl Reader<'_> {
 }
 
 /// Writes what comes until the engine ended; the exit code. Nobody reading any more is a clean end.
-fn print(events: &Receiver<Told>, answers: Receiver<String>, notice: &Sender<Notice>, out: &mut impl Write) -> Exit {
+fn print(
+    events: &Receiver<Told>,
+    answers: Receiver<String>,
+    notice: &Sender<Notice>,
+    written: &Written,
+    out: &mut impl Write,
+) -> Exit {
     let mut answers = answers;
     let mut output_gone = false;
+    let mut taken = 0;
     // The engine's first word is `ready`, and that is the first line: no answer of ours overtakes it.
     let (mut is_ready, not_yet) = (false, never());
     let exit = loop {
@@ -169,6 +177,7 @@ fn print(events: &Receiver<Told>, answers: Receiver<String>, notice: &Sender<Not
         select! {
             recv(events) -> told => {
                 is_ready = true;
+                taken += 1;
                 take(&told, &mut batch, &mut ended);
             }
             recv(if is_ready { &answers } else { &not_yet }) -> answer => match answer {
@@ -179,7 +188,10 @@ fn print(events: &Receiver<Told>, answers: Receiver<String>, notice: &Sender<Not
         // What has queued meanwhile goes out with the same write.
         while ended.is_none() && batch.len() < BATCH_BYTES {
             match events.try_recv() {
-                Ok(told) => take(&Ok(told), &mut batch, &mut ended),
+                Ok(told) => {
+                    taken += 1;
+                    take(&Ok(told), &mut batch, &mut ended);
+                }
                 Err(_) => break,
             }
         }
@@ -189,7 +201,11 @@ fn print(events: &Receiver<Told>, answers: Receiver<String>, notice: &Sender<Not
         }
         if !output_gone && out.write_all(batch.as_bytes()).and_then(|()| out.flush()).is_err() {
             output_gone = true;
+            written.lost();
             let _ = notice.try_send(Notice::OutputGone);
+        }
+        if !output_gone {
+            written.reached(taken);
         }
         if let Some((exit, _)) = ended {
             break exit;
@@ -221,13 +237,15 @@ fn take(told: &Result<Told, crossbeam_channel::RecvError>, batch: &mut String, e
 /// Answers of the front-end that wait for the printer.
 const ANSWERS_QUEUE: usize = 64;
 
-/// Written at once, so that a flood is not one write per line.
-const BATCH_BYTES: usize = 64 * 1024;
+/// Written at once, so that a flood is not one write per line; a kill in the middle of it has the next run tell all of
+/// it again.
+const BATCH_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::frontend::sample;
+    use std::sync::Arc;
     use std::time::Duration;
 
     fn told(event: Event) -> Told {
@@ -241,8 +259,8 @@ mod tests {
         let (answer, answers_out) = bounded(100);
         answers.into_iter().for_each(|line| answer.send(line).unwrap());
         let (notice, _notices) = bounded(2);
-        let mut out = Vec::new();
-        let exit = print(&events_out, answers_out, &notice, &mut out);
+        let (written, mut out) = (Written::default(), Vec::new());
+        let exit = print(&events_out, answers_out, &notice, &written, &mut out);
         (exit, String::from_utf8(out).unwrap())
     }
 
@@ -288,12 +306,16 @@ mod tests {
         let (events, events_out) = bounded(4);
         let (notice, notices) = bounded(2);
         let (_answer, answers) = bounded::<String>(1);
-        let printer = common::thread::spawn("printer", move || print(&events_out, answers, &notice, &mut Closed));
+        let written = Arc::new(Written::default());
+        let seen = Arc::clone(&written);
+        let printing = move || print(&events_out, answers, &notice, &written, &mut Closed);
+        let printer = common::thread::spawn("printer", printing);
         events.send(told(Event::PasswordChanged)).unwrap();
         let deadline = Duration::from_secs(10);
         assert_eq!(notices.recv_timeout(deadline), Ok(Notice::OutputGone), "waited for the printer's notice");
         events.send(told(Event::Bye { reason: String::new(), exit: Exit::Failed })).unwrap();
         assert_eq!(printer.unwrap().join(), Exit::Done);
+        assert!(seen.is_lost() && seen.events() == 0, "nothing was written");
     }
 
     #[test]

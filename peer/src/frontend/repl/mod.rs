@@ -124,6 +124,8 @@ fn start<'a>(
         color_auto: setup.color,
         started: now(),
         pending: Vec::new(),
+        taken: 0,
+        written: wires.written,
     };
     let thread = common::thread::spawn("printer", move || printer.run())?;
     Ok((

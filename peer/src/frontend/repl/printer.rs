@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, after, never, select};
 use super::gate::Pass;
 use super::prompt::Status;
 use super::screen::{Row, Screen};
-use crate::api::{Event, Exit, Refusal, Told};
+use crate::api::{Event, Exit, Refusal, Told, Written};
 use crate::frontend::ENGINE_LOST;
 use crate::frontend::sanitize::Safe;
 use crate::frontend::settings::{Color, ENTRIES, entry};
@@ -74,6 +74,9 @@ pub(super) struct Printer {
     pub(super) color_auto: bool,
     pub(super) started: Instant,
     pub(super) pending: Vec<Row>,
+    /// Events taken, and what the engine knows of those that are written.
+    pub(super) taken: u64,
+    pub(super) written: Arc<Written>,
 }
 
 impl Printer {
@@ -94,6 +97,7 @@ impl Printer {
                 break exit;
             }
             self.print();
+            self.say_what_is_written();
         };
         // From here on nobody needs to wait for the engine: not a password prompt, not the editor.
         self.ended = None;
@@ -143,6 +147,7 @@ impl Printer {
                 }
             }
             taken += 1;
+            self.taken += 1;
             // Disconnection is for the next round: `try_recv` says it only when nothing is left.
             told = if taken < BATCH_EVENTS { self.events.try_recv().ok().map(Ok) } else { None };
         }
@@ -220,12 +225,18 @@ impl Printer {
             Paper::Streams { gone } => {
                 let written = write_rows(&self.pending);
                 self.pending.clear();
-                if written.is_err()
-                    && let Some(gone) = gone.take()
-                {
-                    drop(gone);
+                if written.is_err() {
+                    self.written.lost();
+                    drop(gone.take());
                 }
             }
+        }
+    }
+
+    /// Whatever was taken is written unless something is held back.
+    fn say_what_is_written(&self) {
+        if !self.written.is_lost() && self.pending.is_empty() && self.screen.due_in(self.now()).is_none() {
+            self.written.reached(self.taken);
         }
     }
 
@@ -315,6 +326,8 @@ mod tests {
             color_auto: false,
             started: Instant::now(),
             pending: Vec::new(),
+            taken: 0,
+            written: Arc::default(),
         };
         (printer, gate, printed)
     }

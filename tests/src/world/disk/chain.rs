@@ -12,6 +12,8 @@ pub(super) struct Chain {
     pub(super) number: u64,
     pub(super) last: Option<EventId>,
     pub(super) lamport: u64,
+    /// Messages up to here were shown.
+    pub(super) told: u64,
     pub(super) borrowed_from: Option<u64>,
     pub(super) events: BTreeMap<u64, StoredEvent>,
     pub(super) recipients: BTreeMap<u64, Vec<IdentityKey>>,

@@ -37,6 +37,15 @@ impl Log {
         events
     }
 
+    /// Messages that are not marked as shown.
+    pub(super) fn untold(&self) -> Vec<StoredEvent> {
+        let told = |event: &StoredEvent| {
+            let chains = &self.conversations[&event.conversation].chains;
+            event.number <= chains[&(event.author, event.chain)].told
+        };
+        self.in_order(None).filter(|event| is_said(event) && !told(event)).cloned().collect()
+    }
+
     /// Every event, in the order they were written.
     fn in_order(&self, wanted: Option<&ConversationId>) -> impl DoubleEndedIterator<Item = &StoredEvent> {
         self.places(wanted).map(|(.., event)| event)

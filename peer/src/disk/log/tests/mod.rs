@@ -21,6 +21,7 @@ mod finding;
 mod lookups;
 mod origin;
 mod refusals;
+mod told;
 mod versions;
 mod without_registry;
 
