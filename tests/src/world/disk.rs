@@ -351,9 +351,7 @@ impl Log {
                 chain.borrowed_from = from;
             }
             Write::Acked { conversation, chain, recipient, number } => {
-                let mut chains = self.conversation(conversation)?.chains.iter_mut();
-                let own = chains.find(|((_, id), own)| *id == chain && own.own);
-                let (_, own) = own.ok_or("an acknowledgement of a chain that is not mine")?;
+                let own = self.own_chain(conversation, chain)?;
                 let acked = own.acked.entry(recipient).or_default();
                 *acked = number.min(own.number).max(*acked);
             }
@@ -364,10 +362,7 @@ impl Log {
             }
             Write::Step(run) => self.note(run),
             Write::Mailed { conversation, chain, recipient, runs } => {
-                let mut chains = self.conversation(conversation)?.chains.iter_mut();
-                let own = chains.find(|((_, id), own)| *id == chain && own.own);
-                let (_, own) = own.ok_or("mail of a chain that is not mine")?;
-                own.mailed.insert(recipient, runs);
+                self.own_chain(conversation, chain)?.mailed.insert(recipient, runs);
             }
             Write::Prekey(prekey) => {
                 self.prekeys.entry(prekey.number).or_insert(prekey);
@@ -395,6 +390,12 @@ impl Log {
 
     fn conversation(&mut self, id: ConversationId) -> Result<&mut Kept, Refused> {
         self.conversations.get_mut(&id).ok_or_else(|| format!("the log does not know the conversation {id:?}"))
+    }
+
+    fn own_chain(&mut self, conversation: ConversationId, chain: ChainId) -> Result<&mut Chain, Refused> {
+        let mut chains = self.conversation(conversation)?.chains.iter_mut();
+        let own = chains.find(|((_, id), own)| *id == chain && own.own);
+        own.map(|(_, own)| own).ok_or_else(|| format!("{chain:?} is no chain of mine"))
     }
 
     fn room(&mut self, id: RoomId) -> Result<&mut KeptRoom, Refused> {
