@@ -9,4 +9,5 @@ pub mod secret;
 pub mod secure;
 pub mod thread;
 pub mod time;
+pub mod visible;
 pub mod wire;

@@ -16,7 +16,7 @@ use crate::frontend::settings::{Color, ENTRIES, Settings};
 
 /// Peer-to-peer chat for the terminal. Slash commands at a prompt, or JSON lines; /help at the prompt tells more.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version)]
+#[command(name = "peer", bin_name = "peer", version)]
 pub struct Flags {
     /// The registry; without it the last one used, then 127.0.0.1:15600
     #[arg(value_name = "HOST:PORT[#FINGERPRINT]")]

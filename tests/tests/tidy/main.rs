@@ -20,6 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("common/src/secret.rs", &[]),
     ("common/src/thread.rs", &[]),
     ("common/src/time.rs", &[]),
+    ("common/src/visible.rs", &[]),
     ("common/src/ids.rs", &["names"]),
     ("common/src/wire", &["limits"]),
     ("common/src/secure", &["ids", "limits", "names", "secret", "time", "wire"]),
@@ -87,7 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing", &["peer/src", "registry/src"]),
     ("tracing_subscriber", &["peer/src/main.rs", "registry/src/main.rs"]),
     ("unicode_segmentation", &["peer/src/frontend"]),
-    ("unicode_width", &["peer/src/frontend"]),
+    ("unicode_width", &["common/src/visible.rs", "peer/src/frontend"]),
     ("x25519_dalek", &["common/src/secure"]),
     ("zeroize", &["common/src", "peer/src/disk", "peer/src/frontend"]),
     // Of tests.
