@@ -26,7 +26,7 @@ pub fn is_hidden(c: char) -> bool {
             | 0xE0000..=0xE0FFF)
 }
 
-/// Whether a hidden character is part of an emoji, and stays where [`line`] and [`lines`] left it.
+/// Whether a hidden character is part of an emoji, and stays where [`line()`] and [`lines()`] left it.
 pub fn is_emoji_glue(c: char) -> bool {
     c == ZERO_WIDTH_JOINER || c == EMOJI_STYLE
 }

@@ -387,6 +387,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 mod tests {
     use super::*;
     use crate::frontend::sample;
+    use proptest::prelude::*;
 
     #[test]
     fn every_event_as_a_program_reads_it() {
@@ -421,5 +422,21 @@ mod tests {
         assert_eq!(line.matches('\u{301}').count(), common::visible::MARKS_MAX);
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["re"], text);
+    }
+
+    proptest! {
+        /// Whatever others say, in whatever field: a program reads it as it was, and nobody who looks at the line is
+        /// harmed.
+        #[test]
+        fn no_field_lets_text_escape(text in "(\\PC|\\p{Cc}|\\p{Cf}|\\p{Mn}|\\p{Zl}|\\p{Zp}|\n){1,40}") {
+            for event in sample::events_saying(&text) {
+                let Some(line) = line(&Told { re: Some(text.clone()), event }) else { continue };
+                let mut tower = Tower::default();
+                let line = line.strip_suffix('\n').unwrap();
+                prop_assert!(!line.chars().any(|c| is_hidden(c) || tower.is_too_high(c)), "{line:?}");
+                let value: Value = serde_json::from_str(line).unwrap();
+                prop_assert_eq!(&value["re"], &text);
+            }
+        }
     }
 }
