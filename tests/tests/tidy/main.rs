@@ -47,7 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["registry/src/accounts"]),
     ("bcrypt", &["registry/src/accounts"]),
     ("chacha20poly1305", &["peer/src/disk"]),
-    ("clap", &["peer/src/config.rs", "peer/src/main.rs", "registry/src"]),
+    ("clap", &["peer/src/config.rs", "peer/src/fuzz.rs", "peer/src/main.rs", "registry/src"]),
     ("colored", &["peer/src/frontend", "peer/src/main.rs"]),
     (
         "crossbeam_channel",
@@ -62,7 +62,10 @@ const HOMES: &[(&str, &[&str])] = &[
             "tests",
         ],
     ),
-    ("ed25519_dalek", &["common/src/message", "common/src/secure", "common/tests", "registry/src/store", "tests"]),
+    (
+        "ed25519_dalek",
+        &["common/src/fuzz", "common/src/message", "common/src/secure", "common/tests", "registry/src/store", "tests"],
+    ),
     ("getrandom", &["peer/src/disk", "peer/src/engine", "peer/src/net", "registry/src/server", "registry/src/store"]),
     ("hkdf", &["common/src/secure"]),
     ("if_addrs", &["peer/src/net"]),
@@ -74,7 +77,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustyline", &["peer/src/frontend/repl"]),
     ("serde", &["common", "peer/src/config.rs", "peer/src/frontend/json", "registry/src", "tests/src/wire"]),
     ("serde_bytes", &["common/src/wire"]),
-    ("serde_json", &["peer/src/frontend/json", "registry/src/main.rs", "tests"]),
+    ("serde_json", &["peer/src/frontend/json", "peer/src/fuzz.rs", "registry/src/main.rs", "tests"]),
     ("sha2", &["common/src/ids.rs", "common/src/secure", "common/tests", "tests/tests/tidy"]),
     ("signal_hook", &["peer/src/frontend", "peer/src/main.rs", "registry/src/main.rs"]),
     ("snow", &["common/src/secure", "common/tests"]),
@@ -88,7 +91,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing", &["peer/src", "registry/src"]),
     ("tracing_subscriber", &["peer/src/main.rs", "registry/src/main.rs"]),
     ("unicode_segmentation", &["peer/src/frontend"]),
-    ("unicode_width", &["common/src/visible.rs", "peer/src/frontend"]),
+    ("unicode_width", &["common/src/visible.rs", "peer/src/frontend", "peer/src/fuzz.rs"]),
     ("x25519_dalek", &["common/src/secure"]),
     ("zeroize", &["common/src", "peer/src/disk", "peer/src/frontend"]),
     // Of tests.
