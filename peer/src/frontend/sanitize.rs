@@ -141,6 +141,8 @@ impl Safe {
         let columns = columns.max(indent + ROW_COLUMNS_MIN);
         let mut rows = Vec::new();
         let mut row = Unfinished::default();
+        // A space at the end of a row goes, and the marks on it go too: they would pile up on the letter before it.
+        let mut is_gone = false;
         for word in self.0.split_inclusive(' ') {
             let word_columns = painted_width(word.trim_end());
             if row.columns + word_columns > columns && indent + word_columns <= columns {
@@ -151,7 +153,11 @@ impl Safe {
                 if !fits && piece != " " {
                     rows.push(row.cut(continued, indent));
                 }
-                if fits || piece != " " {
+                let is_color = piece.starts_with(ESCAPE);
+                if !is_color && width(piece) > 0 {
+                    is_gone = !fits && piece == " ";
+                }
+                if is_color || !is_gone {
                     row.push(piece);
                 }
             }
@@ -302,6 +308,13 @@ mod tests {
         let rows = text.wrapped(Some(18), &Safe::line("  | "));
         let rows: Vec<&str> = rows.iter().map(Safe::as_str).collect();
         assert_eq!(rows, ["topic: \u{1b}[2ma long one \u{1b}[0m", "  | \u{1b}[2mof others\u{1b}[0m"]);
+    }
+
+    #[test]
+    fn marks_on_spaces_that_go_build_no_tower() {
+        let text = "x".repeat(18) + &format!(" {}", "\u{301}".repeat(MARKS_MAX)).repeat(50);
+        let rows = Safe::line(&text).wrapped(Some(18), &Safe::line("  | "));
+        assert_eq!(rows.iter().map(Safe::as_str).collect::<Vec<_>>(), ["x".repeat(18)]);
     }
 
     proptest! {
