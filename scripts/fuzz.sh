@@ -48,7 +48,7 @@ case ${1:-} in
 esac
 
 target=$1
-if ! targets | grep --quiet --line-regexp --fixed-strings -- "$target"; then
+if [[ $target == */* || ! -f tests/fuzz/fuzz_targets/$target.rs ]]; then
     echo "There is no target '$target'. There are: $(targets | tr '\n' ' ')" >&2
     exit 2
 fi
