@@ -60,9 +60,27 @@ pub fn controls(text: &str) -> Vec<String> {
                 }
             }
             controls.push(sequence);
-        } else if c != '\n' && common::visible::is_hidden(c) && !common::visible::is_emoji_glue(c) {
+        } else if c != '\n' && (c.is_control() || TURNING.contains(&c)) {
             controls.push(format!("U+{:04X}", u32::from(c)));
         }
     }
     controls
 }
+
+/// What turns the writing direction, breaks a line, or tags a text that nobody sees.
+const TURNING: [char; 14] = [
+    '\u{61c}',
+    '\u{200b}',
+    '\u{200e}',
+    '\u{200f}',
+    '\u{2028}',
+    '\u{2029}',
+    '\u{202a}',
+    '\u{202d}',
+    '\u{202e}',
+    '\u{2066}',
+    '\u{2069}',
+    '\u{feff}',
+    '\u{e0001}',
+    '\u{e007f}',
+];
