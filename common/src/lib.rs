@@ -1,6 +1,8 @@
 //! What the registry and its peers agree on: names, ids, limits, the wire, the messages and the keys.
 //! Both programs call it; it opens no socket and no file, and knows nothing of either program.
 
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ids;
 pub mod limits;
 pub mod message;
@@ -9,4 +11,5 @@ pub mod secret;
 pub mod secure;
 pub mod thread;
 pub mod time;
+pub mod visible;
 pub mod wire;

@@ -143,6 +143,17 @@ mod tests {
     }
 
     proptest! {
+        /// Nothing of Unicode beyond the alphabet gets into a name: no look-alike of another script, no mark, nothing
+        /// that hides or steers.
+        #[test]
+        fn nothing_but_the_alphabet_is_a_name(
+            before in "[a-z0-9]{1,5}", c in "[^a-zA-Z0-9_-]", after in "[a-z0-9]{0,5}",
+        ) {
+            let [name, room] = ["", "#"].map(|mark| format!("{mark}{before}{c}{after}"));
+            prop_assert!(UserName::parse(&name).is_err());
+            prop_assert!(RoomName::parse(&room).is_err());
+        }
+
         #[test]
         fn parsing_is_idempotent(text in "\\PC{0,30}") {
             if let Ok(name) = UserName::parse(&text) {

@@ -16,7 +16,7 @@ use crate::frontend::settings::{Color, ENTRIES, Settings};
 
 /// Peer-to-peer chat for the terminal. Slash commands at a prompt, or JSON lines; /help at the prompt tells more.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version)]
+#[command(name = "peer", bin_name = "peer", version)]
 pub struct Flags {
     /// The registry; without it the last one used, then 127.0.0.1:15600
     #[arg(value_name = "HOST:PORT[#FINGERPRINT]")]
@@ -153,8 +153,21 @@ impl Environment {
 impl Plan {
     /// Decides; a refusal is wrong usage.
     pub fn new(flags: Flags, environment: &Environment) -> Result<Self, Refusal> {
+        let file = file(flags.config.as_deref(), environment)?;
+        let file = file.as_ref().map(|(path, text)| (path.as_str(), text.as_str()));
+        Self::with_file(flags, environment, file)
+    }
+
+    /// The same with the path and the text of a configuration file that has been read.
+    pub(crate) fn with_file(
+        flags: Flags,
+        environment: &Environment,
+        file: Option<(&str, &str)>,
+    ) -> Result<Self, Refusal> {
         let mut chosen = Chosen::default();
-        chosen.read_file(flags.config.as_deref(), environment)?;
+        if let Some((path, text)) = file {
+            chosen.read(text).map_err(|what| usage(&format!("{path}: {what}")))?;
+        }
         for pair in &flags.set {
             let Some((key, value)) = pair.split_once('=') else {
                 return Err(usage(&format!("--set takes KEY=VALUE, not '{pair}'.")));
@@ -207,25 +220,16 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// A file that was named must be there; the one at its usual place may be missing.
-    fn read_file(&mut self, named: Option<&Path>, environment: &Environment) -> Result<(), Refusal> {
-        let usual = environment.folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("peer.toml"));
-        let Some(path) = named.map(Path::to_path_buf).or(usual) else { return Ok(()) };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(usage(&format!("Can't read {}: {error}.", path.display()))),
-        };
-        let wrong = |what: &str| usage(&format!("{}: {what}", path.display()));
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message()))?;
+    fn read(&mut self, text: &str) -> Result<(), String> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
         for (key, value) in table {
             let value = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Boolean(true) => "on".to_owned(),
                 toml::Value::Boolean(false) => "off".to_owned(),
-                _ => return Err(wrong(&format!("the value of '{key}' is not a text."))),
+                _ => return Err(format!("the value of '{key}' is not a text.")),
             };
-            self.set(&key, &value).map_err(|text| wrong(&text))?;
+            self.set(&key, &value)?;
         }
         Ok(())
     }
@@ -247,6 +251,18 @@ impl Chosen {
             }
         }
         Ok(())
+    }
+}
+
+/// The path and the text of the configuration file. One that was named must be there; the one at its usual place may
+/// be missing.
+fn file(named: Option<&Path>, environment: &Environment) -> Result<Option<(String, String)>, Refusal> {
+    let usual = environment.folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("peer.toml"));
+    let Some(path) = named.map(Path::to_path_buf).or(usual) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path.display().to_string(), text))),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(usage(&format!("Can't read {}: {error}.", path.display()))),
     }
 }
 

@@ -6,6 +6,8 @@ pub mod config;
 pub mod disk;
 pub mod engine;
 pub mod frontend;
+#[doc(hidden)]
+pub mod fuzz;
 mod net;
 pub mod node;
 pub mod ports;

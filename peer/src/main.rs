@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use clap::Parser;
+use common::visible::{self, LogLines};
 use peer::api::{Asked, Code, Command, Exit, Refusal};
 use peer::config::{Environment, Face, Flags, Plan, REGISTRY_DEFAULT};
 use peer::engine::{self, EngineConfig, Startup};
@@ -24,11 +25,7 @@ use peer::frontend::{Wires, json, repl};
 fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) => {
-            // Nobody to tell if even that cannot be written.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { WRONG_USAGE } else { 0 });
-        }
+        Err(error) => return misused(&error),
     };
     let is_json = flags.json;
     // Dropped last: the terminal is put back after everything that could have changed it.
@@ -39,6 +36,17 @@ fn main() -> ExitCode {
         Err(_) => Stop::Fault(anyhow::anyhow!("the program has a fault and must end")).tell(is_json),
     };
     ExitCode::from(code)
+}
+
+/// Tells of flags that cannot be, or of help. The words of a mistake repeat what was typed, or pasted from somewhere.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Nobody to tell if even that cannot be written.
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let _ = write!(io::stderr(), "{}", visible::lines(&error.render().to_string()));
+    ExitCode::from(WRONG_USAGE)
 }
 
 /// Why the program ends before a face is shown.
@@ -64,7 +72,7 @@ impl Stop {
         let _ = if is_json {
             json::tell_failed_start(&refusal, &mut io::stdout())
         } else {
-            writeln!(io::stderr(), "peer: {}", refusal.text.as_str())
+            writeln!(io::stderr(), "peer: {}", visible::line(refusal.text.as_str()))
         };
         code
     }
@@ -167,11 +175,11 @@ fn log(plan: &Plan) {
     let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).log_internal_errors(false);
     if plan.face == Face::Terminal {
         match log_file(&plan.data_dir) {
-            Ok(file) => builder.with_writer(Mutex::new(file)).init(),
+            Ok(file) => builder.with_writer(Mutex::new(LogLines::new(file))).init(),
             Err(_) => return silence_panics(),
         }
     } else {
-        builder.with_writer(io::stderr).init();
+        builder.with_writer(Mutex::new(LogLines::new(io::stderr()))).init();
     }
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();

@@ -94,9 +94,13 @@ impl Config {
     fn read(&mut self, path: &Path) -> Result<(), ConfigError> {
         let shown = || path.display().to_string();
         let text = fs::read_to_string(path).map_err(|source| ConfigError::File { path: shown(), source })?;
+        self.read_text(&text, shown)
+    }
+
+    fn read_text(&mut self, text: &str, path: impl Fn() -> String) -> Result<(), ConfigError> {
         let table = text.parse::<toml::Table>().map_err(|error| {
             let detail = error.message().trim().replace('\n', " ");
-            ConfigError::Toml { path: shown(), detail }
+            ConfigError::Toml { path: path(), detail }
         })?;
         self.read_table("", &table)
     }
@@ -113,6 +117,23 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// What fuzzers feed: a configuration file, and after each zero one `KEY=VALUE`.
+#[doc(hidden)]
+pub fn fuzz_config(data: &[u8]) {
+    let mut texts = data.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let mut config = Config::default();
+    let file = texts.next().unwrap_or_default();
+    let read = config.read_text(&file, || "registry.toml".to_owned());
+    let set = Config::load(None, &texts.take(SETS_MAX).map(String::from).collect::<Vec<_>>());
+    for told in [read.err().map(|error| error.to_string()), set.as_ref().err().map(ToString::to_string)] {
+        assert!(told.is_none_or(|told| !told.is_empty()), "an error says why");
+    }
+    for config in [Some(config), set.ok()].into_iter().flatten() {
+        let Settings { door, passwords, .. } = config.settings;
+        assert!((1..=SESSIONS_MAX).contains(&door.sessions) && (COST_MIN..=COST_MAX).contains(&passwords.bcrypt_cost));
     }
 }
 
@@ -213,6 +234,9 @@ fn closeness(typed: &str, name: &str) -> f64 {
     let short = name.rsplit('.').next().unwrap_or(name);
     strsim::jaro_winkler(typed, name).max(strsim::jaro_winkler(typed, short))
 }
+
+/// More pairs than that find nothing more.
+const SETS_MAX: usize = 8;
 
 /// Past some 16,000 threads the kernel refuses more memory mappings and the process would abort.
 const SESSIONS_MAX: u32 = 15_000;

@@ -7,11 +7,12 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use common::visible::{self, LogLines};
 use registry::config::{Config, ConfigError};
 use registry::server::Server;
 use registry::store::Store;
@@ -22,7 +23,7 @@ use signal_hook::iterator::Signals;
 
 /// Accounts, presence and rooms for a peer-to-peer chat. What people say never comes here.
 #[derive(Debug, Parser)]
-#[command(name = "registry", version, args_conflicts_with_subcommands = true)]
+#[command(name = "registry", bin_name = "registry", version, args_conflicts_with_subcommands = true)]
 struct Flags {
     #[command(subcommand)]
     command: Option<Command>,
@@ -70,7 +71,10 @@ struct Place {
 }
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => return misused(&error),
+    };
     let result = match flags.command {
         Some(Command::Fingerprint(place)) => fingerprint(&place),
         Some(Command::Serve(serve)) => run(&serve),
@@ -79,6 +83,16 @@ fn main() -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     say(&format!("{error:#}"));
     ExitCode::from(if error.is::<ConfigError>() { EXIT_USAGE } else { EXIT_FAILED })
+}
+
+// The words of a mistake repeat what was typed, or pasted from somewhere.
+fn misused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let _ = write!(io::stderr().lock(), "{}", visible::lines(&error.render().to_string()));
+    ExitCode::from(EXIT_USAGE)
 }
 
 fn fingerprint(place: &Place) -> anyhow::Result<()> {
@@ -130,7 +144,7 @@ fn start_logging(serve: &Serve) {
         (false, 1) => tracing::Level::DEBUG,
         (false, _) => tracing::Level::TRACE,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(Mutex::new(LogLines::new(io::stderr())));
     // A log that nobody reads any more is no reason to end.
     builder.with_ansi(false).with_target(false).log_internal_errors(false).init();
 }
@@ -174,7 +188,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", visible::line(line));
 }
 
 const EXIT_FAILED: u8 = 1;

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests run processes, sockets and clocks")]
 
 pub mod crash;
+pub mod fuzz;
 pub mod programs;
 pub mod wire;
 pub mod world;

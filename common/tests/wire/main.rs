@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a sample that does not hold is a failed test")]
 
 mod sample;
+mod seed;
 mod shape;
 
 use common::ids::{EntryId, EventId};
@@ -226,5 +227,6 @@ fn a_name_that_is_none_is_refused_while_it_is_decoded() {
 fn described<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) -> String {
     let bytes = codec::encode(value);
     assert_eq!(codec::decode::<T>(&bytes).unwrap(), *value);
+    seed::leave::<T>(&bytes);
     format!("{}\n  {}", shape::of(&bytes), shape::digest(&bytes))
 }

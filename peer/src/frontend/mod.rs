@@ -10,7 +10,7 @@ pub mod settings;
 pub mod signals;
 pub mod stdin;
 pub mod terminal;
-mod transcript;
+pub(crate) mod transcript;
 
 #[cfg(test)]
 mod sample;

@@ -165,6 +165,53 @@ pub(crate) fn events() -> Vec<Event> {
     events
 }
 
+/// The same, with `text` in every place where words of others can stand.
+pub(crate) fn events_saying(text: &str) -> Vec<Event> {
+    let mut events = events();
+    let said = || text.to_owned();
+    let say = |shown: &mut MessageShown| {
+        shown.text = said();
+        shown.changes.reactions = vec![(said(), vec![user("bob")])];
+    };
+    for event in &mut events {
+        match event {
+            Event::Message(shown) => say(shown),
+            Event::History { items, .. } | Event::Backlog { items, .. } => items.iter_mut().for_each(say),
+            Event::CaughtUp { mentions, conversations } => {
+                let items = conversations.iter_mut().flat_map(|caught_up| &mut caught_up.items);
+                mentions.iter_mut().chain(items).for_each(say);
+            }
+            Event::Found { items, .. } => items.iter_mut().for_each(|found| {
+                say(&mut found.message);
+                let around = found.around.iter_mut();
+                around.for_each(|around| around.before.iter_mut().chain(&mut around.after).for_each(say));
+            }),
+            Event::Changed(change) => {
+                change.before = said();
+                match &mut change.act {
+                    Act::Edited { text: word } | Act::Reacted { word } => *word = said(),
+                    Act::Deleted => {}
+                }
+            }
+            Event::Person(person) => (person.away, person.identity) = (Some(said()), said()),
+            Event::Myself { away, registry, .. } => (*away, *registry) = (Some(said()), said()),
+            Event::AwaySet { text: away } | Event::AwaySeen { text: away, .. } => *away = Some(said()),
+            Event::Rooms { rooms } => rooms.iter_mut().for_each(|room| room.topic = said()),
+            Event::TopicShown { text: topic, .. } | Event::Room { text: topic, .. } => *topic = said(),
+            Event::Refused(refusal) => *refusal = Refusal::new(refusal.code, text),
+            Event::Why(why) => {
+                why.text = said();
+                why.tried.iter_mut().for_each(|tried| (tried.address, tried.error) = (said(), said()));
+            }
+            Event::TrustAsked { registry, .. } | Event::RegistryLink { registry, .. } => *registry = said(),
+            Event::Exported { path, .. } => *path = said(),
+            Event::Bye { reason, .. } => *reason = said(),
+            _ => {}
+        }
+    }
+    events
+}
+
 fn account() -> Vec<Event> {
     let alice = user("alice");
     let listen = "127.0.0.1:41000".parse().unwrap();

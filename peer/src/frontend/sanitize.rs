@@ -1,9 +1,10 @@
 //! Text from others, made harmless: [`Safe`] is the only thing the terminal's printer accepts, and this file the only
-//! one that can make it. Whatever steers a terminal, hides, or turns the writing direction becomes visible instead;
-//! a newline survives only inside a message, whose further rows the renderer marks, so that nobody can forge a line.
+//! one that can make it. What hides was made visible by [`visible`]; a newline survives only inside a message, whose
+//! further rows the renderer marks, so that nobody can forge a line.
 
 use std::fmt;
 
+use common::visible;
 use unicode_width::UnicodeWidthChar;
 
 /// Text that cannot control a terminal. Colour is added here too, from a closed list.
@@ -33,7 +34,7 @@ impl Safe {
 
     /// One line from anywhere: a newline in it becomes visible too.
     pub fn line(text: &str) -> Self {
-        Self(sanitize(text, false))
+        Self(visible::line(text))
     }
 
     /// One line of what can be displayed: names, numbers, addresses.
@@ -43,7 +44,7 @@ impl Safe {
 
     /// A message: its newlines stay.
     pub fn message(text: &str) -> Self {
-        Self(sanitize(text, true))
+        Self(visible::lines(text))
     }
 
     /// The bell character; nothing else makes a sound.
@@ -140,6 +141,8 @@ impl Safe {
         let columns = columns.max(indent + ROW_COLUMNS_MIN);
         let mut rows = Vec::new();
         let mut row = Unfinished::default();
+        // A space at the end of a row goes, and the marks on it go too: they would pile up on the letter before it.
+        let mut is_gone = false;
         for word in self.0.split_inclusive(' ') {
             let word_columns = painted_width(word.trim_end());
             if row.columns + word_columns > columns && indent + word_columns <= columns {
@@ -150,7 +153,11 @@ impl Safe {
                 if !fits && piece != " " {
                     rows.push(row.cut(continued, indent));
                 }
-                if fits || piece != " " {
+                let is_color = piece.starts_with(ESCAPE);
+                if !is_color && width(piece) > 0 {
+                    is_gone = !fits && piece == " ";
+                }
+                if is_color || !is_gone {
                     row.push(piece);
                 }
             }
@@ -161,7 +168,7 @@ impl Safe {
 
     /// The first `columns` columns of it, with `…` if there is more; on one line.
     pub fn beginning(text: &str, columns: usize) -> Self {
-        let line = sanitize(text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim(), false);
+        let line = visible::line(text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim());
         if width(&line) <= columns && text.trim().lines().count() <= 1 {
             return Self(line);
         }
@@ -240,69 +247,6 @@ pub fn width(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// Whether a character steers a terminal or hides in it: controls, bidirectional and other format characters, what
-/// has no width and no ink, tags, line and paragraph separators.
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(u32::from(c),
-            0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F
-            | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
-            | 0xFFF0..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A
-            | 0xE0000..=0xE0FFF)
-}
-
-fn sanitize(text: &str, newlines: bool) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    // What the next combining mark would sit on, and how many sit there already.
-    let (mut base, mut marks) = (None, 0);
-    while let Some(c) = characters.next() {
-        let next = characters.peek().copied();
-        match c {
-            '\r' if newlines && next == Some('\n') => continue,
-            '\n' if newlines => safe.push('\n'),
-            '\t' => safe.push_str("    "),
-            ZERO_WIDTH_JOINER if base.is_some_and(joins) && next.is_some_and(joins) => {
-                safe.push(c);
-                continue;
-            }
-            EMOJI_STYLE if base.is_some_and(joins) && base != Some(EMOJI_STYLE) => safe.push(c),
-            _ if is_hidden(c) => safe.push_str(&visible(c)),
-            _ if c.width() == Some(0) => {
-                marks += 1;
-                match base {
-                    None => safe.push_str(&visible(c)),
-                    Some(_) if marks <= MARKS_MAX => safe.push(c),
-                    Some(_) if marks == MARKS_MAX + 1 => safe.push(char::REPLACEMENT_CHARACTER),
-                    Some(_) => {}
-                }
-                continue;
-            }
-            _ => safe.push(c),
-        }
-        marks = 0;
-        base = (c != '\n').then_some(c);
-    }
-    safe
-}
-
-/// What is shown instead of a hidden character.
-fn visible(c: char) -> String {
-    match u32::from(c) {
-        code @ 0..=0x1F => char::from_u32(0x2400 + code).map_or_else(String::new, String::from),
-        0x7F => "\u{2421}".to_owned(),
-        code => format!("<U+{code:04X}>"),
-    }
-}
-
-/// Emoji and pictographs, which a joiner may join and a style selector may follow.
-fn joins(c: char) -> bool {
-    matches!(u32::from(c), 0xA9 | 0xAE | 0x203C | 0x2049 | 0x2122 | 0x2139 | 0x2190..=0x21FF | 0x2300..=0x23FF
-        | 0x2460..=0x24FF | 0x25A0..=0x27BF | 0x2900..=0x297F | 0x2B00..=0x2BFF | 0x3030 | 0x303D | 0x3297 | 0x3299
-        | 0xFE0F | 0x1F000..=0x1FAFF)
-        || matches!(c, '#' | '*' | '0'..='9')
-}
-
 fn columns_of(c: char) -> usize {
     if c == EMOJI_STYLE { 1 } else { c.width().unwrap_or(0) }
 }
@@ -325,11 +269,8 @@ fn cut(text: &str, columns: usize) -> usize {
 const ESCAPE: char = '\u{1b}';
 const COLORS_OFF: &str = "\u{1b}[0m";
 
-const ZERO_WIDTH_JOINER: char = '\u{200D}';
+/// Makes an emoji of a sign, and that wider.
 const EMOJI_STYLE: char = '\u{FE0F}';
-
-/// Vietnamese and Hebrew stack two or three marks on a letter; a tower of them paints over other people's lines.
-const MARKS_MAX: usize = 4;
 
 /// However narrow the terminal, a row makes progress.
 const ROW_COLUMNS_MIN: usize = 8;
@@ -348,36 +289,8 @@ const NAME_COLORS: [colored::Color; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::visible::{MARKS_MAX, is_emoji_glue, is_hidden};
     use proptest::prelude::*;
-
-    fn check(text: &str, expected: &str) {
-        assert_eq!(Safe::message(text).as_str(), expected, "{text:?}");
-    }
-
-    #[test]
-    fn what_hides_becomes_visible() {
-        check("plain ✓ é 漢字", "plain ✓ é 漢字");
-        check("\x1b[2Jgone", "␛[2Jgone");
-        check("a\rb", "a␍b");
-        check("a\r\nb", "a\nb");
-        check("a\tb", "a    b");
-        check("\u{9b}31m", "<U+009B>31m");
-        check("\u{202e}cba", "<U+202E>cba");
-        check("a\u{200b}b\u{feff}", "a<U+200B>b<U+FEFF>");
-        check("\u{e0041}", "<U+E0041>");
-        check("a\u{2028}b", "a<U+2028>b");
-        check("\u{7f}\0\x07", "␡␀␇");
-        assert_eq!(Safe::line("a\nb").as_str(), "a␊b");
-    }
-
-    #[test]
-    fn emoji_stay_whole_and_towers_of_marks_fall() {
-        check("👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}", "👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}");
-        check("a\u{200d}b", "a<U+200D>b");
-        check("\u{301}a", "<U+0301>a");
-        let tower = format!("a{}b", "\u{301}".repeat(50));
-        check(&tower, &format!("a{}\u{fffd}b", "\u{301}".repeat(4)));
-    }
 
     #[test]
     fn rows_fit_and_prefer_spaces() {
@@ -395,6 +308,13 @@ mod tests {
         let rows = text.wrapped(Some(18), &Safe::line("  | "));
         let rows: Vec<&str> = rows.iter().map(Safe::as_str).collect();
         assert_eq!(rows, ["topic: \u{1b}[2ma long one \u{1b}[0m", "  | \u{1b}[2mof others\u{1b}[0m"]);
+    }
+
+    #[test]
+    fn marks_on_spaces_that_go_build_no_tower() {
+        let text = "x".repeat(18) + &format!(" {}", "\u{301}".repeat(MARKS_MAX)).repeat(50);
+        let rows = Safe::line(&text).wrapped(Some(18), &Safe::line("  | "));
+        assert_eq!(rows.iter().map(Safe::as_str).collect::<Vec<_>>(), ["x".repeat(18)]);
     }
 
     proptest! {
@@ -415,7 +335,7 @@ mod tests {
             for (safe, newline) in [(Safe::message(&text), true), (Safe::line(&text), false)] {
                 let mut marks = 0;
                 for c in safe.as_str().chars() {
-                    let allowed = (newline && c == '\n') || c == ZERO_WIDTH_JOINER || c == EMOJI_STYLE;
+                    let allowed = (newline && c == '\n') || is_emoji_glue(c);
                     prop_assert!(allowed || !is_hidden(c), "{c:?} in {:?}", safe.as_str());
                     marks = if c.width() == Some(0) && !is_hidden(c) { marks + 1 } else { 0 };
                     prop_assert!(marks <= MARKS_MAX + 1);

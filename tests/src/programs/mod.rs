@@ -2,6 +2,7 @@
 //! channels, and every wait has a deadline and fails with the transcript of everybody.
 
 mod build;
+mod emulator;
 mod event;
 mod json_peer;
 mod launch;
@@ -13,6 +14,7 @@ mod terminal_peer;
 mod transcript;
 
 pub use build::{of_this_package, program, target_folder, workspace};
+pub use emulator::{Deeds, controls};
 pub use event::Event;
 pub use json_peer::JsonPeer;
 pub use launch::{Launch, password_of};

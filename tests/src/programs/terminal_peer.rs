@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, SlavePty, native_pty_system};
 
 use super::build::{of_this_package, program};
+use super::emulator::Deeds;
 use super::launch::{Launch, UNWANTED};
 use super::process::{DEADLINE, send_signal};
 use super::transcript::Transcript;
@@ -22,7 +23,8 @@ pub struct TermPeer {
     keyboard: RefCell<Box<dyn Write + Send>>,
     bytes: Receiver<Vec<u8>>,
     ended: Receiver<ExitStatus>,
-    screen: RefCell<vt100::Parser>,
+    screen: RefCell<vt100::Parser<Deeds>>,
+    written: RefCell<Vec<u8>>,
     status: RefCell<Option<ExitStatus>>,
     termios_before: String,
     termios_after: RefCell<String>,
@@ -72,7 +74,13 @@ impl TermPeer {
             keyboard,
             bytes,
             ended,
-            screen: RefCell::new(vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0)),
+            screen: RefCell::new(vt100::Parser::new_with_callbacks(
+                at_least_one(rows),
+                at_least_one(columns),
+                0,
+                Deeds::default(),
+            )),
+            written: RefCell::default(),
             status: RefCell::new(None),
             termios_before,
             termios_after: RefCell::default(),
@@ -116,6 +124,18 @@ impl TermPeer {
         at(self.screen.borrow().screen())
     }
 
+    /// What was done to the terminal besides drawing on it.
+    pub fn deeds(&self) -> Vec<String> {
+        self.draw();
+        self.screen.borrow().callbacks().list().to_vec()
+    }
+
+    /// Every byte that the program wrote to its terminal so far.
+    pub fn written(&self) -> String {
+        self.draw();
+        String::from_utf8_lossy(&self.written.borrow()).into_owned()
+    }
+
     /// Waits until `text` is on the screen.
     #[track_caller]
     pub fn wait_screen(&self, text: &str) {
@@ -138,7 +158,7 @@ impl TermPeer {
                 return;
             }
             match self.bytes.recv_deadline(deadline) {
-                Ok(bytes) => self.screen.borrow_mut().process(&bytes),
+                Ok(bytes) => self.take(&bytes),
                 Err(error) => {
                     let why = if error == RecvTimeoutError::Timeout { "in vain" } else { "and the program ended" };
                     self.fail(&format!("{} waited {patience:?} for {what}, {why}", self.launch.name));
@@ -174,7 +194,7 @@ impl TermPeer {
         // Nobody has the other side open any more: what was drawn comes to its end.
         *self.slave.borrow_mut() = None;
         while let Ok(bytes) = self.bytes.recv_timeout(DEADLINE) {
-            self.screen.borrow_mut().process(&bytes);
+            self.take(&bytes);
         }
         status.exit_code()
     }
@@ -207,8 +227,13 @@ impl TermPeer {
     // Draws what has come.
     fn draw(&self) {
         for bytes in self.bytes.try_iter() {
-            self.screen.borrow_mut().process(&bytes);
+            self.take(&bytes);
         }
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        self.screen.borrow_mut().process(bytes);
+        self.written.borrow_mut().extend_from_slice(bytes);
     }
 }
 

@@ -14,6 +14,7 @@ mod disk;
 mod errors;
 mod hostile_peer_link;
 mod hostile_registry_link;
+mod hostile_text;
 mod mailbox;
 mod one_to_one;
 mod presence;

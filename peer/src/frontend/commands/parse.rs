@@ -24,9 +24,12 @@ pub(crate) fn parse(line: &str) -> Result<Line, Refusal> {
 /// The candidate that looks most like `word`, if any looks like it at all.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
-    let near_enough = word.chars().count().div_ceil(2).max(2);
+    let length = word.chars().count();
+    let near_enough = length.div_ceil(2).max(2);
     candidates
         .into_iter()
+        // What is twice as long is never near: a whole pasted page is not compared letter by letter.
+        .filter(|candidate| length < 2 * candidate.len())
         .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= near_enough && *distance < candidate.len())
         .min_by_key(|(distance, candidate)| (*distance, candidate.len().abs_diff(word.len())))

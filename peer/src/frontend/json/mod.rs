@@ -17,6 +17,7 @@ use super::stdin::{self, Typed};
 use super::{ENGINE_LOST, PATIENCE_AT_END_MS, PATIENCE_AT_QUIT_MS, Wires, on_main, quit};
 use crate::api::{Asked, Code, Command, Event, Exit, Refusal, Told, Written};
 
+pub(crate) use input::read as read_input;
 pub(crate) use output::message_lines;
 
 /// Runs until the engine ended; the exit code.

@@ -5,6 +5,7 @@ use std::io;
 
 use common::names::UserName;
 use common::time::UnixMillis;
+use common::visible::{Tower, is_hidden};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -14,7 +15,6 @@ use crate::api::{
     Around, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown, MessageKind,
     MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
 };
-use crate::frontend::sanitize::is_hidden;
 
 /// One line of output, with its newline; `None` for what programs are not told.
 pub(crate) fn line(told: &Told) -> Option<String> {
@@ -361,22 +361,23 @@ impl Serialize for Object {
     }
 }
 
-/// Writes hidden characters as `\uXXXX`: the same string to a program, and harmless on a terminal.
+/// Writes hidden characters and towers of marks as `\uXXXX`: the same string to a program, and harmless on a terminal.
 struct Escaping;
 
 impl serde_json::ser::Formatter for Escaping {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        for piece in fragment.split_inclusive(is_hidden) {
-            let Some(hidden) = piece.chars().next_back().filter(|c| is_hidden(*c)) else {
-                writer.write_all(piece.as_bytes())?;
+        let (mut tower, mut written) = (Tower::default(), 0);
+        for (at, c) in fragment.char_indices() {
+            if !tower.is_too_high(c) && !is_hidden(c) {
                 continue;
-            };
-            writer.write_all(&piece.as_bytes()[..piece.len() - hidden.len_utf8()])?;
-            for unit in hidden.encode_utf16(&mut [0; 2]) {
+            }
+            writer.write_all(&fragment.as_bytes()[written..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
             }
+            written = at + c.len_utf8();
         }
-        Ok(())
+        writer.write_all(&fragment.as_bytes()[written..])
     }
 }
 
@@ -386,6 +387,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 mod tests {
     use super::*;
     use crate::frontend::sample;
+    use proptest::prelude::*;
 
     #[test]
     fn every_event_as_a_program_reads_it() {
@@ -412,11 +414,29 @@ mod tests {
 
     #[test]
     fn hidden_characters_are_escaped_and_survive() {
-        let text = "\u{1b}[2J \u{9b} \u{202e} \u{e0041} a\nb ✓";
-        let told = Told { re: Some(text.to_owned()), event: Event::PasswordChanged };
+        let tower = "\u{301}".repeat(200);
+        let text = format!("\u{1b}[2J \u{9b} \u{202e} \u{e0041} a\nb ✓ o{tower}");
+        let told = Told { re: Some(text.clone()), event: Event::PasswordChanged };
         let line = line(&told).unwrap();
         assert!(!line.trim_end().chars().any(is_hidden), "{line}");
+        assert_eq!(line.matches('\u{301}').count(), common::visible::MARKS_MAX);
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["re"], text);
+    }
+
+    proptest! {
+        /// Whatever others say, in whatever field: a program reads it as it was, and nobody who looks at the line is
+        /// harmed.
+        #[test]
+        fn no_field_lets_text_escape(text in "(\\PC|\\p{Cc}|\\p{Cf}|\\p{Mn}|\\p{Zl}|\\p{Zp}|\n){1,40}") {
+            for event in sample::events_saying(&text) {
+                let Some(line) = line(&Told { re: Some(text.clone()), event }) else { continue };
+                let mut tower = Tower::default();
+                let line = line.strip_suffix('\n').unwrap();
+                prop_assert!(!line.chars().any(|c| is_hidden(c) || tower.is_too_high(c)), "{line:?}");
+                let value: Value = serde_json::from_str(line).unwrap();
+                prop_assert_eq!(&value["re"], &text);
+            }
+        }
     }
 }

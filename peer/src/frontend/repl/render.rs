@@ -227,7 +227,7 @@ const MARK_COLUMNS: usize = 9;
 mod tests {
     use super::*;
     use crate::frontend::sample;
-    use crate::frontend::sanitize::is_hidden;
+    use common::visible::is_hidden;
     use proptest::prelude::*;
 
     fn look(columns: Option<usize>) -> Look {

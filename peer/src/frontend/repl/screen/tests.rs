@@ -4,7 +4,9 @@ use super::*;
 use crate::frontend::repl::theme::Theme;
 use crate::frontend::sample;
 use common::time::Monotonic;
+use common::visible::{is_emoji_glue, is_hidden};
 use jiff::tz::TimeZone;
+use proptest::prelude::*;
 use std::time::Duration;
 
 struct Story {
@@ -149,4 +151,35 @@ fn a_refused_text_is_named_and_unread_is_counted() {
     assert_eq!((story.screen.status.unread, story.screen.status.mentions), (2, 1));
     story.event(Event::Current { conversation: Some(sample::target("@bob")) });
     assert_eq!((story.screen.status.unread, story.screen.status.mentions), (0, 0));
+}
+
+proptest! {
+    /// Whatever others say, in whatever field, with colour or in words: nothing hides or steers, and no row begins like
+    /// one of somebody else.
+    #[test]
+    fn no_field_lets_text_escape(text in "(\\PC|\\p{Cc}|\\p{Cf}|\\p{Mn}|\\p{Zl}|\\p{Zp}|\n|\n14:03 <mallory> ){1,30}") {
+        for color in [true, false] {
+            let mut story = Story::signed_in(Theme { color, words: !color });
+            for event in sample::events_saying(&text) {
+                story.event(event);
+                story.passes(Duration::from_millis(300));
+            }
+            // Colours and bells of the program's own are the only sequences there are.
+            let bare = without_colors(&story.text.replace('\u{7}', ""));
+            let escaped = bare.chars().find(|c| *c != '\n' && is_hidden(*c) && !is_emoji_glue(*c));
+            prop_assert_eq!(escaped, None, "{:?}", bare);
+            prop_assert!(!bare.lines().any(|row| row.starts_with("14:03 <mallory>")), "{bare}");
+        }
+    }
+}
+
+fn without_colors(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let mut bare = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (codes, rest) = part.strip_prefix('[').and_then(|part| part.split_once('m')).expect("a colour");
+        assert!(codes.bytes().all(|code| code.is_ascii_digit() || code == b';'), "{codes:?}");
+        bare.push_str(rest);
+    }
+    bare
 }
