@@ -17,6 +17,7 @@ use super::conversation::{ChainKey, Conversation};
 use super::deeds::Deeds;
 use super::links::Links;
 use super::loading;
+use super::look_alikes::LookAlikes;
 use super::mail::Mail;
 use super::outgoing::Disk;
 use super::people::{self, People};
@@ -26,7 +27,9 @@ use super::restored;
 use super::sign_in::Standing;
 use super::unread::UnreadLines;
 use crate::api::{Event, Target};
-use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write};
+use crate::ports::{
+    DiskJob, HeldMail, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write,
+};
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -57,6 +60,9 @@ pub(super) struct Account {
     /// Chains whose author signed two events for one place.
     pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
     pub(super) mail: Mail,
+    /// Mail of people who are blocked, in the order in which it came.
+    pub(super) held: Vec<HeldMail>,
+    pub(super) look_alikes: LookAlikes,
     /// Conversations in which something waits for what it answers.
     pub(super) held_back: BTreeSet<ConversationId>,
     /// When everybody is told next what is held here.
@@ -134,6 +140,8 @@ impl Account {
             repair: Repair::default(),
             forked: BTreeSet::new(),
             mail: Mail::load(log.prekeys),
+            held: log.held,
+            look_alikes: LookAlikes::default(),
             held_back: BTreeSet::new(),
             haves_at: cx.now.monotonic,
             deeds: Deeds::default(),
@@ -141,6 +149,7 @@ impl Account {
             joining: Vec::new(),
             roster: Default::default(),
         };
+        account.keys_loaded(cx);
         match standing {
             Standing::SignedIn => account.registry_signed_in(cx),
             Standing::Lost => {

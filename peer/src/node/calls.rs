@@ -67,6 +67,10 @@ pub(super) enum Call {
         user: UserName,
         text: Option<String>,
     },
+    LookUpToVerify {
+        user: UserName,
+        digits: Option<String>,
+    },
     LookUpToInvite {
         user: UserName,
         room: ConversationId,

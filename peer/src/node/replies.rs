@@ -63,6 +63,12 @@ impl Account {
                     self.query_known(cx, re, &user, text, writes);
                 }
             }
+            (Call::LookUpToVerify { user, digits }, Reply::Person(record)) => {
+                if let Some(writes) = self.meet(cx, &user, &record) {
+                    let re = cx.done();
+                    self.verify_known(cx, re, user, digits.as_deref(), writes);
+                }
+            }
             (Call::LookUpToInvite { user, room }, Reply::Person(record)) => {
                 self.invitee_found(cx, room, &user, &record);
             }
@@ -156,7 +162,7 @@ impl Account {
     ) -> Option<Vec<crate::ports::Write>> {
         let mut writes = Vec::new();
         let met = people::vouched(cx, &self.root, user, &record.credentials)
-            .and_then(|person| self.people.check(cx, &person, &record.credentials, &mut writes));
+            .and_then(|person| self.check_person(cx, &person, &record.credentials, &mut writes));
         if let Err(refusal) = met {
             self.commit(cx, writes, Vec::new());
             cx.fail(refusal);
@@ -222,14 +228,22 @@ impl Account {
             Ok(person) => person,
             Err(refusal) => return cx.fail(refusal),
         };
+        if self.identity_of(user).is_some() {
+            // Whoever is known by another key is blocked by this, too; the answer says so.
+            let mut writes = Vec::new();
+            let _ = self.check_person(cx, &person, &record.credentials, &mut writes);
+            self.commit(cx, writes, Vec::new());
+        }
         let contact = self.people.get(user);
+        let pin = contact.and_then(|contact| contact.pin.as_ref());
         let link = contact.and_then(|contact| contact.link).and_then(|link| self.links.get(link));
+        let claimant = pin.and_then(|pin| pin.blocked_by.as_ref());
         let shown = PersonShown {
             user: user.clone(),
             online: record.online || link.is_some(),
-            identity: person.identity.to_string(),
-            verified: false,
-            blocked: contact.is_some_and(people::Contact::is_blocked),
+            identity: pin.map_or(person.identity, |pin| pin.identity).to_string(),
+            verified: pin.is_some_and(|pin| pin.verified),
+            blocked_by: claimant.map(|claimant| claimant.identity.to_string()),
             route: link.map(|link| link.address),
             last_seen: record.last_seen,
             away: contact.and_then(|contact| contact.away.clone()),

@@ -140,7 +140,7 @@ impl Account {
         let (join, joined) = (appended.wire.clone(), appended.stamp);
         let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
         let key = self.keys.event();
-        let member = Member { user, key, join: join.clone(), joined, part: part.clone() };
+        let member = Member { user, key, join: join.clone(), joined, part: part.clone(), stands_aside: false };
         room.members.insert(me, member);
         self.links.hello_again(&id);
         let writes = vec![

@@ -14,8 +14,8 @@ use common::names::{RoomName, UserName};
 use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
-    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, Pin, StepRun, StoredEvent, StoredPrekey, Survives,
-    TheirChain, Write,
+    DiskJob, DiskReply, HeldMail, LoadedConversation, LoadedLog, LoadedRoom, Pin, StepRun, StoredEvent, StoredPrekey,
+    Survives, TheirChain, Write,
 };
 
 use super::inquiries::{self, Copy};
@@ -46,6 +46,7 @@ pub struct Log {
     certificate: Option<Box<Signed<Certificate>>>,
     addresses: BTreeMap<UserName, Vec<SocketAddr>>,
     pins: BTreeMap<UserName, Pin>,
+    held: BTreeMap<u64, HeldMail>,
     prekeys: BTreeMap<u32, StoredPrekey>,
     conversations: BTreeMap<ConversationId, Kept>,
     /// Of all conversations, in the order they were written.
@@ -299,9 +300,9 @@ impl Log {
     }
 
     fn fresh(user: UserName, chain: ChainId) -> Self {
-        let (addresses, pins, prekeys, conversations) = Default::default();
+        let (addresses, pins, held, prekeys, conversations) = Default::default();
         let (order, read, steps) = Default::default();
-        Self { user, chain, certificate: None, addresses, pins, prekeys, conversations, order, read, steps }
+        Self { user, chain, certificate: None, addresses, pins, held, prekeys, conversations, order, read, steps }
     }
 
     fn write(&mut self, write: Write) -> Result<(), Refused> {
@@ -367,6 +368,12 @@ impl Log {
             Write::Pin(pin) => {
                 self.pins.insert(pin.user.clone(), *pin);
             }
+            Write::Hold(held) => {
+                self.held.insert(held.number, *held);
+            }
+            Write::ForgetHeld { number } => {
+                self.held.remove(&number);
+            }
             Write::Chain(chain) => self.chain = chain,
             Write::Read { conversation, up_to } => self.note_read(conversation, up_to),
             Write::Certificate(certificate) => self.certificate = Some(certificate),
@@ -395,7 +402,8 @@ impl Log {
         let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
         let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
         let prekeys = self.prekeys.values().cloned().collect();
-        LoadedLog { chain: self.chain, is_copy: false, certificate, pins, addresses, prekeys, conversations }
+        let held = self.held.values().cloned().collect();
+        LoadedLog { chain: self.chain, is_copy: false, certificate, pins, held, addresses, prekeys, conversations }
     }
 }
 

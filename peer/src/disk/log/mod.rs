@@ -279,8 +279,9 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
     }
     let certificate = account::load_certificate(connection)?;
     let (pins, prekeys) = (account::load_pins(connection)?, account::load_prekeys(connection)?);
+    let held = account::load_held(connection)?;
     let addresses = addresses::load(connection)?;
-    Ok(LoadedLog { chain, is_copy: false, certificate, pins, addresses, prekeys, conversations })
+    Ok(LoadedLog { chain, is_copy: false, certificate, pins, held, addresses, prekeys, conversations })
 }
 
 /// After every commit SQLite has written its journal, and with FULL the disk has it too.
@@ -331,6 +332,8 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::Prekey(prekey) => account::write_prekey(connection, prekey),
         Write::ForgetPrekey { number } => account::forget_prekey(connection, *number),
         Write::Pin(pin) => account::write_pin(connection, pin),
+        Write::Hold(held) => account::write_held(connection, held),
+        Write::ForgetHeld { number } => account::forget_held(connection, *number),
         Write::Chain(chain) => account::write_chain(connection, chain),
         Write::Read { conversation, up_to } => unread::write_read(connection, conversation, *up_to),
         Write::Certificate(certificate) => account::write_certificate(connection, certificate),
