@@ -39,7 +39,7 @@ pub(super) struct Account {
     pub(super) me: IdentityKey,
     pub(super) keys: Keys,
     pub(super) credentials: Credentials,
-    expires: UnixMillis,
+    pub(super) expires: UnixMillis,
     pub(super) away: Option<String>,
     /// The chain that my new events go into.
     pub(super) chain: ChainId,

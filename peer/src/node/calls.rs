@@ -13,6 +13,8 @@ use crate::api::{MessageKind, NewRoom};
 #[derive(Debug)]
 pub(super) enum Call {
     Resume,
+    /// The account, of a registry that has lost it.
+    Reclaim,
     Renew,
     /// Nothing follows from the answer.
     Routine,
@@ -127,6 +129,7 @@ impl Call {
         !matches!(
             self,
             Self::Resume
+                | Self::Reclaim
                 | Self::Renew
                 | Self::Routine
                 | Self::Ping

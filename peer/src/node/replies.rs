@@ -16,7 +16,7 @@ use crate::ports::{Output, VaultJob};
 impl Account {
     pub(super) fn registry_replied(&mut self, cx: &mut Context, call: Call, reply: Reply) {
         match (call, reply) {
-            (Call::Resume, Reply::SignedIn { certificate, .. }) => self.resumed(cx, certificate),
+            (Call::Resume | Call::Reclaim, Reply::SignedIn { certificate, .. }) => self.resumed(cx, certificate),
             (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
             (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
@@ -120,7 +120,8 @@ impl Account {
 
     pub(super) fn registry_refused(&mut self, cx: &mut Context, call: Call, refusal: Refusal) {
         match call {
-            Call::Resume => self.resume_refused(cx, refusal),
+            Call::Resume => self.reclaim(cx, refusal),
+            Call::Reclaim => self.resume_refused(cx, refusal),
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
             Call::Mail => self.mail_not_fetched(cx),
             Call::LookUpToMail { user } => self.mail_failed(cx, &user),

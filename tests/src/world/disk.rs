@@ -163,6 +163,11 @@ impl VirtualDisk {
         missing
     }
 
+    /// Whether an account that the registry has lost can be had back with what is here.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.certificate.is_some())
+    }
+
     /// Numbers of the prekeys that are not destroyed.
     pub fn prekeys(&self) -> Vec<u32> {
         self.log.iter().flat_map(|log| log.prekeys.keys().copied()).collect()
@@ -359,6 +364,14 @@ impl Log {
                 let (_, own) = own.ok_or("mail of a chain that is not mine")?;
                 own.mailed.insert(recipient, runs);
             }
+            other => self.write_of_account(other),
+        }
+        Ok(())
+    }
+
+    /// What belongs to no conversation.
+    fn write_of_account(&mut self, write: Write) {
+        match write {
             Write::Prekey(prekey) => {
                 self.prekeys.entry(prekey.number).or_insert(prekey);
             }
@@ -380,8 +393,8 @@ impl Log {
             Write::Addresses { user, addresses } => {
                 self.addresses.insert(user, addresses);
             }
+            _ => unreachable!("what belongs to a conversation is written above"),
         }
-        Ok(())
     }
 
     fn holds(&self, id: &EventId) -> bool {
