@@ -70,6 +70,7 @@ struct Place {
 }
 
 fn main() -> ExitCode {
+    common::process::forbid_dumps();
     let flags = Flags::parse();
     let result = match flags.command {
         Some(Command::Fingerprint(place)) => fingerprint(&place),
