@@ -5,7 +5,9 @@ use common::names::UserName;
 use peer::api::{Code, Command, Event};
 use tests::world::{Who, World};
 
-use crate::support::{LONG, create, deliveries, enter, holds, is_in, is_refused, is_signed_in, say, wait, world_of};
+use crate::support::{
+    LONG, create, deliveries, enter, holds, is_in, is_refused, is_signed_in, room, say, wait, world_of,
+};
 
 #[test]
 fn a_changed_key_blocks_until_it_is_accepted() {
@@ -94,6 +96,32 @@ fn a_rejected_key_leaves_nothing_and_warns_again() {
     assert!(world.shown(alice).is_empty());
     world.command(alice, Command::AcceptKey { user: name("carol") });
     wait(&mut world, "there is nothing to decide about carol", |world| is_refused(world, alice, Code::Usage));
+}
+
+#[test]
+fn an_invitation_under_a_known_name_needs_the_known_key() {
+    let (mut world, [alice, bob]) = talked();
+    comes_back_another(&mut world, alice, bob);
+    create(&mut world, bob, "#plans", true);
+    world.command(bob, Command::Invite { user: name("alice"), room: Some(room("#plans")) });
+    say(&mut world, bob, "@alice", "come in");
+    wait(&mut world, "alice warned", |world| is_warned(world, alice));
+    world.run_for(LONG);
+    world.command(alice, Command::Invites);
+    let invites = |world: &World| {
+        let counts = world.told(alice).filter_map(|event| match event {
+            Event::Invites { invites } => Some(invites.len()),
+            _ => None,
+        });
+        counts.collect::<Vec<_>>()
+    };
+    wait(&mut world, "no invitation", |world| invites(world) == [0]);
+    assert!(!world.told(alice).any(|event| matches!(event, Event::Invited(_))), "nothing of it is shown");
+    world.command(alice, Command::AcceptKey { user: name("bob") });
+    wait(&mut world, "what was held", |world| world.shown(alice) == ["come in"]);
+    world.command(alice, Command::Invites);
+    wait(&mut world, "the invitation", |world| invites(world) == [0, 1]);
+    holds(&mut world);
 }
 
 #[test]
