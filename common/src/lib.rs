@@ -7,6 +7,7 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod names;
+pub mod process;
 pub mod secret;
 pub mod secure;
 pub mod thread;

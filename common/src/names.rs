@@ -49,6 +49,23 @@ impl UserName {
         let part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         text.split(|c: char| !part(c)).any(|word| word.eq_ignore_ascii_case(&self.0))
     }
+
+    /// Whether a reader may take this name for another one.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        self != other && self.skeleton() == other.skeleton()
+    }
+
+    /// What is left of the name where everything that looks alike is the same letter.
+    fn skeleton(&self) -> String {
+        let paired = PAIRS.iter().fold(self.0.clone(), |name, (pair, letter)| name.replace(pair, letter));
+        let alike = |c: char| match c {
+            '0' => 'o',
+            '1' | 'i' => 'l',
+            '_' => '-',
+            other => other,
+        };
+        paired.chars().map(alike).collect()
+    }
 }
 
 impl RoomName {
@@ -113,6 +130,9 @@ name_plumbing!(RoomName);
 pub const NAME_CHARS_MIN: usize = 2;
 pub const NAME_CHARS_MAX: usize = 24;
 
+/// Two letters that look like one, in most typefaces.
+const PAIRS: [(&str, &str); 3] = [("rn", "m"), ("vv", "w"), ("cl", "d")];
+
 /// Names that could be mistaken for the program itself speaking.
 const RESERVED: [&str; 11] =
     ["all", "everyone", "here", "me", "moderator", "nobody", "registry", "room", "server", "system", "you"];
@@ -129,7 +149,10 @@ mod tests {
         assert_eq!(UserName::parse(&"a".repeat(25)), Err(BadName::Length));
         assert_eq!(UserName::parse("-ab"), Err(BadName::Start));
         assert_eq!(UserName::parse("a b"), Err(BadName::Character));
-        assert_eq!(UserName::parse("аlice"), Err(BadName::Character), "Cyrillic a");
+        for foreign in ["аlice", "ａlice", "alicé", "ali\u{200b}ce", "alice\u{202e}", "ﬁona", "ßen", "alice\u{e0041}"]
+        {
+            assert_eq!(UserName::parse(foreign), Err(BadName::Character), "{foreign:?}");
+        }
         assert_eq!(UserName::parse("System"), Err(BadName::Reserved));
         assert_eq!(RoomName::parse("dev"), Err(BadName::NoHash));
         assert_eq!(RoomName::parse("#Dev").unwrap().as_str(), "#dev");
@@ -140,6 +163,30 @@ mod tests {
         let name = UserName::parse("al").unwrap();
         assert!(name.is_said_in("hey AL!") && name.is_said_in("@al: look"));
         assert!(!name.is_said_in("also") && !name.is_said_in("al-2"));
+    }
+
+    #[test]
+    fn names_that_look_alike_are_told_apart_from_those_that_do_not() {
+        let looks_like = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|name| UserName::parse(name).unwrap());
+            assert_eq!(one.looks_like(&other), other.looks_like(&one), "{one} {other}");
+            one.looks_like(&other)
+        };
+        for (one, other) in [
+            ("bob", "b0b"),
+            ("alice", "a1ice"),
+            ("alice", "aiice"),
+            ("modern", "modem"),
+            ("bot-1", "bot_l"),
+            ("wendy", "vvendy"),
+            ("dave", "clave"),
+            ("rnarnie", "mamle"),
+        ] {
+            assert!(looks_like(one, other), "{one} and {other}");
+        }
+        for (one, other) in [("bob", "bob"), ("bob", "bop"), ("carol", "carl"), ("dave", "dove"), ("mia", "nia")] {
+            assert!(!looks_like(one, other), "{one} and {other}");
+        }
     }
 
     proptest! {

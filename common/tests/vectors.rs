@@ -23,6 +23,7 @@ use common::secure::handshake::{
 use common::secure::identity::{DeviceSecret, DeviceStatement, KEYS_BYTES, Keys};
 use common::secure::mail::{MAIL_PATTERN, MAIL_PURPOSE, Prekey};
 use common::secure::password;
+use common::secure::safety;
 use common::secure::sign::{Signable, Signed};
 use common::time::UnixMillis;
 use common::wire::bounded::{List, Text};
@@ -65,6 +66,8 @@ fn vectors() -> String {
     realm_and_names(&mut out);
     passwords(&mut out);
     people(&mut out);
+    let [alice, bob] = [("alice", ALICE), ("bob", BOB)].map(|(user, byte)| (name(user), keys(byte).identity()));
+    out.text("safety_number.alice.bob", &safety::safety_number(&realm(), (&bob.0, &bob.1), (&alice.0, &alice.1)));
     rooms(&mut out);
     events(&mut out);
     mail(&mut out);

@@ -23,6 +23,7 @@ use peer::frontend::terminal::Modes;
 use peer::frontend::{Wires, json, repl};
 
 fn main() -> ExitCode {
+    common::process::forbid_dumps();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) => return misused(&error),

@@ -71,6 +71,7 @@ struct Place {
 }
 
 fn main() -> ExitCode {
+    common::process::forbid_dumps();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) => return misused(&error),

@@ -122,7 +122,9 @@ fn a_sign_up_gives_a_certificate_that_others_believe() {
     let mut world = World::new();
     let alice = person("alice");
     let session = world.open(&alice);
-    let Ok(Reply::SignedIn { certificate, seen }) = world.ask(session, alice.sign_up()) else { panic!("signed in") };
+    let Ok(Reply::SignedIn { certificate, seen, .. }) = world.ask(session, alice.sign_up()) else {
+        panic!("signed in")
+    };
     assert_eq!(seen.0.to_string(), "192.0.2.7:5000");
     let statement = alice.keys.statement(support::realm(), alice.name.clone());
     let credentials = certificate::Credentials { statement, certificate };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::names::RoomName;
-use peer::api::{Command, DeliveryState, Event, History, MessageKind, NewRoom, RoomChange, Target, To};
+use peer::api::{Command, DeliveryState, Event, History, LinkState, MessageKind, NewRoom, RoomChange, Target, To};
 use tests::world::{Journal, Place, Who, World};
 
 #[test]
@@ -66,7 +66,9 @@ fn whoever_an_old_backup_of_the_registry_does_not_know_signs_up_again_as_the_sam
     world.restore_registry(Duration::from_secs(10));
     say(&mut world, alice, "@bob", "still there?");
     wait(&mut world, "bob heard it", |world| world.shown(bob).last() == Some(&"still there?"));
-    wait(&mut world, "carol back", |world| is_signed_in(world, carol));
+    let online = |world: &World| world.told(carol).filter(|event| is_link(event, LinkState::Online)).count();
+    // In the same life of her program, and without a word from her.
+    wait(&mut world, "carol back", |world| online(world) == 2 && is_signed_in(world, carol));
     world.cut(alice, carol);
     say(&mut world, alice, "@carol", "is that you?");
     wait(&mut world, "carol heard it", |world| world.shown(carol).contains(&"is that you?"));
@@ -146,6 +148,10 @@ fn say(world: &mut World, who: Who, to: &str, text: &str) {
 
 fn is_signed_in(world: &World, who: Who) -> bool {
     world.told(who).any(|event| matches!(event, Event::SignedIn { .. }))
+}
+
+fn is_link(event: &Event, wanted: LinkState) -> bool {
+    matches!(event, Event::RegistryLink { state, .. } if *state == wanted)
 }
 
 fn is_in(world: &World, who: Who) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::ids::EventId;
-use common::names::RoomName;
+use common::names::{RoomName, UserName};
 use peer::api::{Code, Command, DeliveryState, Event, History, MessageKind, NewRoom, RoomChange, Target, To};
 use tests::world::{Journal, Who, World};
 
@@ -231,7 +231,10 @@ fn mail_of_a_stranger_under_a_known_name_is_not_shown() {
     wait(&mut world, "bob warned", |world| world.told(bob).any(|event| matches!(event, Event::KeyChanged { .. })));
     world.run_for(A_WHILE);
     assert!(world.shown(bob).is_empty(), "shown from a stranger: {:?}", world.shown(bob));
-    assert_eq!(world.mail_left(), 1, "it is the user's to decide");
+    assert_eq!(world.mail_left(), 0, "it is held on bob's disk, for him to decide");
+    let user = UserName::parse("alice").unwrap();
+    world.command(bob, Command::AcceptKey { user });
+    wait(&mut world, "what was held", |world| world.shown(bob) == ["it is me, really"]);
 }
 
 #[test]

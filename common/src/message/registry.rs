@@ -50,6 +50,12 @@ pub enum Request {
     Resume {
         user: UserName,
     },
+    /// An account that this registry certified and does not know any more, by the certificate. Without `auth` the
+    /// account has no password until its device sets one.
+    Reclaim {
+        credentials: Box<Credentials>,
+        auth: Option<AuthKey>,
+    },
 
     // After.
     SignOut,
@@ -145,10 +151,13 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     Done,
-    /// To `SignUp`, `SignIn`, `Resume` and `Renew`. `seen` is the address this connection comes from.
+    /// To `SignUp`, `SignIn`, `Resume`, `Reclaim` and `Renew`. `seen` is the address this connection comes from.
     SignedIn {
         certificate: Signed<Certificate>,
         seen: Address,
+        /// The registry has lost the account's password: `ChangePassword` sets one, whatever `old` is.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lacks_password: bool,
     },
     /// To `Watch`: who of them is online now.
     Watching {

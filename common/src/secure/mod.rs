@@ -6,5 +6,6 @@ pub mod handshake;
 pub mod identity;
 pub mod mail;
 pub mod password;
+pub mod safety;
 pub mod seal;
 pub mod sign;

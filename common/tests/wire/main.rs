@@ -62,6 +62,10 @@ fn requests() {
         Request::SignUp { .. } => Request::SignUp { auth: sample::auth(), statement: sample::statement() },
         Request::SignIn { .. } => Request::SignIn { auth: sample::auth(), statement: sample::statement() },
         Request::Resume { .. } => Request::Resume { user: sample::alice() },
+        Request::Reclaim { .. } => Request::Reclaim {
+            credentials: Box::new(sample::credentials()),
+            auth: Some(sample::auth()),
+        },
         Request::SignOut => Request::SignOut,
         Request::ChangePassword { .. } => Request::ChangePassword { old: sample::auth(), new: sample::auth() },
         Request::Renew => Request::Renew,
@@ -99,6 +103,7 @@ fn replies() {
         Reply::SignedIn { .. } => Reply::SignedIn {
             certificate: sample::credentials().certificate,
             seen: sample::addresses()[0],
+            lacks_password: true,
         },
         Reply::Watching { .. } => Reply::Watching { online: List::cut(vec![sample::alice()]) },
         Reply::Online { .. } => Reply::Online { users: List::cut(vec![sample::alice()]), more: true },

@@ -88,6 +88,19 @@ pub enum Command {
     WhoIs {
         user: UserName,
     },
+    /// The safety number of somebody and me, or whether it has these sixty digits.
+    Verify {
+        user: UserName,
+        digits: Option<String>,
+    },
+    /// The other key that somebody shows is theirs.
+    AcceptKey {
+        user: UserName,
+    },
+    /// It is not.
+    RejectKey {
+        user: UserName,
+    },
     Away {
         text: String,
     },

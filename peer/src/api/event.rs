@@ -80,6 +80,36 @@ pub enum Event {
         user: UserName,
         old: String,
         new: String,
+        /// The key before was compared out of band.
+        verified: bool,
+    },
+    /// The key counts now; so many messages that came with it were held and follow.
+    KeyAccepted {
+        user: UserName,
+        key: String,
+        held: u32,
+    },
+    /// The key before stays; so many messages that came with the other were thrown away.
+    KeyRejected {
+        user: UserName,
+        key: String,
+        dropped: u32,
+    },
+    /// What both compare: twelve groups of five digits.
+    SafetyNumber {
+        user: UserName,
+        digits: String,
+        verified: bool,
+    },
+    /// It was compared, and is the same.
+    Verified {
+        user: UserName,
+        digits: String,
+    },
+    /// Somebody speaks for the first time whose name looks like that of somebody else.
+    LookAlike {
+        user: UserName,
+        like: UserName,
     },
 
     Message(MessageShown),
@@ -277,12 +307,12 @@ pub enum DeliveryState {
 pub struct PersonShown {
     pub user: UserName,
     pub online: bool,
-    /// Fingerprint of the identity key.
+    /// The identity key, the pinned one if they are known.
     pub identity: String,
     /// Compared out of band.
     pub verified: bool,
-    /// Their key changed and the conversation is blocked.
-    pub blocked: bool,
+    /// Another key that they show since: the conversation is blocked.
+    pub blocked_by: Option<String>,
     /// Address of the live link, if there is one.
     pub route: Option<SocketAddr>,
     pub last_seen: Option<UnixMillis>,

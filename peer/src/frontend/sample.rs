@@ -221,7 +221,7 @@ fn account() -> Vec<Event> {
         online: true,
         identity: "2f7a 0c11".to_owned(),
         verified: true,
-        blocked: false,
+        blocked_by: None,
         route: Some(listen),
         last_seen: None,
         away: Some("lunch".to_owned()),
@@ -232,7 +232,7 @@ fn account() -> Vec<Event> {
         route: None,
         last_seen: Some(NOON),
         away: None,
-        blocked: true,
+        blocked_by: Some("91bc 77aa".to_owned()),
         ..person.clone()
     };
     let mut events = vec![
@@ -262,9 +262,28 @@ fn account() -> Vec<Event> {
         Event::Gap { conversation: target("#dev"), from: user("bob"), missing: 3 },
         Event::Gap { conversation: target("#dev"), from: user("bob"), missing: 0 },
         Event::Forked { conversation: target("#dev"), user: user("bob") },
-        Event::KeyChanged { user: user("bob"), old: "2f7a".to_owned(), new: "91bc".to_owned() },
     ]);
+    events.extend(keys());
     events
+}
+
+fn keys() -> Vec<Event> {
+    let key = || "91bc".to_owned();
+    let changed = |verified| Event::KeyChanged { user: user("bob"), old: "2f7a".to_owned(), new: key(), verified };
+    let accepted = |held| Event::KeyAccepted { user: user("bob"), key: key(), held };
+    let rejected = |dropped| Event::KeyRejected { user: user("bob"), key: key(), dropped };
+    let digits = || ["01234"; 12].join(" ");
+    vec![
+        changed(false),
+        changed(true),
+        accepted(0),
+        accepted(2),
+        rejected(0),
+        rejected(1),
+        Event::SafetyNumber { user: user("bob"), digits: digits(), verified: false },
+        Event::Verified { user: user("bob"), digits: digits() },
+        Event::LookAlike { user: user("b0b"), like: user("bob") },
+    ]
 }
 
 fn talk() -> Vec<Event> {

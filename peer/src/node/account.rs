@@ -17,6 +17,7 @@ use super::conversation::{ChainKey, Conversation};
 use super::deeds::Deeds;
 use super::links::Links;
 use super::loading;
+use super::look_alikes::LookAlikes;
 use super::mail::Mail;
 use super::outgoing::Disk;
 use super::people::{self, People};
@@ -27,7 +28,9 @@ use super::sign_in::Standing;
 use super::unread::UnreadLines;
 use super::writing::Writing;
 use crate::api::{Event, Target};
-use crate::ports::{DiskJob, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write};
+use crate::ports::{
+    DiskJob, HeldMail, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write,
+};
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -37,7 +40,7 @@ pub(super) struct Account {
     pub(super) me: IdentityKey,
     pub(super) keys: Keys,
     pub(super) credentials: Credentials,
-    expires: UnixMillis,
+    pub(super) expires: UnixMillis,
     pub(super) away: Option<String>,
     /// The chain that my new events go into.
     pub(super) chain: ChainId,
@@ -59,6 +62,9 @@ pub(super) struct Account {
     /// Chains whose author signed two events for one place.
     pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
     pub(super) mail: Mail,
+    /// Mail of people who are blocked, in the order in which it came.
+    pub(super) held: Vec<HeldMail>,
+    pub(super) look_alikes: LookAlikes,
     /// Conversations in which something waits for what it answers.
     pub(super) held_back: BTreeSet<ConversationId>,
     /// When everybody is told next what is held here.
@@ -137,6 +143,8 @@ impl Account {
             repair: Repair::default(),
             forked: BTreeSet::new(),
             mail: Mail::load(log.prekeys),
+            held: log.held,
+            look_alikes: LookAlikes::default(),
             held_back: BTreeSet::new(),
             haves_at: cx.now.monotonic,
             deeds: Deeds::default(),
@@ -144,6 +152,7 @@ impl Account {
             joining: Vec::new(),
             roster: Default::default(),
         };
+        account.keys_loaded(cx);
         account.tell_untold(cx, log.untold, &log.untold_changes);
         match standing {
             Standing::SignedIn => account.registry_signed_in(cx),

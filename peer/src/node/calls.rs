@@ -13,6 +13,8 @@ use crate::api::{MessageKind, NewRoom};
 #[derive(Debug)]
 pub(super) enum Call {
     Resume,
+    /// The account, of a registry that has lost it.
+    Reclaim,
     Renew,
     /// Nothing follows from the answer.
     Routine,
@@ -66,6 +68,10 @@ pub(super) enum Call {
     LookUpToQuery {
         user: UserName,
         text: Option<String>,
+    },
+    LookUpToVerify {
+        user: UserName,
+        digits: Option<String>,
     },
     LookUpToInvite {
         user: UserName,
@@ -123,6 +129,7 @@ impl Call {
         !matches!(
             self,
             Self::Resume
+                | Self::Reclaim
                 | Self::Renew
                 | Self::Routine
                 | Self::Ping

@@ -51,6 +51,9 @@ impl Account {
             Command::WhoIs { user } => {
                 self.begin_call(cx, re, Request::Lookup { user: user.clone() }, Call::WhoIs { user });
             }
+            Command::Verify { user, digits } => self.verify(cx, re, user, digits),
+            Command::AcceptKey { user } => self.accept_key(cx, re, user),
+            Command::RejectKey { user } => self.reject_key(cx, re, user),
             Command::Away { text } => self.set_away(cx, re, Some(text)),
             Command::Back => self.set_away(cx, re, None),
             Command::Create(new) => self.create(cx, re, new),

@@ -23,6 +23,9 @@ pub(super) struct Conversation {
     pub(super) kind: Kind,
     /// The highest Lamport number seen in it.
     pub(super) lamport: u64,
+    /// Of two: the other has had their present key since then. What was said before is not for whoever holds it, but
+    /// for what still waited.
+    pub(super) key_since: Option<UnixMillis>,
     pub(super) own: BTreeMap<ChainId, OwnLog>,
     pub(super) theirs: BTreeMap<ChainKey, Held>,
     /// Chains of others in which something waits for what it answers.
@@ -118,6 +121,8 @@ pub(super) struct Member {
     pub(super) join: WireEvent,
     pub(super) joined: Stamp,
     pub(super) part: Option<(Stamp, WireEvent)>,
+    /// Their name belongs to another key, by what is known here: nothing is sent to them and nothing told of them.
+    pub(super) stands_aside: bool,
 }
 
 impl Conversation {
@@ -130,6 +135,7 @@ impl Conversation {
             id,
             kind,
             lamport: 0,
+            key_since: None,
             own: BTreeMap::new(),
             theirs: BTreeMap::new(),
             held_back: BTreeSet::new(),
@@ -349,7 +355,7 @@ impl Room {
 impl Member {
     /// Whether the newest thing this person signed about it is a join, in whatever order the two arrived.
     pub(super) fn is_current(&self) -> bool {
-        self.part.as_ref().is_none_or(|(parted, _)| self.joined.supersedes(parted))
+        !self.stands_aside && self.part.as_ref().is_none_or(|(parted, _)| self.joined.supersedes(parted))
     }
 }
 

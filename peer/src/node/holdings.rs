@@ -20,6 +20,9 @@ impl Account {
     pub(super) fn have_heard(&mut self, cx: &mut Context, link: LinkId, have: &Have) {
         let Some(identity) = self.links.get(link).map(|link| link.person.identity) else { return };
         let id = have.conversation;
+        if let Some(user) = self.links.get(link).map(|live| live.person.user.clone()) {
+            self.people.entry(&user).unheard = 0;
+        }
         let known = match self.conversations.get(&id).map(|conversation| &conversation.kind) {
             Some(Kind::Direct { .. }) => self.is_direct_with(link, id),
             Some(Kind::Room(room)) => room.members.contains_key(&identity),

@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId};
 use common::message::peer::PeerMessage;
-use common::message::registry::{PersonRecord, Request};
 use common::names::UserName;
 use common::secure::certificate::{Credentials, Person};
 use common::time::Monotonic;
 use common::wire::bounded::Text;
 
 use super::account::Account;
-use super::calls::Call;
 use super::context::Context;
 use super::conversation::{ChainKey, Kind};
-use super::people::{self, Attempt, Dial};
+use super::people::Dial;
 use super::repair::Claim;
 use crate::api::Event;
-use crate::ports::{DialId, Direction, LinkId, LinkInput, LinkOutput, Output};
+use crate::ports::{Direction, LinkId, LinkInput, LinkOutput, Output};
 
 /// Every live link, and what has to be said on which at the next flush.
 #[derive(Debug, Default)]
@@ -177,7 +175,7 @@ impl Account {
             self.people.entry(&user).dial = Dial::Idle;
         }
         let mut writes = Vec::new();
-        let accepted = self.people.check(cx, &person, credentials, &mut writes);
+        let accepted = self.check_person(cx, &person, credentials, &mut writes);
         self.commit(cx, writes, Vec::new());
         if accepted.is_err() || user == self.user {
             cx.out.push_back(Output::Link(LinkOutput::Close { link }));
@@ -241,7 +239,12 @@ impl Account {
     }
 
     pub(super) fn link_down(&mut self, cx: &mut Context, link: LinkId) {
+        let heard = |live: &Link| live.conversations.values().any(|told| told.have_heard);
+        let is_heard = self.links.get(link).is_some_and(heard);
         if let Some(user) = self.link_lost(cx, link) {
+            if !is_heard {
+                return self.turned_away(cx, &user);
+            }
             self.dial_soon(cx, &user, REDIAL_AFTER);
             if !self.people.entry(&user).is_online() {
                 self.tell_queued(cx, &user);
@@ -296,39 +299,6 @@ impl Account {
         }
     }
 
-    /// There is something to say to somebody: a link is made if there is none and they may be there.
-    pub(super) fn dial_now(&mut self, cx: &mut Context, user: &UserName) {
-        let registry_online = self.registry.is_online();
-        let contact = self.people.entry(user);
-        let busy = matches!(contact.dial, Dial::LookingUp { .. } | Dial::Dialing { .. });
-        if contact.link.is_some() || busy || contact.is_blocked() {
-            return;
-        }
-        let failures = contact.dial.failures();
-        if registry_online && contact.listed_online {
-            contact.dial = Dial::LookingUp { failures };
-            self.ask(cx, Request::Lookup { user: user.clone() }, Call::LookUpToDial { user: user.clone() });
-        } else if !registry_online && !contact.addresses.is_empty() {
-            self.dial(cx, user);
-        } else {
-            contact.dial = Dial::Idle;
-            self.tell_queued(cx, user);
-        }
-    }
-
-    /// The same after a pause, if it is still worth it then.
-    pub(super) fn dial_soon(&mut self, cx: &mut Context, user: &UserName, after: Duration) {
-        if !self.wants_link(user) {
-            return;
-        }
-        let may_be_there = self.may_be_there(user);
-        let contact = self.people.entry(user);
-        if contact.link.is_none() && contact.dial == Dial::Idle && may_be_there {
-            let jitter = Duration::from_millis(cx.below(250));
-            contact.dial = Dial::Waiting { until: cx.now.monotonic.plus(after + jitter), failures: 0 };
-        }
-    }
-
     /// A conversation of two, or a room that both are in: a stranger's link is nobody's news.
     fn shares_with(&self, user: &UserName) -> bool {
         self.conversations.values().any(|conversation| match &conversation.kind {
@@ -349,108 +319,6 @@ impl Account {
         })
     }
 
-    pub(super) fn found_to_dial(&mut self, cx: &mut Context, user: &UserName, record: &PersonRecord) {
-        let failures = self.people.entry(user).dial.failures();
-        self.people.entry(user).dial = Dial::Waiting { until: cx.now.monotonic, failures };
-        let Ok(person) = people::vouched(cx, &self.root, user, &record.credentials) else {
-            return self.try_later(cx, user);
-        };
-        let mut writes = Vec::new();
-        let accepted = self.people.check(cx, &person, &record.credentials, &mut writes);
-        self.commit(cx, writes, Vec::new());
-        let contact = self.people.entry(user);
-        if accepted.is_err() {
-            contact.dial = Dial::Idle;
-            return;
-        }
-        self.addresses_told(cx, user, record);
-        self.people.set_listed(cx, user, record.online, true);
-        if record.online {
-            self.dial(cx, user);
-        } else {
-            self.people.entry(user).dial = Dial::Idle;
-            self.tell_queued(cx, user);
-        }
-    }
-
-    pub(super) fn look_up_failed(&mut self, cx: &mut Context, user: &UserName) {
-        if matches!(self.people.entry(user).dial, Dial::LookingUp { .. }) {
-            self.try_later(cx, user);
-        }
-    }
-
-    fn dial(&mut self, cx: &mut Context, user: &UserName) {
-        let root = self.root;
-        let contact = self.people.entry(user);
-        let failures = contact.dial.failures();
-        let credentials = contact.pin.as_ref().map(|pin| pin.credentials.clone());
-        let addresses = contact.addresses.clone();
-        let person = credentials.and_then(|credentials| people::vouched(cx, &root, user, &credentials).ok());
-        let Some(person) = person.filter(|_| !addresses.is_empty()) else { return self.try_later(cx, user) };
-        let dial = cx.dial_id();
-        let until = cx.now.monotonic.plus(DIAL_TIMEOUT);
-        let attempt = Attempt { at: cx.now.wall, addresses: addresses.clone(), tried: Vec::new() };
-        let contact = self.people.entry(user);
-        (contact.dial, contact.attempt) = (Dial::Dialing { dial, failures, until }, Some(attempt));
-        cx.out.push_back(Output::Link(LinkOutput::Dial { dial, person: Box::new(person), addresses }));
-    }
-
-    fn dial_failed(&mut self, cx: &mut Context, failed: DialId, tried: Vec<(SocketAddr, String)>) {
-        let is_it = |dial: &Dial| matches!(dial, Dial::Dialing { dial, .. } if *dial == failed);
-        let user = self.people.iter().find(|(_, contact)| is_it(&contact.dial)).map(|(user, _)| user.clone());
-        if let Some(user) = user {
-            if let Some(attempt) = &mut self.people.entry(&user).attempt {
-                attempt.tried = tried;
-            }
-            self.try_later(cx, &user);
-        }
-    }
-
-    /// Grows from one second to three, and after some minutes to thirty, with jitter, for as long as they are said to be
-    /// online: a network that was down for a minute is noticed at once when it is back.
-    fn try_later(&mut self, cx: &mut Context, user: &UserName) {
-        self.tell_queued(cx, user);
-        let contact = self.people.entry(user);
-        let failures = contact.dial.failures().saturating_add(1);
-        if contact.link.is_some() {
-            contact.dial = Dial::Idle;
-            return;
-        }
-        let longest = if failures < DIALS_AT_FIRST { DIAL_PAUSE_AT_FIRST_MAX } else { DIAL_PAUSE_MAX };
-        let pause = longest.min(Duration::from_secs(1) * 2u32.saturating_pow(failures.min(10) - 1));
-        let jitter = Duration::from_millis(cx.below(1 + u64::try_from(pause.as_millis()).unwrap_or(0) / 2));
-        let until = cx.now.monotonic.plus(pause + jitter);
-        self.people.entry(user).dial = Dial::Waiting { until, failures };
-    }
-
-    pub(super) fn dial_timers(&mut self, cx: &mut Context) {
-        let now = cx.now.monotonic;
-        let unheard = |dial: &Dial| matches!(dial, Dial::Dialing { until, .. } if *until <= now);
-        let unheard: Vec<_> =
-            self.people.iter().filter(|(_, contact)| unheard(&contact.dial)).map(|(user, _)| user.clone()).collect();
-        unheard.iter().for_each(|user| self.try_later(cx, user));
-        let due = |dial: &Dial| matches!(dial, Dial::Waiting { until, .. } if *until <= now);
-        let due: Vec<_> =
-            self.people.iter().filter(|(_, contact)| due(&contact.dial)).map(|(user, _)| user.clone()).collect();
-        for user in due {
-            if self.wants_link(&user) {
-                self.dial_now(cx, &user);
-            }
-            let contact = self.people.entry(&user);
-            if due_still(&contact.dial, now) {
-                contact.dial = Dial::Idle;
-            }
-        }
-    }
-
-    pub(super) fn next_dial(&self) -> Option<Monotonic> {
-        let until = |dial: &Dial| match dial {
-            Dial::Waiting { until, .. } | Dial::Dialing { until, .. } => Some(*until),
-            Dial::Idle | Dial::LookingUp { .. } => None,
-        };
-        self.people.iter().filter_map(|(_, contact)| until(&contact.dial)).min()
-    }
-
     /// My status to everybody I am linked to.
     pub(super) fn send_status(&mut self, cx: &mut Context) {
         for link in self.links.ids() {
@@ -468,10 +336,6 @@ impl Account {
     }
 }
 
-fn due_still(dial: &Dial, now: Monotonic) -> bool {
-    matches!(dial, Dial::Waiting { until, .. } if *until <= now)
-}
-
 /// Links opened from both ends within this time of each other are taken for one wish.
 const CROSSING_LINKS_WITHIN: Duration = Duration::from_secs(5);
 /// Sent and not acknowledged, per chain and link: a few commits of a busy recipient, and far below the link's outbox.
@@ -479,11 +343,5 @@ pub(super) const WINDOW_BYTES: usize = 512 * 1024;
 /// After a cut, the other end may be restarting.
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
 const REDIAL_AFTER_CUT: Duration = Duration::from_secs(10);
-/// Longer than connecting and shaking hands may take with all their deadlines.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
-const DIAL_PAUSE_AT_FIRST_MAX: Duration = Duration::from_secs(3);
-const DIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// An attempt and its pause take six seconds where nothing answers: some four minutes.
-const DIALS_AT_FIRST: u32 = 40;
 /// Every member of the largest room, and as many people besides.
 const LINKS_MAX: usize = 2 * common::limits::MEMBERS_MAX;

@@ -72,5 +72,5 @@ fn member(join: WireEvent, part: Option<WireEvent>) -> Option<(common::ids::Iden
     let statement = body.statement.claim().ok()?;
     let (user, key) = (statement.user, statement.event);
     let part = part.and_then(|part| part.claim().ok().map(|event| (event.stamp(), part)));
-    Some((event.author, Member { user, key, join, joined: event.stamp(), part }))
+    Some((event.author, Member { user, key, join, joined: event.stamp(), part, stands_aside: false }))
 }

@@ -92,6 +92,8 @@ impl Account {
         };
         let Ok(membership) = room::check_join(room.id, &room.genesis, join) else { return };
         let identity = membership.event.author;
+        let contact = self.people.get(&membership.statement.user);
+        let stands_aside = contact.is_some_and(|contact| contact.is_other_than(&identity));
         let known = room.members.get(&identity);
         if known.is_some_and(|known| !membership.event.stamp().supersedes(&known.joined)) {
             return;
@@ -110,7 +112,8 @@ impl Account {
             join: join.clone(),
             part: part.as_ref().map(|(_, part)| part.clone()),
         });
-        let member = Member { user: user.clone(), key, join: join.clone(), joined: membership.event.stamp(), part };
+        let joined = membership.event.stamp();
+        let member = Member { user: user.clone(), key, join: join.clone(), joined, part, stands_aside };
         let news = member.is_current() && !was_member && announce && room.joined && identity != me;
         room.members.insert(identity, member);
         if news {

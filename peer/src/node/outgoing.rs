@@ -63,6 +63,8 @@ pub(super) enum After {
     Entered { conversation: ConversationId },
     /// What a piece of mail said is kept.
     MailStored { item: u64 },
+    /// A decision about a key holds: it is told, and what follows from it is done.
+    Decided { user: UserName, re: Option<String>, event: Box<Event> },
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
 }
@@ -322,6 +324,7 @@ impl Account {
             }
             After::MailStored { item } => self.mail_stored(item),
             After::Entered { conversation } => self.join_stored(cx, conversation),
+            After::Decided { user, re, event } => self.decided(cx, &user, re, *event),
             After::Ask { request, call } => self.ask(cx, *request, *call),
         }
     }

@@ -12,7 +12,7 @@ use common::time::{Monotonic, UnixMillis};
 
 use super::context::Context;
 use crate::api::Event;
-use crate::ports::{DialId, LinkId, Pin, Write};
+use crate::ports::{Claimant, DialId, LinkId, Pin, Write};
 
 #[derive(Debug, Default)]
 pub(super) struct People {
@@ -28,6 +28,8 @@ pub(super) struct Contact {
     pub(super) listed_online: bool,
     pub(super) link: Option<LinkId>,
     pub(super) dial: Dial,
+    /// Links in a row on which they said nothing before they were gone.
+    pub(super) unheard: u32,
     /// The newest attempt to reach them, whatever came of it.
     pub(super) attempt: Option<Attempt>,
     /// Where they may be found, the best place first.
@@ -88,6 +90,11 @@ impl Contact {
     pub(super) fn identity(&self) -> Option<IdentityKey> {
         self.pin.as_ref().map(|pin| pin.identity)
     }
+
+    /// The name belongs to another key.
+    pub(super) fn is_other_than(&self, identity: &IdentityKey) -> bool {
+        self.identity().is_some_and(|pinned| pinned != *identity)
+    }
 }
 
 impl People {
@@ -117,6 +124,14 @@ impl People {
 
     pub(super) fn contacts_mut(&mut self) -> impl Iterator<Item = &mut Contact> {
         self.by_name.values_mut()
+    }
+
+    /// From now on the name belongs to another key.
+    pub(super) fn re_pin(&mut self, pin: Pin) {
+        self.names.retain(|_, user| *user != pin.user);
+        self.names.insert(pin.identity, pin.user.clone());
+        let user = pin.user.clone();
+        self.entry(&user).pin = Some(pin);
     }
 
     /// The name whose pinned key this is.
@@ -162,6 +177,8 @@ impl People {
                     user: person.user.clone(),
                     identity: person.identity,
                     credentials: credentials.clone(),
+                    verified: false,
+                    accepted: None,
                     blocked_by: None,
                 };
                 writes.push(Write::Pin(Box::new(pin.clone())));
@@ -179,11 +196,12 @@ impl People {
                 Ok(())
             }
             Some(pin) => {
-                if pin.blocked_by.is_none() {
-                    pin.blocked_by = Some(person.identity);
+                let is_known = |claimant: &Claimant| claimant.identity == person.identity;
+                if pin.identity != person.identity && !pin.blocked_by.as_ref().is_some_and(is_known) {
+                    let credentials = Some(Box::new(credentials.clone()));
+                    pin.blocked_by = Some(Claimant { identity: person.identity, credentials });
                     writes.push(Write::Pin(Box::new(pin.clone())));
-                    let (old, new) = (pin.identity.to_string(), person.identity.to_string());
-                    cx.tell(Event::KeyChanged { user: person.user.clone(), old, new });
+                    cx.tell(key_changed(pin, &person.identity));
                 }
                 Err(key_blocked(&person.user))
             }
@@ -206,9 +224,17 @@ pub(super) fn vouched(
 }
 
 pub(super) fn key_blocked(user: &UserName) -> Refusal {
-    let text =
-        format!("{user} shows another key than before. Nothing is sent and nothing shown until that is settled.");
+    let text = format!(
+        "{user} shows another key than before, so nothing is sent and nothing shown. Ask {user} in another way, then \
+         /accept-key {user} or /reject-key {user}."
+    );
     Refusal::new(Code::KeyBlocked, &text)
+}
+
+/// What the user is told of somebody who shows `new` under a pinned name.
+pub(super) fn key_changed(pin: &Pin, new: &IdentityKey) -> Event {
+    let (user, old, new) = (pin.user.clone(), pin.identity.to_string(), new.to_string());
+    Event::KeyChanged { user, old, new, verified: pin.verified }
 }
 
 /// Names worth completing: everyone ever met.

@@ -219,7 +219,11 @@ impl Account {
         number: u64,
     ) {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
-        let open = conversation.room().is_some_and(|room| room.joined && room.members.contains_key(&author));
+        let open = match &conversation.kind {
+            Kind::Room(room) => room.joined && room.members.contains_key(&author),
+            // Its author has another key of mine for mine than before.
+            Kind::Direct { with } => self.people.get(with).is_some_and(|contact| contact.identity() == Some(author)),
+        };
         let is_new = !conversation.theirs.contains_key(&(author, chain));
         if !open || is_new && conversation.chains_of(&author) >= CHAINS_PER_AUTHOR_MAX {
             return;

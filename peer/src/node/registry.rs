@@ -70,7 +70,7 @@ impl RegistryCalls {
 impl Account {
     /// Asks the registry; if it cannot be reached, the call fails at once.
     pub(super) fn ask(&mut self, cx: &mut Context, request: Request, call: Call) {
-        let signing_in = matches!(request, Request::Resume { .. });
+        let signing_in = matches!(request, Request::Resume { .. } | Request::Reclaim { .. });
         if !self.registry.is_online() && !signing_in {
             return self.call_failed(cx, call);
         }
@@ -176,7 +176,7 @@ impl Account {
         let mut is_dead = false;
         for id in late {
             if let Some((call, _)) = self.registry.under_way.remove(&id) {
-                is_dead |= matches!(call, Call::Ping | Call::Resume);
+                is_dead |= matches!(call, Call::Ping | Call::Resume | Call::Reclaim);
                 self.call_failed(cx, call);
             }
         }
@@ -330,8 +330,18 @@ impl Account {
         self.registry_signed_in(cx);
     }
 
+    /// The registry does not know me, perhaps because it has come back from an old backup: what it certified itself
+    /// gives the account back, as long as that holds.
+    pub(super) fn reclaim(&mut self, cx: &mut Context, refusal: Refusal) {
+        if cx.now.wall >= self.expires || refusal.code != Code::Credentials {
+            return self.resume_refused(cx, refusal);
+        }
+        let credentials = Box::new(self.credentials.clone());
+        self.ask(cx, Request::Reclaim { credentials, auth: None }, Call::Reclaim);
+    }
+
     pub(super) fn resume_refused(&mut self, cx: &mut Context, refusal: Refusal) {
-        if matches!(refusal.code, Code::Credentials | Code::NotPermitted) {
+        if matches!(refusal.code, Code::Credentials | Code::NotPermitted | Code::NameTaken) {
             cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
         } else {
             let pause = refusal.retry_after.map_or(RESUME_AGAIN_AFTER, |seconds| Duration::from_secs(seconds.into()));

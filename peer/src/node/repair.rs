@@ -358,7 +358,9 @@ impl Account {
 
     fn serve(&mut self, cx: &mut Context, link: LinkId, identity: &IdentityKey, want: Want) {
         let Want { conversation, author, chain, from } = want;
-        let since = self.conversations.get(&conversation).and_then(|known| sync::joined_since(known, identity));
+        let known = self.conversations.get(&conversation);
+        let is_room = known.is_some_and(|known| known.room().is_some());
+        let since = known.and_then(|known| sync::joined_since(known, identity));
         let ticket = cx.number();
         self.disk.reads.insert(ticket, Read::Wanted { link, want });
         cx.out.push_back(Output::Disk(DiskJob::ReadChain {
@@ -368,7 +370,8 @@ impl Account {
             chain,
             from,
             bytes_max: EVENTS_BYTES_MAX,
-            not_before: since.filter(|_| from == 1),
+            // A key that took another's place is given nothing of what was said to that one, wherever it asks to begin.
+            not_before: since.filter(|_| from == 1 || !is_room),
         }));
     }
 
@@ -391,9 +394,7 @@ impl Account {
     pub(super) fn author_of(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<Author> {
         let member = conversation.room()?.members.get(identity)?;
         let contact = self.people.get(&member.user);
-        let other = contact.is_some_and(|contact| {
-            contact.is_blocked() || contact.identity().is_some_and(|pinned| pinned != *identity)
-        });
+        let other = contact.is_some_and(|contact| contact.is_blocked() || contact.is_other_than(identity));
         let author = Author { identity: *identity, user: member.user.clone(), key: member.key };
         (!other).then_some(author)
     }

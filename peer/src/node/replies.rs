@@ -16,7 +16,7 @@ use crate::ports::{Output, VaultJob};
 impl Account {
     pub(super) fn registry_replied(&mut self, cx: &mut Context, call: Call, reply: Reply) {
         match (call, reply) {
-            (Call::Resume, Reply::SignedIn { certificate, .. }) => self.resumed(cx, certificate),
+            (Call::Resume | Call::Reclaim, Reply::SignedIn { certificate, .. }) => self.resumed(cx, certificate),
             (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
             (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
@@ -61,6 +61,12 @@ impl Account {
                 if let Some(writes) = self.meet(cx, &user, &record) {
                     let re = cx.done();
                     self.query_known(cx, re, &user, text, writes);
+                }
+            }
+            (Call::LookUpToVerify { user, digits }, Reply::Person(record)) => {
+                if let Some(writes) = self.meet(cx, &user, &record) {
+                    let re = cx.done();
+                    self.verify_known(cx, re, user, digits.as_deref(), writes);
                 }
             }
             (Call::LookUpToInvite { user, room }, Reply::Person(record)) => {
@@ -114,7 +120,8 @@ impl Account {
 
     pub(super) fn registry_refused(&mut self, cx: &mut Context, call: Call, refusal: Refusal) {
         match call {
-            Call::Resume => self.resume_refused(cx, refusal),
+            Call::Resume => self.reclaim(cx, refusal),
+            Call::Reclaim => self.resume_refused(cx, refusal),
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
             Call::Mail => self.mail_not_fetched(cx),
             Call::LookUpToMail { user } => self.mail_failed(cx, &user),
@@ -156,7 +163,7 @@ impl Account {
     ) -> Option<Vec<crate::ports::Write>> {
         let mut writes = Vec::new();
         let met = people::vouched(cx, &self.root, user, &record.credentials)
-            .and_then(|person| self.people.check(cx, &person, &record.credentials, &mut writes));
+            .and_then(|person| self.check_person(cx, &person, &record.credentials, &mut writes));
         if let Err(refusal) = met {
             self.commit(cx, writes, Vec::new());
             cx.fail(refusal);
@@ -222,14 +229,22 @@ impl Account {
             Ok(person) => person,
             Err(refusal) => return cx.fail(refusal),
         };
+        if self.identity_of(user).is_some() {
+            // Whoever is known by another key is blocked by this, too; the answer says so.
+            let mut writes = Vec::new();
+            let _ = self.check_person(cx, &person, &record.credentials, &mut writes);
+            self.commit(cx, writes, Vec::new());
+        }
         let contact = self.people.get(user);
+        let pin = contact.and_then(|contact| contact.pin.as_ref());
         let link = contact.and_then(|contact| contact.link).and_then(|link| self.links.get(link));
+        let claimant = pin.and_then(|pin| pin.blocked_by.as_ref());
         let shown = PersonShown {
             user: user.clone(),
             online: record.online || link.is_some(),
-            identity: person.identity.to_string(),
-            verified: false,
-            blocked: contact.is_some_and(people::Contact::is_blocked),
+            identity: pin.map_or(person.identity, |pin| pin.identity).to_string(),
+            verified: pin.is_some_and(|pin| pin.verified),
+            blocked_by: claimant.map(|claimant| claimant.identity.to_string()),
             route: link.map(|link| link.address),
             last_seen: record.last_seen,
             away: contact.and_then(|contact| contact.away.clone()),

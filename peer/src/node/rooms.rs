@@ -140,7 +140,7 @@ impl Account {
         let (join, joined) = (appended.wire.clone(), appended.stamp);
         let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
         let key = self.keys.event();
-        let member = Member { user, key, join: join.clone(), joined, part: part.clone() };
+        let member = Member { user, key, join: join.clone(), joined, part: part.clone(), stands_aside: false };
         room.members.insert(me, member);
         self.links.hello_again(&id);
         let writes = vec![
@@ -408,7 +408,13 @@ impl Account {
         let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
         let invite = invitation.invite.verify(genesis.owner.as_bytes()).ok()?;
         let holds = invite.room == room && invite.invitee == self.me && invite.expires > cx.now.wall;
-        holds.then_some(InvitationShown { conversation: genesis.name, by: genesis.owner_name, expires: invite.expires })
+        let owner = self.people.get(&genesis.owner_name);
+        let is_other = owner.is_some_and(|owner| owner.is_blocked() || owner.is_other_than(&genesis.owner));
+        (holds && !is_other).then_some(InvitationShown {
+            conversation: genesis.name,
+            by: genesis.owner_name,
+            expires: invite.expires,
+        })
     }
 
     pub(super) fn decline_found(&mut self, cx: &mut Context, name: RoomName, invites: &[Invitation]) {

@@ -276,9 +276,13 @@ impl Account {
     }
 }
 
-/// From when on somebody is served a room whose history begins with one's join; `None` is everything.
+/// From when on somebody is served a room whose history begins with one's join, or what is said to a name whose key
+/// was another before; `None` is everything.
 pub(super) fn joined_since(conversation: &Conversation, identity: &IdentityKey) -> Option<UnixMillis> {
-    let room = conversation.room().filter(|room| room.genesis.history == History::Joined)?;
+    let Some(room) = conversation.room() else { return conversation.key_since };
+    if room.genesis.history == History::All {
+        return None;
+    }
     room.members.get(identity).map(|member| member.joined.at.minus(JOIN_CLOCK_SLACK))
 }
 

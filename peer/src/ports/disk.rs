@@ -235,6 +235,12 @@ pub enum Write {
         number: u32,
     },
     Pin(Box<Pin>),
+    /// Mail of somebody who is blocked, opened and not taken in.
+    Hold(Box<HeldMail>),
+    /// Held mail is taken in, or thrown away.
+    ForgetHeld {
+        number: u64,
+    },
     /// New events of mine go into this chain from now on.
     Chain(ChainId),
     /// What a conversation holds is read: up to what stood there when an [`super::UnreadEvents`] was told, or all of
@@ -282,14 +288,39 @@ pub struct StoredPrekey {
     pub salt: MailSalt,
 }
 
-/// A name and the identity key it was first seen with.
+/// A name and the identity key it was first seen with, or that was accepted for it since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
     pub user: UserName,
     pub identity: IdentityKey,
     pub credentials: Credentials,
+    /// Their safety number was compared with mine.
+    pub verified: bool,
+    /// When the key took another's place: what was said to that one before is not for this one.
+    pub accepted: Option<UnixMillis>,
     /// Another key was shown since; the conversation is blocked.
-    pub blocked_by: Option<IdentityKey>,
+    pub blocked_by: Option<Claimant>,
+}
+
+/// A key that a pinned name was shown with, against the pinned one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimant {
+    pub identity: IdentityKey,
+    /// What it came with; `None` in a log of an older program.
+    pub credentials: Option<Box<Credentials>>,
+}
+
+/// Mail of somebody who was blocked when it came: checked, and not shown before the user decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldMail {
+    /// Never used for another that is still held.
+    pub number: u64,
+    pub user: UserName,
+    pub identity: IdentityKey,
+    /// When it came: its sender's credentials held then.
+    pub at: UnixMillis,
+    /// The opened item.
+    pub content: Vec<u8>,
 }
 
 /// Everything the node needs of a log to go on: no event's text is among it.
@@ -301,6 +332,8 @@ pub struct LoadedLog {
     pub is_copy: bool,
     pub certificate: Option<Box<Signed<Certificate>>>,
     pub pins: Vec<Pin>,
+    /// In the order in which it came.
+    pub held: Vec<HeldMail>,
     pub addresses: Vec<(UserName, Vec<SocketAddr>)>,
     /// By number.
     pub prekeys: Vec<StoredPrekey>,

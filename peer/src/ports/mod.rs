@@ -10,8 +10,8 @@ mod trace;
 use crate::api::{Asked, Told};
 
 pub use disk::{
-    DiskError, DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, MailedRun, OwnChain, Pending, Pin,
-    StoredEvent, StoredPrekey, Survives, TheirChain, VaultJob, VaultReply, Wanted, Write,
+    Claimant, DiskError, DiskJob, DiskReply, HeldMail, LoadedConversation, LoadedLog, LoadedRoom, MailedRun, OwnChain,
+    Pending, Pin, StoredEvent, StoredPrekey, Survives, TheirChain, VaultJob, VaultReply, Wanted, Write,
 };
 pub use inquiry::{Answer, FOUND_MAX, FoundEvent, Inquiry, MENTIONS_MAX, SearchFor, UNREAD_COUNTED_MAX, UnreadEvents};
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};

@@ -2,10 +2,12 @@
 //! The service calls it; it knows nothing of who is online.
 
 mod password;
+mod reclaim;
 mod sign_in;
 mod throttle;
 
 pub(crate) use self::password::{COST_MAX, COST_MIN};
 pub use self::password::{PasswordDone, PasswordJob};
+pub(crate) use self::reclaim::Reclaiming;
 pub use self::sign_in::{AccountLimits, Accounts, Finished, Origin};
 pub(crate) use self::throttle::Source;

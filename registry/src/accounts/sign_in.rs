@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::ids::{AuthKey, DeviceKey, RealmId};
+use common::ids::{AuthKey, DeviceKey, RealmId, RootKey};
 use common::message::registry::Code;
 use common::names::UserName;
 use common::secret::Secret;
@@ -66,6 +66,14 @@ pub(super) enum Purpose {
         claim: Box<DeviceStatement>,
         source: Source,
     },
+    /// An account without one gets a password from its own device, which is then signed in.
+    FirstPassword {
+        account: Box<Account>,
+        source: Source,
+    },
+    Reclaim {
+        account: Box<Account>,
+    },
     Change {
         user: UserName,
         source: Source,
@@ -109,6 +117,9 @@ impl Accounts {
                 return Err(name_taken(&claim.user));
             }
             self.throttle().attempt(&claim.user, source, now.monotonic).map_err(too_many_failures)?;
+            if !account.has_password() {
+                return Ok(first_password(account, auth, source));
+            }
             let work = Work::Verify { auth, hash: Some(account.password.clone()) };
             return Ok(PasswordJob { work, purpose: Purpose::SignUpAgain { account: Box::new(account), source } });
         }
@@ -132,8 +143,15 @@ impl Accounts {
         let source = Source::of(origin.source);
         let account = self.store.account(&claim.user)?.map(Box::new);
         self.throttle().attempt(&claim.user, source, now.monotonic).map_err(too_many_failures)?;
-        let hash = account.as_ref().map(|account| account.password.clone());
-        let work = Work::Verify { auth: Secret::new(auth), hash };
+        let auth = Secret::new(auth);
+        let hash = account.as_ref().filter(|account| account.has_password()).map(|account| account.password.clone());
+        let account = match account {
+            Some(own) if !own.has_password() && is_enrolled(&own, &claim) => {
+                return Ok(first_password(*own, auth, source));
+            }
+            other => other,
+        };
+        let work = Work::Verify { auth, hash };
         Ok(PasswordJob { work, purpose: Purpose::SignIn { account, claim, source } })
     }
 
@@ -155,7 +173,12 @@ impl Accounts {
         let source = Source::of(origin.source);
         let account = self.account(user)?;
         self.throttle().attempt(user, source, now.monotonic).map_err(too_many_failures)?;
-        let work = Work::Change { old: Secret::new(old), new: Secret::new(new), hash: account.password };
+        let (old, new) = (Secret::new(old), Secret::new(new));
+        let work = match account.has_password() {
+            true => Work::Change { old, new, hash: account.password },
+            // There is none to know: only the enrolled device can be asking.
+            false => Work::Hash { auth: new },
+        };
         Ok(PasswordJob { work, purpose: Purpose::Change { user: user.clone(), source } })
     }
 
@@ -173,21 +196,24 @@ impl Accounts {
             (Purpose::SignUpAgain { account, .. }, _) => Err(name_taken(account.user())),
             (Purpose::SignIn { account: Some(account), claim, source }, Outcome::Right) => {
                 self.throttle().succeeded(account.user(), source);
-                let is_enrolled = account.device() == claim.device && account.claim.identity == claim.identity;
-                if is_enrolled {
+                if is_enrolled(&account, &claim) {
                     Ok(Finished::SignedIn { account, is_new: false })
                 } else {
                     Err(Failure::new(Code::NotPermitted, SECOND_DEVICE))
                 }
             }
+            (Purpose::FirstPassword { account, source }, Outcome::Hashed(password)) => {
+                self.throttle().succeeded(account.user(), source);
+                self.store.set_password(account.user(), &password)?;
+                Ok(Finished::SignedIn { account: Box::new(Account { password, ..*account }), is_new: false })
+            }
+            (Purpose::Reclaim { account }, Outcome::Hashed(password)) => self.reclaimed(now, *account, password),
             (Purpose::Change { user, source }, Outcome::Hashed(password)) => {
                 self.throttle().succeeded(&user, source);
                 self.store.set_password(&user, &password)?;
                 Ok(Finished::PasswordChanged)
             }
-            (Purpose::SignUp { .. } | Purpose::SignIn { .. } | Purpose::Change { .. }, _) => {
-                Err(Failure::new(Code::Credentials, WRONG))
-            }
+            (_, _) => Err(Failure::new(Code::Credentials, WRONG)),
         }
     }
 
@@ -198,6 +224,8 @@ impl Accounts {
             Purpose::SignUp { source, .. } => throttle.take_back_sign_up(source),
             Purpose::SignUpAgain { account, source } => throttle.take_back_attempt(account.user(), source),
             Purpose::SignIn { claim, source, .. } => throttle.take_back_attempt(&claim.user, source),
+            Purpose::FirstPassword { account, source } => throttle.take_back_attempt(account.user(), source),
+            Purpose::Reclaim { .. } => {}
             Purpose::Change { user, source } => throttle.take_back_attempt(&user, source),
         }
     }
@@ -212,8 +240,20 @@ impl Accounts {
         self.store.account(user)?.ok_or_else(|| Failure::new(Code::NoSuchUser, ACCOUNT_GONE))
     }
 
+    pub(super) fn root_key(&self) -> RootKey {
+        self.keys.root_key()
+    }
+
+    pub(super) fn known(&self, user: &UserName) -> Result<Option<Account>, Failure> {
+        Ok(self.store.account(user)?)
+    }
+
+    pub(super) fn add(&self, now: Now, account: &Account) -> Result<Creation, Failure> {
+        Ok(self.store.create_account(account, now.wall)?)
+    }
+
     fn create(&self, now: Now, account: Account, source: Source) -> Result<Finished, Failure> {
-        match self.store.create_account(&account, now.wall)? {
+        match self.add(now, &account)? {
             Creation::Created => Ok(Finished::SignedIn { account: Box::new(account), is_new: true }),
             Creation::NameTaken => {
                 self.throttle().take_back_sign_up(source);
@@ -224,7 +264,11 @@ impl Accounts {
     }
 
     // The statement is the first of its kind, for this realm, and about the device that is talking to us.
-    fn check(&self, origin: Origin, statement: &Signed<DeviceStatement>) -> Result<DeviceStatement, Failure> {
+    pub(super) fn check(
+        &self,
+        origin: Origin,
+        statement: &Signed<DeviceStatement>,
+    ) -> Result<DeviceStatement, Failure> {
         let claim = check_statement(statement).map_err(|_| Failure::new(Code::Credentials, BAD_STATEMENT))?;
         let fits = claim.realm == self.realm && claim.device == origin.device && claim.number == 1;
         if fits { Ok(claim) } else { Err(Failure::new(Code::Credentials, BAD_STATEMENT)) }
@@ -233,6 +277,15 @@ impl Accounts {
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_enrolled(account: &Account, claim: &DeviceStatement) -> bool {
+    account.device() == claim.device && account.claim.identity == claim.identity
+}
+
+fn first_password(account: Account, auth: Secret<AuthKey>, source: Source) -> PasswordJob {
+    let purpose = Purpose::FirstPassword { account: Box::new(account), source };
+    PasswordJob { work: Work::Hash { auth }, purpose }
 }
 
 fn name_taken(user: &UserName) -> Failure {

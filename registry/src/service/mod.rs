@@ -18,7 +18,7 @@ use common::time::Now;
 use common::wire::address::Address;
 use common::wire::bounded::List;
 
-use crate::accounts::{Accounts, Finished, Origin};
+use crate::accounts::{Accounts, Finished, Origin, Reclaiming};
 use crate::directory::mailbox::Mailbox;
 use crate::directory::online::{Caller, Online};
 use crate::directory::rooms::Rooms;
@@ -139,6 +139,15 @@ impl Service {
                 let account = self.accounts.resume(origin(caller), &user)?;
                 self.enter(now, caller, &account)
             }
+            Request::Reclaim { credentials, auth } => {
+                match self.accounts.reclaim(now, origin(caller), &credentials, auth)? {
+                    Reclaiming::Done(account) => {
+                        tracing::info!(user = %account.user(), "an account is back by its certificate");
+                        self.enter(now, caller, &account)
+                    }
+                    Reclaiming::Hash(job) => return Ok(Step::Hash(job)),
+                }
+            }
             Request::Ping => Ok(Reply::Done.into()),
             Request::SignOut => Ok(self.sign_out(now, caller)),
             Request::Renew => {
@@ -178,7 +187,8 @@ impl Service {
     }
 
     fn certified(&self, now: Now, caller: &Caller, account: &Account) -> Reply {
-        Reply::SignedIn { certificate: self.accounts.certificate(account, now), seen: Address(caller.source) }
+        let certificate = self.accounts.certificate(account, now);
+        Reply::SignedIn { certificate, seen: Address(caller.source), lacks_password: !account.has_password() }
     }
 
     fn went_offline(&self, now: Now, session: SessionId, user: &UserName) -> Vec<(SessionId, News)> {

@@ -168,7 +168,7 @@ pub struct Account {
     pub statement: Signed<DeviceStatement>,
     /// What `statement` says; it was checked before it was stored.
     pub claim: DeviceStatement,
-    /// bcrypt's text form.
+    /// bcrypt's text form; empty where it was lost and is set anew by the enrolled device.
     pub password: String,
     pub last_seen: Option<UnixMillis>,
 }
@@ -180,6 +180,10 @@ impl Account {
 
     pub fn device(&self) -> DeviceKey {
         self.claim.device
+    }
+
+    pub fn has_password(&self) -> bool {
+        !self.password.is_empty()
     }
 }
 

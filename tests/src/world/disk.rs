@@ -14,8 +14,8 @@ use common::names::{RoomName, UserName};
 use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
-    DiskJob, DiskReply, LoadedConversation, LoadedLog, LoadedRoom, Pin, StepRun, StoredEvent, StoredPrekey, Survives,
-    TheirChain, Write,
+    DiskJob, DiskReply, HeldMail, LoadedConversation, LoadedLog, LoadedRoom, Pin, StepRun, StoredEvent, StoredPrekey,
+    Survives, TheirChain, Write,
 };
 
 use super::inquiries::{self, Copy};
@@ -46,6 +46,7 @@ pub struct Log {
     certificate: Option<Box<Signed<Certificate>>>,
     addresses: BTreeMap<UserName, Vec<SocketAddr>>,
     pins: BTreeMap<UserName, Pin>,
+    held: BTreeMap<u64, HeldMail>,
     prekeys: BTreeMap<u32, StoredPrekey>,
     conversations: BTreeMap<ConversationId, Kept>,
     /// Of all conversations, in the order they were written.
@@ -166,6 +167,11 @@ impl VirtualDisk {
             missing.extend(lacks.map(|(number, _)| (id, *number, chain.events[number].id)));
         }
         missing
+    }
+
+    /// Whether an account that the registry has lost can be had back with what is here.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.certificate.is_some())
     }
 
     /// Numbers of the prekeys that are not destroyed.
@@ -305,9 +311,9 @@ impl Log {
     }
 
     fn fresh(user: UserName, chain: ChainId) -> Self {
-        let (addresses, pins, prekeys, conversations) = Default::default();
+        let (addresses, pins, held, prekeys, conversations) = Default::default();
         let (order, read, steps) = Default::default();
-        Self { user, chain, certificate: None, addresses, pins, prekeys, conversations, order, read, steps }
+        Self { user, chain, certificate: None, addresses, pins, held, prekeys, conversations, order, read, steps }
     }
 
     fn write(&mut self, write: Write) -> Result<(), Refused> {
@@ -364,6 +370,14 @@ impl Log {
             Write::Mailed { conversation, chain, recipient, runs } => {
                 self.own_chain(conversation, chain)?.mailed.insert(recipient, runs);
             }
+            other => self.write_of_account(other),
+        }
+        Ok(())
+    }
+
+    /// What belongs to no conversation.
+    fn write_of_account(&mut self, write: Write) {
+        match write {
             Write::Prekey(prekey) => {
                 self.prekeys.entry(prekey.number).or_insert(prekey);
             }
@@ -373,14 +387,20 @@ impl Log {
             Write::Pin(pin) => {
                 self.pins.insert(pin.user.clone(), *pin);
             }
+            Write::Hold(held) => {
+                self.held.insert(held.number, *held);
+            }
+            Write::ForgetHeld { number } => {
+                self.held.remove(&number);
+            }
             Write::Chain(chain) => self.chain = chain,
             Write::Read { conversation, up_to } => self.note_read(conversation, up_to),
             Write::Certificate(certificate) => self.certificate = Some(certificate),
             Write::Addresses { user, addresses } => {
                 self.addresses.insert(user, addresses);
             }
+            _ => unreachable!("what belongs to a conversation is written above"),
         }
-        Ok(())
     }
 
     fn holds(&self, id: &EventId) -> bool {
@@ -407,10 +427,11 @@ impl Log {
         let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
         let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
         let prekeys = self.prekeys.values().cloned().collect();
+        let held = self.held.values().cloned().collect();
         let untold = self.untold();
         let untold_changes = self.about(&untold);
         let (chain, is_copy) = (self.chain, false);
-        LoadedLog { chain, is_copy, certificate, pins, addresses, prekeys, conversations, untold, untold_changes }
+        LoadedLog { chain, is_copy, certificate, pins, held, addresses, prekeys, conversations, untold, untold_changes }
     }
 }
 

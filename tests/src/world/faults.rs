@@ -137,13 +137,15 @@ impl World {
         self.registry.backup = Some(self.registry.store.copy());
     }
 
-    /// The registry comes back with an old backup. Whoever it does not know any more signs up again, with the same keys.
+    /// The registry comes back with an old backup. Whoever it does not know any more gets in with what it certified; who
+    /// has not kept that yet signs up again, with the same keys.
     pub fn restore_registry(&mut self, after: Duration) {
         let Some(backup) = self.registry.backup.take() else { return };
         self.journal.note(self.now, || "the registry is lost, an OLD BACKUP takes its place".to_owned());
         self.model.registry_put_back(&*self.registry.store, &backup);
         let knows = |store: &MemoryStore, host: &Host| store.account(&host.name).is_ok_and(|account| account.is_some());
-        let forgotten = |host: &Host| knows(&self.registry.store, host) && !knows(&backup, host);
+        let lost = |host: &Host| knows(&self.registry.store, host) && !knows(&backup, host);
+        let forgotten = |host: &Host| lost(host) && !host.disk.has_certificate();
         let people = self.hosts.iter().enumerate().filter(|(_, host)| forgotten(host));
         let people: Vec<(Who, bool)> = people.map(|(number, host)| (Who(number), host.is_running())).collect();
         self.registry.store = Arc::new(backup);

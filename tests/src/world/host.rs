@@ -181,9 +181,11 @@ impl World {
     pub fn lose_everything(&mut self, who: Who) {
         self.crash(who);
         let keys = self.fresh_keys();
+        self.model.log_goes(who, &self.hosts);
         let host = &mut self.hosts[who.0];
         host.disk.wipe();
         (host.keys, host.confirmed, host.pinned) = (keys, false, None);
+        self.model.log_put_back(who, &self.hosts);
     }
 
     /// A person whose account the registry does not know any more; keys and log are still there.

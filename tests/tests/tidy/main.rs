@@ -17,6 +17,7 @@ const TOP_LEVEL: &[&str] =
 const FLOORS: &[(&str, &[&str])] = &[
     ("common/src/limits.rs", &[]),
     ("common/src/names.rs", &[]),
+    ("common/src/process.rs", &[]),
     ("common/src/secret.rs", &[]),
     ("common/src/thread.rs", &[]),
     ("common/src/time.rs", &[]),
@@ -70,7 +71,17 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hkdf", &["common/src/secure"]),
     ("if_addrs", &["peer/src/net"]),
     ("jiff", &["peer/src/frontend"]),
-    ("libc", &["peer/src/disk", "peer/src/frontend", "peer/src/net", "registry/src/server", "tests"]),
+    (
+        "libc",
+        &[
+            "common/src/process.rs",
+            "peer/src/disk",
+            "peer/src/frontend",
+            "peer/src/net",
+            "registry/src/server",
+            "tests",
+        ],
+    ),
     ("rmp_serde", &["common/src/wire"]),
     ("rpassword", &["peer/src/frontend"]),
     ("rusqlite", &["peer/src/disk", "registry/src/store", "tests/src/crash"]),

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use peer::api::{Code, Command, DeliveryState, Event};
+use peer::api::{Command, DeliveryState, Event};
 use tests::world::World;
 
-use crate::support::{
-    LONG, deliveries, holds, is_own, is_refused, is_signed_in, is_told_delivery, say, seeded, wait, world_of,
-};
+use crate::support::{LONG, deliveries, holds, is_own, is_signed_in, is_told_delivery, say, seeded, wait, world_of};
 
 #[test]
 fn somebody_offline_gets_it_once_when_back() {
@@ -60,28 +58,6 @@ fn two_links_at_once_settle_to_one() {
         wait(&mut world, "a text on a new link", |world| world.shown(bob).len() == 2);
         holds(&mut world);
     }
-}
-
-#[test]
-fn a_changed_identity_key_blocks() {
-    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
-    say(&mut world, alice, "@bob", "is that you?");
-    wait(&mut world, "the text at bob's", |world| world.shown(bob) == ["is that you?"]);
-    world.lose_everything(bob);
-    world.lose_account(alice);
-    world.wipe_registry();
-    world.run_for(LONG);
-    world.start(alice);
-    world.start(bob);
-    wait(&mut world, "both signed up anew", |world| [alice, bob].iter().all(|who| is_signed_in(world, *who)));
-    world.expect(Code::KeyBlocked);
-    say(&mut world, bob, "@alice", "it is me, really");
-    wait(&mut world, "alice warned", |world| world.told(alice).any(|event| matches!(event, Event::KeyChanged { .. })));
-    say(&mut world, alice, "@bob", "who are you?");
-    wait(&mut world, "alice stopped", |world| is_refused(world, alice, Code::KeyBlocked));
-    world.run_for(LONG);
-    assert!(world.shown(alice).is_empty(), "shown from a stranger: {:?}", world.shown(alice));
-    assert!(world.shown(bob).is_empty(), "sent to a stranger: {:?}", world.shown(bob));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod absence;
 mod asking;
 mod changes;
 mod direct;
+mod keys;
 mod power;
 mod repair;
 mod rooms;

@@ -280,6 +280,7 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
     }
     let certificate = account::load_certificate(connection)?;
     let (pins, prekeys) = (account::load_pins(connection)?, account::load_prekeys(connection)?);
+    let held = account::load_held(connection)?;
     let addresses = addresses::load(connection)?;
     // What is damaged among the events is told where it is asked for; a start needs none of them.
     let (untold, untold_changes) = told::load(connection).unwrap_or_else(|fault| {
@@ -287,7 +288,7 @@ fn load(connection: &Connection, chain: ChainId) -> Result<LoadedLog, Fault> {
         Default::default()
     });
     let is_copy = false;
-    Ok(LoadedLog { chain, is_copy, certificate, pins, addresses, prekeys, conversations, untold, untold_changes })
+    Ok(LoadedLog { chain, is_copy, certificate, pins, held, addresses, prekeys, conversations, untold, untold_changes })
 }
 
 /// After every commit SQLite has written its journal, and with FULL the disk has it too.
@@ -342,6 +343,8 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::Prekey(prekey) => account::write_prekey(connection, prekey),
         Write::ForgetPrekey { number } => account::forget_prekey(connection, *number),
         Write::Pin(pin) => account::write_pin(connection, pin),
+        Write::Hold(held) => account::write_held(connection, held),
+        Write::ForgetHeld { number } => account::forget_held(connection, *number),
         Write::Chain(chain) => account::write_chain(connection, chain),
         Write::Read { conversation, up_to } => unread::write_read(connection, conversation, *up_to),
         Write::Certificate(certificate) => account::write_certificate(connection, certificate),

@@ -45,13 +45,29 @@ pub(super) fn plain_tables(connection: &Connection) -> Result<Vec<String>, Fault
     Ok(names?)
 }
 
-const MIGRATIONS: [&str; 8] =
-    [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD, TOLD];
+const MIGRATIONS: [&str; 9] =
+    [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD, TOLD, DECIDED];
 
 /// What was here before counts as shown.
 const TOLD: &str = "
 ALTER TABLE chains ADD COLUMN told INTEGER NOT NULL DEFAULT 0; -- messages up to this number were shown
 UPDATE chains SET told = coalesce((SELECT max(number) FROM events WHERE chain = chains.row), 0);
+";
+
+/// What the user decided about keys, and what waits for a decision.
+const DECIDED: &str = "
+ALTER TABLE pins ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;  -- 1: the safety number was compared
+ALTER TABLE pins ADD COLUMN accepted INTEGER;   -- when it took another key's place, milliseconds since 1970
+ALTER TABLE pins ADD COLUMN shown BLOB;         -- credentials that came with the key in blocked_by, encoded
+
+-- Mail of people who were blocked when it came.
+CREATE TABLE held (
+    number   INTEGER PRIMARY KEY,
+    person   TEXT NOT NULL,
+    identity BLOB NOT NULL,         -- whose key it came with
+    at       INTEGER NOT NULL,      -- when it came, milliseconds since 1970
+    content  BLOB NOT NULL          -- the opened item
+) STRICT;
 ";
 
 /// Mail that I left, and what others seal mail for me to.

@@ -4,6 +4,7 @@
 mod arguments;
 mod asking;
 mod help;
+mod keys;
 mod messages;
 mod moment;
 mod parse;
@@ -30,6 +31,11 @@ pub enum Line {
     Register(UserName),
     LogIn(UserName),
     ChangePassword,
+    /// At a prompt the name is typed again, unless `yes` says that it need not be.
+    AcceptKey {
+        user: UserName,
+        yes: bool,
+    },
     /// `/quit`: how long to wait for acknowledgements is the front-end's decision.
     Quit,
     /// The front-end answers these itself.

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn commands_of_other_programs_are_never_sent() {
-        for line in ["/kick bob", "/ban bob", "/nonsense x", "/verify bob", "/accept-key bob", "/nick x"] {
+        for line in ["/kick bob", "/ban bob", "/nonsense x", "/verify-all", "/acceptkey bob", "/nick x"] {
             assert_eq!(code(line), Code::UnknownCommand, "{line}");
         }
         assert_eq!(code("  /join #dev"), Code::Usage);
@@ -246,6 +246,16 @@ mod tests {
         "/whois bob",
         "/whoami",
         "/fingerprint",
+        "/verify @bob",
+        "/verify",
+        "/verify bob 12345 67890 12345 67890 12345 67890 12345 67890 12345 67890 12345 67890",
+        "/verify bob 12345 67890",
+        "/verify bob yes",
+        "/accept-key bob",
+        "/accept-key bob --yes",
+        "/accept-key bob bob",
+        "/accept-key",
+        "/reject-key bob",
         "/register Alice",
         "/register",
         "/register me",

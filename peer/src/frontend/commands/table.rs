@@ -1,7 +1,7 @@
 //! The commands, one row each: a new command is a new row, and parser, completion and help know it.
 
 use super::Group::{Account, People, Program, Rooms, Talk};
-use super::{Arguments, Line, Row, Slot, asking, messages};
+use super::{Arguments, Line, Row, Slot, asking, keys, messages};
 use crate::api::{Command, MessageKind, Refusal, To};
 
 /// Every command, in the order in which help shows them.
@@ -78,7 +78,7 @@ pub(crate) static TABLE: &[Row] = &[
         details: "Read them to each other on the phone, or over the shoulder: whoever sees the same digits talks to \
                   the right person through the right registry.",
         examples: &[],
-        see_also: &["whois", "whoami"],
+        see_also: &["verify", "whoami"],
         build: |_| ask(Command::Fingerprint),
     },
     Row {
@@ -199,9 +199,12 @@ pub(crate) static TABLE: &[Row] = &[
         summary: "one person: key, route, last seen",
         details: "",
         examples: &["/whois bob"],
-        see_also: &["who", "fingerprint"],
+        see_also: &["who", "verify"],
         build: |arguments| ask(Command::WhoIs { user: arguments.person()? }),
     },
+    keys::VERIFY,
+    keys::ACCEPT_KEY,
+    keys::REJECT_KEY,
     messages::WHY,
     Row {
         name: "away",

@@ -95,6 +95,7 @@ impl Reader<'_> {
             Err(refusal) => self.refuse(re, &refusal),
             Ok(Line::Empty) => {}
             Ok(Line::Ask(command)) => self.ask(re, command),
+            Ok(Line::AcceptKey { user, .. }) => self.ask(re, Command::AcceptKey { user }),
             Ok(Line::Quit) => quit(&self.commands, re, PATIENCE_AT_QUIT_MS),
             Ok(Line::Help(topic)) => self.help(re, topic.as_deref()),
             Ok(Line::Set { .. } | Line::Clear) => {

@@ -63,9 +63,6 @@ fn object(event: &Event) -> Option<Object> {
         Event::Myself { .. } | Event::Fingerprints { .. } => oneself(event),
         Event::AwaySet { text } => Object::of("away", [("text", json!(text))]),
         Event::AwaySeen { user, text } => Object::of("away", [("user", name(user)), ("text", json!(text))]),
-        Event::KeyChanged { user, old, new } => {
-            Object::of("key_changed", [("user", name(user)), ("old", json!(old)), ("new", json!(new))])
-        }
         Event::Message(shown) => message(shown),
         Event::Changed(change) => messages::changed(change),
         Event::Trace(trace) => messages::trace(trace),
@@ -81,7 +78,7 @@ fn object(event: &Event) -> Option<Object> {
             Object::of("current", [("conversation", json!(conversation.as_ref().map(ToString::to_string)))])
         }
         Event::Roster { .. } | Event::Backlog { .. } => return None,
-        other => rooms(other).or_else(|| asked(other))?,
+        other => rooms(other).or_else(|| asked(other)).or_else(|| keys(other))?,
     })
 }
 
@@ -131,6 +128,28 @@ fn rooms(event: &Event) -> Option<Object> {
             Object::of("invite_sent", [("conversation", json!(conversation.as_str())), ("user", name(user))])
         }
         Event::Declined { conversation } => Object::of("declined", [("conversation", json!(conversation.as_str()))]),
+        _ => return None,
+    })
+}
+
+fn keys(event: &Event) -> Option<Object> {
+    Some(match event {
+        Event::KeyChanged { user, old, new, verified } => Object::of(
+            "key_changed",
+            [("user", name(user)), ("old", json!(old)), ("new", json!(new)), ("verified", json!(verified))],
+        ),
+        Event::KeyAccepted { user, key, held } => {
+            Object::of("key_accepted", [("user", name(user)), ("key", json!(key)), ("held", json!(held))])
+        }
+        Event::KeyRejected { user, key, dropped } => {
+            Object::of("key_rejected", [("user", name(user)), ("key", json!(key)), ("dropped", json!(dropped))])
+        }
+        Event::SafetyNumber { user, digits, verified } => Object::of(
+            "safety_number",
+            [("user", name(user)), ("digits", json!(digits)), ("verified", json!(verified))],
+        ),
+        Event::Verified { user, digits } => Object::of("verified", [("user", name(user)), ("digits", json!(digits))]),
+        Event::LookAlike { user, like } => Object::of("look_alike", [("user", name(user)), ("like", name(like))]),
         _ => return None,
     })
 }
@@ -259,7 +278,8 @@ fn whois(person: &PersonShown) -> Object {
             ("online", json!(person.online)),
             ("identity", json!(person.identity)),
             ("verified", json!(person.verified)),
-            ("blocked", json!(person.blocked)),
+            ("blocked", json!(person.blocked_by.is_some())),
+            ("new_identity", json!(person.blocked_by)),
             ("route", json!(person.route.map(|route| route.to_string()))),
             ("last_seen", person.last_seen.map_or(Value::Null, time)),
             ("away", json!(person.away)),

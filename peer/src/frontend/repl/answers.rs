@@ -83,11 +83,16 @@ fn whois(look: &Look, person: &PersonShown) -> Vec<Safe> {
     if let Some(text) = &person.away {
         rows.push(field("away", &or_dash(text)));
     }
-    let verified = if person.verified { "compared and verified" } else { "not compared yet; see /fingerprint" };
+    let verified = match (person.verified, look.theme.symbol(Symbol::Verified)) {
+        (true, "verified") => "verified".to_owned(),
+        (true, sign) => format!("{sign} verified"),
+        (false, _) => format!("not compared yet; see /verify {}", person.user),
+    };
     rows.push(field("key", &format!("{} ({verified})", person.identity)));
-    if person.blocked {
+    if let Some(other) = &person.blocked_by {
         let warning = "the key changed: nothing is sent to them and nothing from them is shown";
         rows.push(look.theme.paint(field("blocked", warning), Paint::Warning));
+        rows.push(field("key now", &format!("{other} (/accept-key {0} or /reject-key {0})", person.user)));
     }
     rows.push(field("connected", &person.route.map_or_else(|| "no".to_owned(), |route| format!("directly, {route}"))));
     rows
@@ -123,13 +128,6 @@ fn member(look: &Look, member: &MemberShown) -> Safe {
         row.push(&look.theme.dim(", offline"));
     }
     row
-}
-
-/// What follows a key that changed: nobody may overlook it.
-pub(super) fn key_changed(look: &Look, user: &UserName, old: &str, new: &str) -> Vec<Safe> {
-    let sign = look.theme.paint(answer(look.theme.symbol(Symbol::Error)), Paint::Error);
-    let text = format!("The key of {user} changed. Nothing is sent to them and nothing from them is shown.");
-    vec![sign.with(&answer(&text)), field("key before", old), field("key now", new)]
 }
 
 fn field(name: &str, value: &str) -> Safe {

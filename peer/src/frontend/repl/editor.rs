@@ -146,7 +146,8 @@ impl Terminal {
         let parsed = commands::parse(line);
         self.remember(line, &parsed);
         // The screen shows my messages in its own form, with their mark; an empty line is nothing to keep.
-        let own = question <= reader.answered && (is_own_message(&parsed) || matches!(parsed, Ok(Line::Empty)));
+        let is_asked = question > reader.answered || reader.confirming.is_some();
+        let own = !is_asked && (is_own_message(&parsed) || matches!(parsed, Ok(Line::Empty)));
         if own {
             erase(prompt, line);
         }

@@ -138,6 +138,7 @@ fn start<'a>(
             asked: 0,
             awaited: 0,
             answered: 0,
+            confirming: None,
         },
         thread,
     ))

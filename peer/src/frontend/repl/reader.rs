@@ -1,6 +1,7 @@
 //! What `main` does with a line that was typed: a command for the engine, a question of the front-end itself, a
 //! password to be asked for first. The same with and without a line editor.
 
+use common::names::UserName;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::printer::Local;
@@ -22,6 +23,8 @@ pub(super) struct Reader<'a> {
     pub(super) awaited: u64,
     /// The newest question of trust that was answered.
     pub(super) answered: u64,
+    /// Whose new key is accepted if the name is typed again next.
+    pub(super) confirming: Option<UserName>,
 }
 
 /// What follows from a line.
@@ -45,6 +48,14 @@ impl Reader<'_> {
             Err(refusal) => self.local(Local::Refuse(refusal)),
             Ok(Line::Empty) => {}
             Ok(Line::Ask(command)) => return self.ask(command),
+            Ok(Line::AcceptKey { user, yes: true }) => return self.ask(Command::AcceptKey { user }),
+            Ok(Line::AcceptKey { user, yes: false }) => {
+                let text = format!(
+                    "Whoever has the new key is {user} for you from then on. Type {user} to accept it, or Enter to leave it."
+                );
+                self.local(Local::Show { rows: vec![text], is_help: false });
+                self.confirming = Some(user);
+            }
             Ok(Line::Quit) => {
                 quit(&self.commands, None, PATIENCE_AT_QUIT_MS);
                 return Next::Leave;
@@ -64,6 +75,9 @@ impl Reader<'_> {
     /// Reads a line and does what it asks for. `question` is the number of the newest question of trust, or 0.
     pub(super) fn line(&mut self, line: &str, question: u64) -> Next {
         let parsed = commands::parse(line);
+        if let Some(user) = self.confirming.take().filter(|_| !matches!(parsed, Ok(Line::Quit))) {
+            return self.confirmed(user, line);
+        }
         if question <= self.answered || matches!(parsed, Ok(Line::Quit)) {
             return self.act(parsed);
         }
@@ -80,6 +94,16 @@ impl Reader<'_> {
         self.local(Local::TrustAnswered);
         self.send(Command::TrustRealm { accept });
         Next::Settle { patience_ms: SIGN_IN_PATIENCE_MS }
+    }
+
+    /// The name is typed again, or it is not: whatever else was typed is no text for anybody.
+    fn confirmed(&mut self, user: UserName, line: &str) -> Next {
+        if UserName::parse(line.trim()).is_ok_and(|typed| typed == user) {
+            return self.ask(Command::AcceptKey { user });
+        }
+        let text = format!("That was not '{user}', so nothing was accepted. /accept-key {user} asks again.");
+        self.local(Local::Show { rows: vec![text], is_help: false });
+        Next::Read
     }
 
     pub(super) fn local(&self, local: Local) {

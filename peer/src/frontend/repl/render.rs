@@ -174,7 +174,8 @@ pub(super) fn help(theme: Theme, row: &str) -> Safe {
     let mut safe = Safe::empty();
     for word in row.split_inclusive(' ') {
         let bare = word.trim_end().trim_end_matches([',', '.']);
-        let is_command = bare.len() > 1 && bare.starts_with('/') && bare[1..].chars().all(|c| c.is_ascii_alphabetic());
+        let is_command =
+            bare.len() > 1 && bare.starts_with('/') && bare[1..].chars().all(|c| c.is_ascii_alphabetic() || c == '-');
         if is_command {
             safe.push(&theme.paint(Safe::line(bare), Paint::Command));
             safe.push(&Safe::line(&word[bare.len()..]));

@@ -19,6 +19,7 @@ use crate::node::context::Context;
 use crate::node::conversation::{ChainKey, Kind};
 use crate::node::outgoing::After;
 use crate::node::receive::{Author, Run, Taken, Via};
+use crate::ports::Write;
 
 /// What is known of my mailbox.
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ struct Unstored {
 }
 
 /// What became of an item; otherwise it is dropped, for a reason.
-enum Outcome {
+pub(in crate::node) enum Outcome {
     Taken,
     /// It stays where it is.
     Left,
@@ -151,18 +152,56 @@ impl Account {
         let prekey = self.mail.prekeys.iter().find(|prekey| prekey.number == number);
         let secret = self.keys.mail_secret(&prekey.ok_or("it is sealed to a prekey that is gone")?.salt);
         let content = mail::open(&item.item, &self.me, &secret).map_err(|_| "it does not open")?;
-        let content: Content = codec::decode(&content).map_err(|_| "it holds no mail")?;
+        let opened = content;
+        let content: Content = codec::decode(&opened).map_err(|_| "it holds no mail")?;
         let person = certificate::verify(&content.credentials, &self.root, cx.now.wall)
             .map_err(|_| "its sender's credentials do not hold")?;
         if person.user == self.user {
             return Err("it is from oneself");
         }
         let mut writes = Vec::new();
-        if self.people.check(cx, &person, &content.credentials, &mut writes).is_err() {
-            // Another key than before: it waits, as long as it is kept, for the user to decide.
-            self.commit(cx, writes, Vec::new());
-            return Ok(Outcome::Left);
+        if self.check_person(cx, &person, &content.credentials, &mut writes).is_err() {
+            return Ok(self.hold_item(cx, item.id, &person, opened, writes));
         }
+        self.take_content(cx, Some(item.id), &person, &content, writes)
+    }
+
+    /// Another key than before: it waits here for the user to decide, or where it is if there is too much already.
+    fn hold_item(
+        &mut self,
+        cx: &mut Context,
+        item: u64,
+        person: &Person,
+        opened: Vec<u8>,
+        mut writes: Vec<Write>,
+    ) -> Outcome {
+        let hold = if self.is_held(&opened) { None } else { Some(self.hold(person, cx.now.wall, opened)) };
+        if let Some(None) = hold {
+            self.commit(cx, writes, Vec::new());
+            return Outcome::Left;
+        }
+        writes.extend(hold.flatten());
+        self.commit(cx, writes, vec![After::MailStored { item }]);
+        Outcome::Taken
+    }
+
+    /// The user decided about a key: what stayed in the box for want of room may have some now.
+    pub(in crate::node) fn look_through_mail_again(&mut self, cx: &mut Context) {
+        if std::mem::take(&mut self.mail.inbox.left) {
+            self.mail.inbox.seen = 0;
+            self.fetch_mail(cx);
+        }
+    }
+
+    /// Takes in what checked mail says; it lies in the box as `item`, unless it was held here.
+    pub(in crate::node) fn take_content(
+        &mut self,
+        cx: &mut Context,
+        item: Option<u64>,
+        person: &Person,
+        content: &Content,
+        mut writes: Vec<Write>,
+    ) -> Result<Outcome, &'static str> {
         let id = content.have.conversation;
         if id == self.direct_id(&person.user) {
             self.open_conversation(cx, &person.user, &mut writes);
@@ -185,16 +224,16 @@ impl Account {
         }
         if content.events.is_empty() {
             // Its acknowledgements are on the disk with this, and then it may go.
-            self.commit(cx, Vec::new(), vec![After::MailStored { item: item.id }]);
+            self.commit(cx, Vec::new(), item.map(|item| After::MailStored { item }).into_iter().collect());
             return Ok(Outcome::Taken);
         }
-        self.take_mailed(cx, item.id, &person, &content)
+        self.take_mailed(cx, item, person, content)
     }
 
     fn take_mailed(
         &mut self,
         cx: &mut Context,
-        item: u64,
+        item: Option<u64>,
         person: &Person,
         content: &Content,
     ) -> Result<Outcome, &'static str> {
@@ -232,7 +271,8 @@ impl Account {
         let chain = (person.identity, chain);
         self.mail.inbox.went_on |= self.received(id, &chain) > before;
         let last = first.number.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)) - 1;
-        self.mail.inbox.unstored.push(Unstored { item, conversation: id, chain, number: last });
+        let unstored = item.map(|item| Unstored { item, conversation: id, chain, number: last });
+        self.mail.inbox.unstored.extend(unstored);
         self.owe_answer(cx, &person.user, id, false);
         Ok(Outcome::Taken)
     }

@@ -157,10 +157,12 @@ impl Account {
 
     fn post(&mut self, cx: &mut Context, user: &UserName) {
         self.expire_mail(cx, user);
-        let is_linked = self.people.get(user).is_some_and(|contact| contact.link.is_some());
+        let contact = self.people.get(user);
+        let is_linked = contact.is_some_and(|contact| contact.link.is_some());
+        let is_blocked = contact.is_some_and(people::Contact::is_blocked);
         let has_post = self.has_post_for(cx, user);
         let Some(post) = self.mail.outbox.posts.get_mut(user) else { return };
-        if is_linked || !has_post || !self.registry.is_online() {
+        if is_linked || is_blocked || !has_post || !self.registry.is_online() {
             // On a link all of it is said anyway.
             post.stage = Stage::Idle;
             if is_linked {
@@ -175,7 +177,7 @@ impl Account {
     pub(in crate::node) fn found_to_mail(&mut self, cx: &mut Context, user: &UserName, record: &PersonRecord) {
         let met = people::vouched(cx, &self.root, user, &record.credentials).and_then(|person| {
             let mut writes = Vec::new();
-            let checked = self.people.check(cx, &person, &record.credentials, &mut writes);
+            let checked = self.check_person(cx, &person, &record.credentials, &mut writes);
             self.commit(cx, writes, Vec::new());
             checked.map(|()| person)
         });
@@ -251,6 +253,10 @@ impl Account {
 
     fn put_letter(&mut self, cx: &mut Context, letter: Letter, skipped: u64, events: Vec<WireEvent>) {
         let Letter { user, recipient, prekey, conversation, again, .. } = &letter;
+        if self.people.get(user).is_some_and(people::Contact::is_blocked) {
+            // They were not when this was read.
+            return self.mail_failed(cx, user);
+        }
         let Some(known) = self.conversations.get(conversation) else { return self.mail_failed(cx, user) };
         let holdings = List::cut(known.holdings_of(recipient).into_iter().take(MAIL_HOLDINGS_MAX).collect());
         let join = known.room().and_then(|room| room.members.get(&self.me)).map(|member| member.join.clone());

@@ -15,9 +15,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ports::{MailedRun, OwnChain, Pending, Pin, StoredPrekey};
+use crate::ports::{Claimant, HeldMail, MailedRun, OwnChain, Pending, Pin, StoredPrekey};
 
 mod finding;
+mod keys;
 mod lookups;
 mod origin;
 mod refusals;
@@ -148,12 +149,17 @@ fn keys(byte: u8) -> Keys {
     Keys::from_seed(&Secret::new([byte; KEYS_BYTES]))
 }
 
-fn pin(user: &str, byte: u8, blocked_by: Option<IdentityKey>) -> Write {
-    let keys = keys(byte);
+fn credentials(user: &str, keys: &Keys) -> Credentials {
     let statement = keys.statement(REALM, name(user));
     let certificate = certificate::issue(&statement.claim().unwrap(), UnixMillis(5), keys.identity_signer());
-    let credentials = Credentials { statement, certificate };
-    Write::Pin(Box::new(Pin { user: name(user), identity: keys.identity(), credentials, blocked_by }))
+    Credentials { statement, certificate }
+}
+
+fn pin(user: &str, byte: u8, blocked_by: Option<IdentityKey>) -> Write {
+    let (identity, credentials) = (keys(byte).identity(), credentials(user, &keys(byte)));
+    let blocked_by = blocked_by.map(|identity| Claimant { identity, credentials: None });
+    let (user, verified, accepted) = (name(user), false, None);
+    Write::Pin(Box::new(Pin { user, identity, credentials, verified, accepted, blocked_by }))
 }
 
 fn genesis() -> Signed<Genesis> {
@@ -298,7 +304,7 @@ fn what_may_change_is_replaced_by_the_newest() {
     let made = loaded.conversations[1].room.as_ref().unwrap();
     assert!(!made.joined);
     assert_eq!(made.members[0], (join, None));
-    assert_eq!((loaded.pins[1].identity, loaded.pins[1].blocked_by), (keys(4).identity(), None));
+    assert_eq!((loaded.pins[1].identity, loaded.pins[1].blocked_by.clone()), (keys(4).identity(), None));
     desk.try_write(&[entry(room, 1, "another")]).unwrap_err();
     desk.try_write(&[theirs(stored(BOB, BOBS, 1, "another"))]).unwrap_err();
 }

@@ -2,6 +2,7 @@
 //! Takes events and gives rows; the printer owns it. No clock, no terminal: both are told.
 
 mod holes;
+mod keys;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -188,10 +189,6 @@ impl Screen {
             Event::Changed(change) => self.change(&change, now, Mark::None),
             Event::Current { conversation } => self.current(conversation),
             Event::Refused(refusal) => self.refuse(&refusal),
-            Event::KeyChanged { user, old, new } => {
-                let rows = answers::key_changed(&self.look, &user, &old, &new);
-                self.say(rows, false);
-            }
             Event::Invited(invitation) => {
                 let row = self.stamp(now).with(&answers::invited(&self.look, &invitation));
                 self.say([row], true);
@@ -212,7 +209,11 @@ impl Screen {
                 let text = away(&text, &format!("{user} is back"), &format!("{user} is away"));
                 self.notice(None, Symbol::Notice, &text, now);
             }
-            event => self.account(event),
+            event => {
+                if let Some(event) = self.keys(event) {
+                    self.account(event);
+                }
+            }
         }
     }
 

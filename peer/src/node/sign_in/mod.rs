@@ -1,6 +1,8 @@
 //! From a name and a password to a signed-in account: whose registry it is, whose keys they are, what the registry
 //! says. Each state is named for what it awaits; nothing secret is sent before the registry has proven its root key.
 
+mod refused;
+
 use std::time::Duration;
 
 use common::ids::{AuthKey, RealmId, RootKey};
@@ -27,6 +29,8 @@ pub(super) struct SignIn {
     stage: Stage,
     standing: Standing,
     deadline: Monotonic,
+    /// It is closed again if this fails.
+    log_is_open: bool,
 }
 
 /// What became of the link since the registry signed us in over it.
@@ -67,7 +71,18 @@ enum Stage {
     Reply {
         known: Known,
         request: u32,
-        resumed: bool,
+        way: Way,
+    },
+    /// The registry does not know the account: the log holds a certificate.
+    Certificate {
+        known: Known,
+        auth: Secret<AuthKey>,
+        refusal: Refusal,
+    },
+    /// Signed in, but the registry has lost the password.
+    PasswordAgain {
+        known: Known,
+        certificate: Box<Signed<Certificate>>,
     },
     Confirmed {
         known: Known,
@@ -81,6 +96,15 @@ enum Stage {
         certificate: Result<Box<Signed<Certificate>>, NotReached>,
     },
     Over,
+}
+
+/// By what the registry was asked to let us in.
+#[derive(Debug)]
+enum Way {
+    Device,
+    Password(Secret<AuthKey>),
+    /// With the log that it comes from.
+    Certificate(Box<LoadedLog>),
 }
 
 #[derive(Debug)]
@@ -111,7 +135,8 @@ impl SignIn {
         cx.wait(re);
         let deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
         let (stage, standing) = (Stage::Realm, Standing::SignedIn);
-        let mut sign_in = Self { user, password, register, startup, stage, standing, deadline };
+        let log_is_open = false;
+        let mut sign_in = Self { user, password, register, startup, stage, standing, deadline, log_is_open };
         let pinned = cx.settings.pinned.filter(|root| {
             let expected = cx.settings.fingerprint.as_ref();
             expected.is_none_or(|expected| RealmId::of(root).fingerprint() == *expected)
@@ -147,6 +172,7 @@ impl SignIn {
             Input::Vault(reply) => self.vault(cx, reply),
             Input::Disk(DiskReply::Opened(log)) => match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Log { known, certificate } => self.opened(cx, known, certificate, *log),
+                Stage::Certificate { known, auth, refusal } => self.certificate_read(cx, known, &auth, refusal, *log),
                 other => self.stay(other),
             },
             Input::Disk(DiskReply::Failed { error, ticket: None }) => {
@@ -286,6 +312,14 @@ impl SignIn {
                 self.ask(cx, known, Some(auth));
                 Progress::Going
             }
+            (Stage::PasswordAgain { known, certificate }, VaultReply::Derived { auth }) => {
+                let (old, new) = (*auth.expose(), *auth.expose());
+                let request = Request::ChangePassword { old, new };
+                // Nothing depends on the answer: if it is lost, the next start does the same.
+                let id = cx.request_id();
+                cx.out.push_back(Output::Registry(RegistryOutput::Send(ToRegistry { id, request })));
+                self.open_log(cx, known, Ok(certificate))
+            }
             (Stage::Confirmed { known, certificate }, VaultReply::Confirmed) => {
                 self.open_log(cx, known, Ok(certificate))
             }
@@ -317,8 +351,7 @@ impl SignIn {
 
     /// Signs up or in by password where there is one derived, by device key otherwise.
     fn ask(&mut self, cx: &mut Context, known: Known, auth: Option<Secret<AuthKey>>) {
-        let resumed = auth.is_none();
-        let request = match auth {
+        let request = match &auth {
             None => Request::Resume { user: self.user.clone() },
             Some(auth) => {
                 let statement = known.keys.statement(RealmId::of(&known.root), self.user.clone());
@@ -330,17 +363,26 @@ impl SignIn {
         cx.out.push_back(Output::Registry(RegistryOutput::Send(ToRegistry { id, request })));
         self.deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
         self.standing = Standing::SignedIn;
-        self.stage = Stage::Reply { known, request: id, resumed };
+        let way = auth.map_or(Way::Device, Way::Password);
+        self.stage = Stage::Reply { known, request: id, way };
     }
 
     fn received(&mut self, cx: &mut Context, message: FromRegistry) -> Progress {
         match (std::mem::replace(&mut self.stage, Stage::Over), message) {
-            (Stage::Reply { known, request, .. }, FromRegistry::Reply { id, reply }) if id == request => {
-                let Reply::SignedIn { certificate, .. } = *reply else {
+            (Stage::Reply { known, request, way }, FromRegistry::Reply { id, reply }) if id == request => {
+                let Reply::SignedIn { certificate, lacks_password, .. } = *reply else {
                     return self
                         .failed(cx, Refusal::new(Code::Internal, "The registry gave an answer to another question."));
                 };
                 let certificate = Box::new(certificate);
+                if let Way::Certificate(log) = way {
+                    return self.signed_in(cx, known, *certificate, *log);
+                }
+                if lacks_password && matches!(way, Way::Device) {
+                    self.derive(cx, &known.root);
+                    self.stage = Stage::PasswordAgain { known, certificate };
+                    return Progress::Going;
+                }
                 if known.confirmed {
                     return self.open_log(cx, known, Ok(certificate));
                 }
@@ -349,28 +391,11 @@ impl SignIn {
                 self.stage = Stage::Confirmed { known, certificate };
                 Progress::Going
             }
-            (Stage::Reply { known, request, resumed }, FromRegistry::Refused { id, refusal }) if id == request => {
-                self.refused(cx, known, resumed, refusal)
+            (Stage::Reply { known, request, way }, FromRegistry::Refused { id, refusal }) if id == request => {
+                self.refused(cx, known, way, refusal)
             }
             (stage, _) => self.stay(stage),
         }
-    }
-
-    fn refused(&mut self, cx: &mut Context, known: Known, resumed: bool, refusal: Refusal) -> Progress {
-        if resumed && refusal.code == Code::Credentials {
-            self.derive(cx, &known.root);
-            self.stage = Stage::AuthAgain { known };
-            return Progress::Going;
-        }
-        let passes = matches!(refusal.code, Code::Busy | Code::Throttled | Code::Storage | Code::Internal);
-        if known.confirmed || passes {
-            // An earlier sign-up with these keys may have succeeded without our hearing of it: they are kept.
-            return self.failed(cx, refusal);
-        }
-        let realm = RealmId::of(&known.root);
-        cx.out.push_back(Output::Vault(VaultJob::Discard { realm, user: self.user.clone() }));
-        self.stage = Stage::Discarded { refusal };
-        Progress::Going
     }
 
     fn open_log(
@@ -379,13 +404,17 @@ impl SignIn {
         known: Known,
         certificate: Result<Box<Signed<Certificate>>, NotReached>,
     ) -> Progress {
-        let realm = RealmId::of(&known.root);
-        let registry = cx.settings.registry.clone();
-        cx.out.push_back(Output::Disk(DiskJob::PinRealm { registry, root: known.root }));
-        let fresh_chain = cx.chain_id();
-        cx.out.push_back(Output::Disk(DiskJob::Open { realm, user: self.user.clone(), fresh_chain }));
+        self.open_log_of(cx, &known.root);
         self.stage = Stage::Log { known, certificate };
         Progress::Going
+    }
+
+    fn open_log_of(&mut self, cx: &mut Context, root: &RootKey) {
+        let (realm, registry) = (RealmId::of(root), cx.settings.registry.clone());
+        cx.out.push_back(Output::Disk(DiskJob::PinRealm { registry, root: *root }));
+        let fresh_chain = cx.chain_id();
+        cx.out.push_back(Output::Disk(DiskJob::Open { realm, user: self.user.clone(), fresh_chain }));
+        self.log_is_open = true;
     }
 
     /// The log is open: with the certificate of the registry, or with the one that it holds.
@@ -405,10 +434,7 @@ impl SignIn {
                 log.certificate = Some(kept.clone());
                 self.signed_in(cx, known, *kept, log)
             }
-            _ => {
-                cx.out.push_back(Output::Disk(DiskJob::Close));
-                self.unreachable(cx, &reason)
-            }
+            _ => self.unreachable(cx, &reason),
         }
     }
 
@@ -447,47 +473,9 @@ impl SignIn {
         Progress::Done(Box::new(Account::begin(cx, beginning, log)))
     }
 
-    /// The registry is away. Whoever it has known before, and who opened their keys, goes on without it if they still
-    /// have a certificate; the link goes on trying.
-    fn not_reached(&mut self, cx: &mut Context, reason: &str) -> Progress {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Link { known, auth: None } | Stage::Reply { known, resumed: true, .. } if known.confirmed => {
-                self.standing = Standing::Lost;
-                self.open_log(cx, known, Err(NotReached { reason: reason.to_owned() }))
-            }
-            _ => self.unreachable(cx, reason),
-        }
-    }
-
-    fn unreachable(&mut self, cx: &mut Context, reason: &str) -> Progress {
-        let registry = &cx.settings.registry;
-        let text =
-            format!("Can't reach the registry at {registry}: {reason}. Is it running, and is the address right?");
-        self.failed(cx, Refusal::new(Code::Unreachable, &text))
-    }
-
-    fn failed(&mut self, cx: &mut Context, refusal: Refusal) -> Progress {
-        self.stage = Stage::Over;
-        cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
-        let exit = exit_of(refusal.code);
-        cx.fail(refusal);
-        Progress::Failed { exit: self.startup.then_some(exit) }
-    }
-
     fn stay(&mut self, stage: Stage) -> Progress {
         self.stage = stage;
         Progress::Going
-    }
-}
-
-/// The exit code of a program whose first sign-in was refused for this reason.
-fn exit_of(code: Code) -> Exit {
-    match code {
-        Code::Unreachable | Code::RealmChanged | Code::RealmUnknown => Exit::Unreachable,
-        Code::NotPermitted => Exit::NotPermitted,
-        Code::Storage => Exit::Disk,
-        Code::Internal => Exit::Failed,
-        _ => Exit::SignInRefused,
     }
 }
 
