@@ -87,11 +87,17 @@ impl Account {
         writes: &mut Vec<Write>,
     ) {
         let me = self.me;
+        let Some(known) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
+        let Ok(membership) = room::check_join(known.id, &known.genesis, join) else { return };
+        let identity = membership.event.author;
+        if !self.may_be(&membership.statement.user, &identity) {
+            // Anybody can sign a join under any name: it is theirs only with the key that was seen under it.
+            tracing::warn!(user = %membership.statement.user, "a join under a name that has another key");
+            return;
+        }
         let Some(room) = self.conversations.get_mut(&id).and_then(|conversation| conversation.room_mut()) else {
             return;
         };
-        let Ok(membership) = room::check_join(room.id, &room.genesis, join) else { return };
-        let identity = membership.event.author;
         let known = room.members.get(&identity);
         if known.is_some_and(|known| !membership.event.stamp().supersedes(&known.joined)) {
             return;

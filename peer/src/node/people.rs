@@ -68,6 +68,11 @@ pub(super) struct Attempt {
 }
 
 impl Dial {
+    /// It was tried again and again in vain, and is tried again by itself.
+    pub(super) fn is_given_time(&self) -> bool {
+        matches!(self, Self::Waiting { failures: VAIN_DIALS.., .. })
+    }
+
     pub(super) fn failures(&self) -> u32 {
         match self {
             Self::Idle => 0,
@@ -210,6 +215,9 @@ pub(super) fn key_blocked(user: &UserName) -> Refusal {
         format!("{user} shows another key than before. Nothing is sent and nothing shown until that is settled.");
     Refusal::new(Code::KeyBlocked, &text)
 }
+
+/// After so many attempts in a row somebody is not where the registry says.
+const VAIN_DIALS: u32 = 3;
 
 /// Names worth completing: everyone ever met.
 pub(super) fn roster(people: &People) -> BTreeSet<UserName> {
