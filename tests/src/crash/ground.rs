@@ -20,7 +20,7 @@ use crate::world::Random;
 pub(super) enum Ground {
     Honest(Box<Registry>),
     Rough { registry: Box<Registry>, wire: Proxy },
-    Held { registry: EvilRegistry, wire: Middle, schedules: Schedules },
+    Held { registry: Box<EvilRegistry>, wire: Middle, schedules: Schedules },
 }
 
 impl Ground {
@@ -38,7 +38,7 @@ impl Ground {
 
     /// Whoever is looked up is said to be where the man in the middle listens for them.
     fn held() -> Self {
-        let (registry, schedules) = (EvilRegistry::start(), Schedules::default());
+        let (registry, schedules) = (Box::new(EvilRegistry::start()), Schedules::default());
         let wire = Middle::start(registry.address(), &schedules);
         let mut wires: BTreeMap<SocketAddr, Middle> = BTreeMap::new();
         let of_links = schedules.clone();

@@ -4,6 +4,7 @@
 mod build;
 mod event;
 mod json_peer;
+mod kept;
 mod launch;
 mod process;
 mod registry;
@@ -15,6 +16,7 @@ mod transcript;
 pub use build::{of_this_package, program, target_folder, workspace};
 pub use event::Event;
 pub use json_peer::JsonPeer;
+pub use kept::{Kept, Pinned};
 pub use launch::{Launch, password_of};
 pub use process::{DEADLINE, Ended, Process};
 pub use registry::{Registry, command as registry_command};
