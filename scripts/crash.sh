@@ -5,7 +5,7 @@
 set -euo pipefail
 
 usage() {
-    echo "usage: scripts/crash.sh [CYCLES] [--only sender|receiver|wires] [--seed NUMBER]" >&2
+    echo "usage: scripts/crash.sh [CYCLES] [--only sender|receiver|wires|middle] [--seed NUMBER]" >&2
     exit 2
 }
 

@@ -1,6 +1,8 @@
 //! A link's two threads: `link-N-read` opens and decodes, `link-N-write` encodes, seals and writes, many messages to a
 //! frame. Silence is broken by pings; a link that is silent in spite of them is dead.
 
+#![expect(clippy::disallowed_methods, reason = "how long a frame takes is held against the clock")]
+
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -80,7 +82,9 @@ fn start_with(
     let closing = Arc::new(AtomicBool::new(false));
     let is_closing = Arc::clone(&closing);
     let body = move || {
-        let mut reader = Reader { link, stream: &socket, opener, decoder, inbox: &inbox, answers, is_closing };
+        let frame_within = FRAME_WITHIN * silence.dead_after;
+        let mut reader =
+            Reader { link, stream: &socket, opener, decoder, inbox: &inbox, answers, is_closing, frame_within };
         let (clean, reason) = reader.run(early);
         drop(reader);
         let _ = socket.shutdown(Shutdown::Both);
@@ -155,12 +159,15 @@ struct Reader<'a> {
     inbox: &'a Sender<NetEvent>,
     answers: Sender<Outgoing>,
     is_closing: Arc<AtomicBool>,
+    /// A far end that is alive sends whole frames: bytes that never become one are no sign of life.
+    frame_within: Duration,
 }
 
 impl Reader<'_> {
     /// Reads until the end: whether it was a goodbye, and why.
     fn run(&mut self, early: Vec<PeerMessage>) -> (bool, String) {
         let mut messages = Vec::new();
+        let mut whole_at = Instant::now();
         if let Some(end) = self.sort(early, &mut messages) {
             return end;
         }
@@ -169,6 +176,7 @@ impl Reader<'_> {
             loop {
                 match self.next_batch() {
                     Ok(Some(batch)) => {
+                        whole_at = Instant::now();
                         if let Some(end) = self.sort(batch, &mut messages) {
                             self.hand_over(&mut messages);
                             return end;
@@ -183,6 +191,9 @@ impl Reader<'_> {
             }
             if self.is_closing.load(Ordering::Acquire) {
                 return (true, "closed".to_owned());
+            }
+            if whole_at.elapsed() > self.frame_within {
+                return (false, "it sends no whole frame any more".to_owned());
             }
             match self.decoder.fill(&mut &*self.stream) {
                 Ok(0) => return (false, "the connection was cut".to_owned()),
@@ -282,6 +293,8 @@ fn is_timeout(error: &io::Error) -> bool {
 
 const SILENCE: Silence = Silence { ping_after: LINK_PING_AFTER, dead_after: LINK_DEAD_AFTER };
 
+/// As many times the silence that is borne: the largest frame gets through at a kilobyte a second.
+const FRAME_WITHIN: u32 = 2;
 /// Messages and bytes that may wait for a far end that does not read. Beyond, the link is cut; nothing is lost with
 /// it, for what was not acknowledged is sent again.
 const OUTBOX_MESSAGES_MAX: usize = 8192;
@@ -315,5 +328,29 @@ mod tests {
         // As long again: nothing but pings and their answers keep the other one.
         assert!(heard.recv_timeout(2 * BRIEF.dead_after).is_err(), "a link that answers was given up");
         drop((dead, alive, answering, theirs));
+    }
+
+    #[test]
+    fn a_frame_that_never_ends_is_no_sign_of_life() {
+        let (inbox, heard) = crossbeam_channel::unbounded();
+        let [ours, theirs] = pair();
+        let link = start_with(BRIEF, LinkId(1), ours, inbox).unwrap();
+        let drip = move || {
+            // Of the largest frame there is, a byte now and then.
+            let frame = 60_000u16.to_be_bytes().into_iter().chain(std::iter::repeat(0));
+            for byte in frame {
+                if (&*theirs.stream).write_all(&[byte]).is_err() {
+                    return;
+                }
+                let _ = crossbeam_channel::after(BRIEF.ping_after).recv();
+            }
+        };
+        let drip = common::thread::spawn("drip", drip).unwrap();
+        match heard.recv_timeout(Duration::from_secs(20)).unwrap() {
+            NetEvent::Down { clean: false, reason, .. } => assert_eq!(reason, "it sends no whole frame any more"),
+            other => panic!("{other:?}"),
+        }
+        drop(link);
+        drip.join();
     }
 }

@@ -172,7 +172,7 @@ impl Dialer {
             Ok(reader) => reader,
             Err(error) => return End::Lost(error.to_string()),
         };
-        *pauses = Pauses::new();
+        let begun = Instant::now();
         let end = self.stale_calls().unwrap_or_else(|| {
             let interfaces = interfaces::addresses();
             self.tell(RegistryInput::Up { local, interfaces: interfaces.clone() });
@@ -180,6 +180,10 @@ impl Dialer {
         });
         let _ = stream.shutdown(Shutdown::Both);
         drop(reader);
+        // One that always hangs up at once is not asked more and more often.
+        if begun.elapsed() >= STEADY_AFTER {
+            *pauses = Pauses::new();
+        }
         end
     }
 
@@ -309,6 +313,8 @@ fn millis(duration: Duration) -> u64 {
 
 const CALLS_MAX: usize = 1024;
 const REQUESTS_PER_WRITE_MAX: usize = 64;
+/// A connection that held for so long was a good one.
+const STEADY_AFTER: Duration = Duration::from_secs(5);
 /// First and longest pause between attempts; half of each is jitter.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(15);

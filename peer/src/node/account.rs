@@ -12,6 +12,7 @@ use common::secure::certificate::Credentials;
 use common::secure::identity::Keys;
 use common::time::{Monotonic, UnixMillis};
 
+use super::conduct::Conduct;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation};
 use super::deeds::Deeds;
@@ -55,6 +56,7 @@ pub(super) struct Account {
     pub(super) last_spoken: Option<UserName>,
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
+    pub(super) conduct: Conduct,
     pub(super) disk: Disk,
     pub(super) unread: UnreadLines,
     pub(super) writing: Writing,
@@ -137,6 +139,7 @@ impl Account {
             last_spoken: None,
             links: Links::default(),
             registry: RegistryCalls::default(),
+            conduct: Conduct::new(cx.now.monotonic),
             disk: Disk::default(),
             unread: UnreadLines::default(),
             writing: Writing::default(),
@@ -186,6 +189,7 @@ impl Account {
 
     pub(super) fn tick(&mut self, cx: &mut Context) {
         self.registry_timers(cx);
+        self.conduct_timer(cx);
         self.dial_timers(cx);
         self.joins_told(cx);
         self.disk_timers(cx);
@@ -202,8 +206,10 @@ impl Account {
         let joins = self.joining.iter().filter(|joining| joining.stored).map(|joining| joining.until);
         let haves = Some(self.haves_at);
         let (repair, mail) = (self.repair.next_timeout(), self.mail.next_timeout());
-        let (disk, writing) = (self.disk.next_timeout(), self.writing.next_timeout());
-        [self.registry.next_timeout(), self.next_dial(), disk, writing, repair, mail, self.next_overdue(), haves]
+        let (disk, writing, conduct) =
+            (self.disk.next_timeout(), self.writing.next_timeout(), self.conduct.next_timeout());
+        let (dial, overdue) = (self.next_dial(), self.next_overdue());
+        [self.registry.next_timeout(), dial, conduct, disk, writing, repair, mail, overdue, haves]
             .into_iter()
             .flatten()
             .chain(joins)
@@ -216,6 +222,11 @@ impl Account {
         self.send_haves(cx);
         self.repair(cx);
         self.drop_stored_mail(cx);
+    }
+
+    /// Whether a certificate that expires then is no older than the one in use.
+    pub(super) fn is_newer(&self, expires: UnixMillis) -> bool {
+        expires >= self.expires
     }
 
     /// Certificates change with every sign-in.

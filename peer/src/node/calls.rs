@@ -36,6 +36,7 @@ pub(super) enum Call {
     MembersOf {
         room: ConversationId,
         announce: bool,
+        place: PagePlace,
     },
     LogOf {
         room: ConversationId,
@@ -95,6 +96,7 @@ pub(super) enum Call {
     },
     JoinMembers {
         room: ConversationId,
+        place: PagePlace,
     },
     JoinLog {
         room: ConversationId,
@@ -123,6 +125,24 @@ pub(super) enum Call {
     },
     ChangePassword,
 }
+
+/// Where in a list of people a page is asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PagePlace {
+    pub(super) after: Option<UserName>,
+    pub(super) pages: u32,
+}
+
+impl PagePlace {
+    /// The place behind a page that ends with `last`, unless the list has gone on for too long: of a room's people only
+    /// so many are remembered.
+    pub(super) fn behind(&self, last: &UserName) -> Option<Self> {
+        (self.pages < PAGES_MAX).then(|| Self { after: Some(last.clone()), pages: self.pages + 1 })
+    }
+}
+
+/// Four thousand people who are in a room or were.
+const PAGES_MAX: u32 = 256;
 
 impl Call {
     pub(super) fn is_command(&self) -> bool {

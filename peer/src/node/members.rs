@@ -87,13 +87,14 @@ impl Account {
         writes: &mut Vec<Write>,
     ) {
         let me = self.me;
+        let Some(known) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
+        let Ok(membership) = room::check_join(known.id, &known.genesis, join) else { return };
+        let identity = membership.event.author;
+        // Anybody can sign a join under any name: it is theirs only with the key that was seen under it.
+        let stands_aside = !self.may_be(&membership.statement.user, &identity);
         let Some(room) = self.conversations.get_mut(&id).and_then(|conversation| conversation.room_mut()) else {
             return;
         };
-        let Ok(membership) = room::check_join(room.id, &room.genesis, join) else { return };
-        let identity = membership.event.author;
-        let contact = self.people.get(&membership.statement.user);
-        let stands_aside = contact.is_some_and(|contact| contact.is_other_than(&identity));
         let known = room.members.get(&identity);
         if known.is_some_and(|known| !membership.event.stamp().supersedes(&known.joined)) {
             return;

@@ -6,6 +6,7 @@ mod arrivals;
 mod calls;
 mod changes;
 mod commands;
+mod conduct;
 mod context;
 mod conversation;
 mod deeds;

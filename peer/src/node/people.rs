@@ -70,6 +70,11 @@ pub(super) struct Attempt {
 }
 
 impl Dial {
+    /// It was tried again and again in vain, and is tried again by itself.
+    pub(super) fn is_given_time(&self) -> bool {
+        matches!(self, Self::Waiting { failures: VAIN_DIALS.., .. })
+    }
+
     pub(super) fn failures(&self) -> u32 {
         match self {
             Self::Idle => 0,
@@ -236,6 +241,8 @@ pub(super) fn key_changed(pin: &Pin, new: &IdentityKey) -> Event {
     let (user, old, new) = (pin.user.clone(), pin.identity.to_string(), new.to_string());
     Event::KeyChanged { user, old, new, verified: pin.verified }
 }
+/// After so many attempts in a row somebody is not where the registry says.
+const VAIN_DIALS: u32 = 3;
 
 /// Names worth completing: everyone ever met.
 pub(super) fn roster(people: &People) -> BTreeSet<UserName> {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::limits::{REGISTRY_PING_EVERY, WATCHED_MAX};
-use common::message::registry::{Code, FromRegistry, News, Refusal, Request, ToRegistry};
+use common::message::registry::{Code, FromRegistry, Invitation, News, Refusal, Request, ToRegistry};
+use common::message::room::check_genesis;
 use common::names::UserName;
 use common::secure::certificate::{self, Certificate, Credentials};
 use common::secure::sign::Signed;
@@ -13,10 +14,11 @@ use common::time::Monotonic;
 use common::wire::bounded::List;
 
 use super::account::{Account, Replaced};
-use super::calls::Call;
+use super::calls::{Call, PagePlace};
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
-use crate::api::{Event, LinkState};
+use super::people::Contact;
+use crate::api::{Event, InvitationShown, LinkState};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
 #[derive(Debug, Default)]
@@ -35,6 +37,8 @@ pub(super) struct RegistryCalls {
     pub(super) begun: bool,
     told_retrying: bool,
     told_changed: bool,
+    /// Invitations told since signing in: an offer is told once, and the rest can be asked for.
+    invites_told: BTreeSet<[u8; 32]>,
     /// Why a new password was not taken, until the old keys are in place again.
     pub(super) password_refusal: Option<Refusal>,
 }
@@ -107,6 +111,7 @@ impl Account {
         (self.registry.state, self.registry.back_by) = (State::Online, None);
         self.registry.ping_at = Some(cx.now.monotonic.plus(REGISTRY_PING_EVERY));
         (self.registry.told_retrying, self.registry.told_changed) = (false, false);
+        self.registry.invites_told.clear();
         self.show_identity(cx);
         self.announce(cx);
         self.watch(cx);
@@ -118,7 +123,7 @@ impl Account {
             .collect();
         let rooms: Vec<_> = rooms.into_iter().map(|room| (room.id, room.head())).collect();
         for (room, head) in rooms {
-            let call = Call::MembersOf { room: room.into(), announce: true };
+            let call = Call::MembersOf { room: room.into(), announce: true, place: PagePlace::default() };
             self.ask(cx, Request::Members { room, after: None }, call);
             self.ask(cx, Request::Log { room, from: head + 1 }, Call::LogOf { room: room.into() });
         }
@@ -199,7 +204,7 @@ impl Account {
         self.registry.back_by = Some(cx.now.monotonic.plus(BACK_WITHIN));
     }
 
-    fn registry_down(&mut self, cx: &mut Context) {
+    pub(super) fn registry_down(&mut self, cx: &mut Context) {
         let was_online = std::mem::take(&mut self.registry.state) == State::Online;
         (self.registry.ping_at, self.registry.watch_again_at, self.registry.resume_at) = (None, None, None);
         self.registry.back_by = None;
@@ -222,7 +227,7 @@ impl Account {
         }
     }
 
-    fn call_failed(&mut self, cx: &mut Context, call: Call) {
+    pub(super) fn call_failed(&mut self, cx: &mut Context, call: Call) {
         match call {
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
             Call::Mail => self.mail_not_fetched(cx),
@@ -232,7 +237,7 @@ impl Account {
                 self.leave_quietly(cx, room);
                 cx.fail(no_registry("Can't enter the room"));
             }
-            Call::JoinMembers { room } | Call::JoinLog { room } | Call::FirstTopic { room, .. } => {
+            Call::JoinMembers { room, .. } | Call::JoinLog { room } | Call::FirstTopic { room, .. } => {
                 self.entered(cx, room)
             }
             Call::Part { room } => self.parted(cx, room),
@@ -246,18 +251,26 @@ impl Account {
     }
 
     fn registry_said(&mut self, cx: &mut Context, message: FromRegistry) -> Result<(), Replaced> {
+        if self.registry.state == State::Offline {
+            // Said before it was hung up on.
+            return Ok(());
+        }
         match message {
-            FromRegistry::Reply { id, reply } => {
-                if let Some((call, _)) = self.registry.under_way.remove(&id) {
-                    self.registry_replied(cx, call, *reply);
+            FromRegistry::Reply { id, reply } => match self.registry.under_way.remove(&id) {
+                Some((call, _)) => self.registry_replied(cx, call, *reply),
+                // An answer that came too late, perhaps.
+                None => {
+                    self.said_unasked(cx);
                 }
-            }
-            FromRegistry::Refused { id, refusal } => {
-                if let Some((call, _)) = self.registry.under_way.remove(&id) {
-                    self.registry_refused(cx, call, refusal);
+            },
+            FromRegistry::Refused { id, refusal } => match self.registry.under_way.remove(&id) {
+                Some((call, _)) => self.registry_refused(cx, call, refusal),
+                None => {
+                    self.said_unasked(cx);
                 }
-            }
-            FromRegistry::News(news) => return self.news(cx, *news),
+            },
+            FromRegistry::News(news) if self.said_unasked(cx) => return self.news(cx, *news),
+            FromRegistry::News(_) => {}
         }
         Ok(())
     }
@@ -266,7 +279,9 @@ impl Account {
         match news {
             News::Presence { changes } => {
                 for change in changes {
-                    self.listed_by_registry(cx, &change.user, change.online, true);
+                    if self.is_concerned_with(&change.user) {
+                        self.listed_by_registry(cx, &change.user, change.online, true);
+                    }
                 }
             }
             News::Member { room, member } => {
@@ -278,11 +293,7 @@ impl Account {
                     self.entries_received(cx, claim.room, vec![*entry]);
                 }
             }
-            News::Invited(invitation) => {
-                if let Some(invited) = self.invitation(cx, &invitation) {
-                    cx.tell(Event::Invited(invited));
-                }
-            }
+            News::Invited(invitation) => self.tell_invitation(cx, &invitation),
             News::Replaced => {
                 let text = "This account was signed in again elsewhere with the same keys, so it is signed out here.";
                 cx.tell(Event::Refused(Refusal::new(Code::NotSignedIn, text)));
@@ -292,6 +303,26 @@ impl Account {
             News::Closing => {}
         }
         Ok(())
+    }
+
+    /// Tells an invitation that holds, if it was not told yet.
+    pub(super) fn tell_invitation(&mut self, cx: &mut Context, invitation: &Invitation) {
+        let Some(invited) = self.invitation(cx, invitation) else { return };
+        let told = &mut self.registry.invites_told;
+        if told.len() < INVITES_TOLD_MAX && told.insert(invitation.invite.id()) {
+            cx.tell(Event::Invited(invited));
+        }
+    }
+
+    /// An invitation to me as a front-end shows it, if it holds.
+    pub(super) fn invitation(&self, cx: &Context, invitation: &Invitation) -> Option<InvitationShown> {
+        let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
+        let invite = invitation.invite.verify(genesis.owner.as_bytes()).ok()?;
+        let is_blocked = self.people.get(&genesis.owner_name).is_some_and(Contact::is_blocked);
+        let is_known = !is_blocked && self.may_be(&genesis.owner_name, &genesis.owner);
+        let is_ours = genesis.realm == self.realm && is_known;
+        let holds = is_ours && invite.room == room && invite.invitee == self.me && invite.expires > cx.now.wall;
+        holds.then_some(InvitationShown { conversation: genesis.name, by: genesis.owner_name, expires: invite.expires })
     }
 
     /// The registry says whether somebody is there. Who just came is given a moment to dial, unless something waits.
@@ -304,6 +335,8 @@ impl Account {
             .identity_of(user)
             .is_some_and(|identity| self.conversations.values().any(|conversation| conversation.awaits(&identity)));
         match (online, awaits) {
+            // Being said to be there once more makes nobody easier to reach.
+            (true, _) if self.people.get(user).is_some_and(|contact| contact.dial.is_given_time()) => {}
             (true, true) => self.dial_now(cx, user),
             (true, false) => self.dial_soon(cx, user, NEWCOMER_DIALS_WITHIN),
             (false, _) if self.people.get(user).is_some_and(|contact| contact.link.is_none()) => {
@@ -315,7 +348,9 @@ impl Account {
 
     pub(super) fn certified(&mut self, cx: &mut Context, certificate: Signed<Certificate>) {
         let credentials = Credentials { statement: self.credentials.statement.clone(), certificate };
-        if let Ok(me) = certificate::verify(&credentials, &self.root, cx.now.wall) {
+        // An older one that the registry still had, or says to have, replaces nothing.
+        let me = certificate::verify(&credentials, &self.root, cx.now.wall).ok();
+        if let Some(me) = me.filter(|me| self.is_newer(me.expires)) {
             self.set_credentials(cx, credentials, me.expires);
         }
     }
@@ -366,13 +401,6 @@ impl Account {
             }
         }
     }
-
-    #[expect(clippy::needless_pass_by_value, reason = "a reply of the registry ends here")]
-    pub(super) fn replied_unexpectedly(&self, cx: &mut Context, call: Call) {
-        if call.is_command() {
-            cx.fail(Refusal::new(Code::Internal, "The registry gave an answer to another question. Try again."));
-        }
-    }
 }
 
 /// A registry that is alive answers in milliseconds; one that checks passwords for many may take seconds.
@@ -383,5 +411,7 @@ const NEWCOMER_DIALS_WITHIN: Duration = Duration::from_secs(2);
 const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// A connection that we made anew ourselves is there within this, or somebody who typed should hear that it is not.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
+/// As many as a registry lists; more can be asked for with `/invites`.
+const INVITES_TOLD_MAX: usize = common::limits::ENTRIES_PER_PAGE;
 /// After a restart of the registry, peers come back within their first pauses.
 const OTHERS_COME_BACK_WITHIN: Duration = Duration::from_secs(10);

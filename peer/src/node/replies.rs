@@ -1,13 +1,14 @@
 //! What each answer of the registry means to whoever asked. One function takes replies, one takes refusals; what
 //! follows stands with its subject.
 
-use common::limits::NAMES_PER_PAGE;
+use common::limits::{NAMES_PER_PAGE, ROOMS_PER_PAGE};
 use common::message::registry::{Code, PersonRecord, Refusal, Reply, Request, RoomSummary};
 use common::names::UserName;
 use common::wire::bounded::Text;
 
 use super::account::Account;
 use super::calls::Call;
+use super::conduct::goes_on;
 use super::context::Context;
 use super::people;
 use crate::api::{Event, PersonShown, RoomShown};
@@ -23,19 +24,16 @@ impl Account {
             (Call::LookUpToRemember { user }, Reply::Person(record)) => self.addresses_told(cx, &user, &record),
             (Call::Mail, Reply::Mail { items, more }) => self.mail_came(cx, &items, more),
             (Call::LookUpToMail { user }, Reply::Person(record)) => self.found_to_mail(cx, &user, &record),
-            (Call::MembersOf { room, announce }, Reply::Members { members, more }) => {
-                self.members_page(cx, room, announce, &members, more);
+            (Call::MembersOf { room, announce, place }, Reply::Members { members, more }) => {
+                self.members_page(cx, room, announce, &place, &members, more);
             }
-            (Call::JoinMembers { room }, Reply::Members { members, more }) => {
-                self.join_members(cx, room, &members, more);
+            (Call::JoinMembers { room, place }, Reply::Members { members, more }) => {
+                self.join_members(cx, room, &place, &members, more);
             }
             (Call::LogOf { room }, Reply::Log { entries, more }) => self.log_page(cx, room, entries.into_vec(), more),
             (Call::JoinLog { room }, Reply::Log { entries, more }) => self.join_log(cx, room, entries.into_vec(), more),
             (Call::SeeInvites, Reply::Invites { invites }) => {
-                let shown: Vec<_> = invites.iter().filter_map(|invitation| self.invitation(cx, invitation)).collect();
-                for invited in shown {
-                    cx.tell(Event::Invited(invited));
-                }
+                invites.iter().for_each(|invitation| self.tell_invitation(cx, invitation));
                 self.registry.begun = true;
             }
             (Call::Invites, Reply::Invites { invites }) => {
@@ -132,7 +130,7 @@ impl Account {
                 self.leave_quietly(cx, room);
                 cx.fail(refusal);
             }
-            Call::JoinMembers { room } | Call::JoinLog { room } => self.entered(cx, room),
+            Call::JoinMembers { room, .. } | Call::JoinLog { room } => self.entered(cx, room),
             Call::Part { room } => self.parted(cx, room),
             Call::PartAgain { room } if refusal.code == Code::NotMember => {
                 self.parting.remove(&room);
@@ -182,9 +180,14 @@ impl Account {
         page: Vec<UserName>,
         more: bool,
     ) {
+        if !goes_on(users.last(), &page) {
+            return self.replied_unexpectedly(cx, Call::Who { pattern, users });
+        }
         let after = page.last().cloned();
+        // Short pages would make a long list of few names.
+        let is_full = page.len() >= NAMES_PER_PAGE / 2;
         users.extend(page);
-        if more && after.is_some() && users.len() < NAMES_PER_PAGE * LISTED_PAGES_MAX {
+        if more && is_full && users.len() < NAMES_PER_PAGE * LISTED_PAGES_MAX {
             let request = Request::Who { pattern: pattern.as_deref().map(Text::cut), after };
             return self.ask(cx, request, Call::Who { pattern, users });
         }
@@ -207,9 +210,13 @@ impl Account {
         page: Vec<RoomSummary>,
         more: bool,
     ) {
+        if !goes_on(rooms.last().map(|room| &room.name), page.iter().map(|room| &room.name)) {
+            return self.replied_unexpectedly(cx, Call::Rooms { pattern, rooms });
+        }
         let after = page.last().map(|room| room.name.clone());
+        let is_full = page.len() >= ROOMS_PER_PAGE / 2;
         rooms.extend(page);
-        if more && after.is_some() && rooms.len() < NAMES_PER_PAGE * LISTED_PAGES_MAX {
+        if more && is_full && rooms.len() < NAMES_PER_PAGE * LISTED_PAGES_MAX {
             let request = Request::Rooms { pattern: pattern.as_deref().map(Text::cut), after };
             return self.ask(cx, request, Call::Rooms { pattern, rooms });
         }

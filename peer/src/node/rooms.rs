@@ -13,12 +13,13 @@ use common::secure::sign::Signed;
 use common::wire::bounded::Text;
 
 use super::account::{Account, Joining};
-use super::calls::Call;
+use super::calls::{Call, PagePlace};
+use super::conduct::goes_on;
 use super::context::Context;
 use super::conversation::{Conversation, Kind, Member, Room};
 use super::outgoing::After;
 use super::people;
-use crate::api::{Event, InvitationShown, MemberShown, NewRoom, RoomChange, Target};
+use crate::api::{Event, MemberShown, NewRoom, RoomChange, Target};
 use crate::ports::Write;
 
 impl Account {
@@ -102,6 +103,12 @@ impl Account {
             let text = format!("What the registry says about {name} does not hold. Ask its operator.");
             return cx.fail(Refusal::new(Code::Internal, &text));
         };
+        if !self.may_be(&genesis.owner_name, &genesis.owner) {
+            let owner = &genesis.owner_name;
+            let text =
+                format!("{name} is said to be {owner}'s, but not with the key that {owner} has. It was not entered.");
+            return cx.fail(Refusal::new(Code::KeyBlocked, &text));
+        }
         let id = ConversationId::from(room);
         if self.rooms.get(name).is_some_and(|known| *known != id) {
             let text = format!("{name} is another room now than the one you knew by that name. It was not entered.");
@@ -153,17 +160,28 @@ impl Account {
 
     /// The registry let me in: who else is here, and what has the owner decided?
     pub(super) fn admitted(&mut self, cx: &mut Context, id: ConversationId) {
-        self.ask(cx, Request::Members { room: id.into(), after: None }, Call::JoinMembers { room: id });
+        let call = Call::JoinMembers { room: id, place: PagePlace::default() };
+        self.ask(cx, Request::Members { room: id.into(), after: None }, call);
     }
 
-    pub(super) fn join_members(&mut self, cx: &mut Context, id: ConversationId, members: &[MemberRecord], more: bool) {
+    pub(super) fn join_members(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        place: &PagePlace,
+        members: &[MemberRecord],
+        more: bool,
+    ) {
+        if !goes_on(place.after.as_ref(), members.iter().map(|record| &record.user)) {
+            return self.replied_unexpectedly(cx, Call::JoinMembers { room: id, place: place.clone() });
+        }
         for record in members {
             self.member_record(cx, id, record, false);
         }
-        match members.last().filter(|_| more) {
-            Some(last) => {
-                let request = Request::Members { room: id.into(), after: Some(last.user.clone()) };
-                self.ask(cx, request, Call::JoinMembers { room: id });
+        match members.last().filter(|_| more).and_then(|last| place.behind(&last.user)) {
+            Some(place) => {
+                let request = Request::Members { room: id.into(), after: place.after.clone() };
+                self.ask(cx, request, Call::JoinMembers { room: id, place });
             }
             None => {
                 let from = self.room(id).map_or(0, Room::head) + 1;
@@ -403,20 +421,6 @@ impl Account {
         cx.finish(Event::InviteSent { conversation: room.genesis.name.clone(), user });
     }
 
-    /// An invitation to me as a front-end shows it, if it holds.
-    pub(super) fn invitation(&self, cx: &Context, invitation: &Invitation) -> Option<InvitationShown> {
-        let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
-        let invite = invitation.invite.verify(genesis.owner.as_bytes()).ok()?;
-        let holds = invite.room == room && invite.invitee == self.me && invite.expires > cx.now.wall;
-        let owner = self.people.get(&genesis.owner_name);
-        let is_other = owner.is_some_and(|owner| owner.is_blocked() || owner.is_other_than(&genesis.owner));
-        (holds && !is_other).then_some(InvitationShown {
-            conversation: genesis.name,
-            by: genesis.owner_name,
-            expires: invite.expires,
-        })
-    }
-
     pub(super) fn decline_found(&mut self, cx: &mut Context, name: RoomName, invites: &[Invitation]) {
         let found = invites.iter().find_map(|invitation| {
             let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
@@ -437,18 +441,22 @@ impl Account {
         cx: &mut Context,
         id: ConversationId,
         announce: bool,
+        place: &PagePlace,
         members: &[MemberRecord],
         more: bool,
     ) {
+        if !goes_on(place.after.as_ref(), members.iter().map(|record| &record.user)) {
+            return self.registry_misbehaved(cx, "its lists go round in circles");
+        }
         for record in members {
             self.member_record(cx, id, record, announce);
             if record.online && self.wants_link(&record.user) {
                 self.dial_now(cx, &record.user);
             }
         }
-        if let Some(last) = members.last().filter(|_| more) {
-            let request = Request::Members { room: id.into(), after: Some(last.user.clone()) };
-            self.ask(cx, request, Call::MembersOf { room: id, announce });
+        if let Some(place) = members.last().filter(|_| more).and_then(|last| place.behind(&last.user)) {
+            let request = Request::Members { room: id.into(), after: place.after.clone() };
+            self.ask(cx, request, Call::MembersOf { room: id, announce, place });
         }
         self.tell_roster(cx);
     }

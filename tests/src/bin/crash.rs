@@ -42,6 +42,7 @@ fn plan() -> Option<Plan> {
                     "sender" => Kind::Sender,
                     "receiver" => Kind::Receiver,
                     "wires" => Kind::Wires,
+                    "middle" => Kind::Middle,
                     _ => return None,
                 }
             }
@@ -56,6 +57,22 @@ fn plan() -> Option<Plan> {
 fn line(report: &Report) -> String {
     let seconds = report.took.as_secs_f64();
     let told = report.told;
+    if report.flipped + report.dropped + report.repeated + report.reordered + report.spliced > 0 {
+        return format!(
+            "{} connections meddled with in {seconds:.0} s: {} frames flipped, {} dropped, {} repeated, {} reordered, {} spliced; \
+             {} lines accepted, {} shown, {} acknowledged; settled within {:.1} s",
+            report.cycles,
+            report.flipped,
+            report.dropped,
+            report.repeated,
+            report.reordered,
+            report.spliced,
+            told.accepted,
+            told.shown,
+            told.acknowledged,
+            report.settled_max.as_secs_f64(),
+        );
+    }
     format!(
         "{} cycles in {seconds:.0} s ({:.1}/s): killed {} peers and {} registries, cut {} and slowed {} connections, {} checkpoints (settled within {:.1} s); \
          {} lines accepted, {} shown, {} acknowledged, {} told again, {} kept unshown and told by the next life, {} starts without a registry",
@@ -81,4 +98,4 @@ fn say(text: &str) {
     let _ = writeln!(stderr().lock(), "{text}");
 }
 
-const USAGE: &str = "usage: crash [CYCLES] [--only sender|receiver|wires] [--seed NUMBER] --folder FOLDER";
+const USAGE: &str = "usage: crash [CYCLES] [--only sender|receiver|wires|middle] [--seed NUMBER] --folder FOLDER";

@@ -6,20 +6,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 
+use super::ground::Ground;
 use super::ledger::{Cast, Kept, Ledger, Line, Place, Violation};
-use super::log;
 use super::resident::{Resident, Stage};
-use crate::programs::{Ended, Event, Registry, Transcript, connections, slow_down};
-use crate::wire::Proxy;
+use crate::evil::Schedules;
+use crate::programs::{Ended, Event, Transcript, connections, slow_down};
 use crate::world::Random;
 
 pub(super) struct House {
     cast: Cast,
     pub(super) ledger: Ledger,
     pub(super) people: Vec<Resident>,
-    registry: Registry,
-    /// Between everybody and the registry, if there is to be weather.
-    wire: Option<Proxy>,
+    ground: Ground,
     pub(super) random: Random,
     /// Lines heard from everybody.
     pub(super) heard: u64,
@@ -51,19 +49,15 @@ pub(super) struct Deaths {
 }
 
 impl House {
-    /// Starts everybody below `folder`, with a wire in between that may become rough or without.
-    pub(super) fn build(cast: Cast, folder: &Path, seed: u64, has_weather: bool) -> Self {
-        let registry = Registry::start_below(folder, &[]);
-        let wire = has_weather.then(|| Proxy::start(registry.address()));
-        let address = wire.as_ref().map_or(registry.address(), Proxy::address);
-        let move_in = |name: &&str| Resident::move_in(&registry, address, folder, name);
+    /// Starts everybody below `folder`, on this ground.
+    pub(super) fn build(cast: Cast, folder: &Path, seed: u64, ground: Ground) -> Self {
+        let move_in = |name: &&str| Resident::move_in(ground.address(), ground.transcript(), folder, name);
         let people = cast.people.iter().map(move_in).collect();
         Self {
             cast,
             ledger: Ledger::new(cast),
             people,
-            registry,
-            wire,
+            ground,
             random: Random::new(seed),
             heard: 0,
             talk: 0,
@@ -97,7 +91,7 @@ impl House {
     }
 
     pub(super) fn transcript(&self) -> &Transcript {
-        self.registry.transcript()
+        self.ground.transcript()
     }
 
     /// Says the next line there.
@@ -233,7 +227,7 @@ impl House {
     /// Kills all of them at once, with the registry if it is among them, and looks what each has kept.
     pub(super) fn kill(&mut self, people: &[usize], registry: bool) -> Kept<()> {
         if registry {
-            self.registry.process().signal(libc::SIGKILL);
+            self.ground.kill();
             self.deaths.registry += 1;
         }
         for person in people {
@@ -252,7 +246,7 @@ impl House {
             self.ledger.check_log(*person)?;
         }
         if registry {
-            self.registry.restart();
+            self.ground.restart();
         }
         Ok(())
     }
@@ -260,8 +254,7 @@ impl House {
     /// From now on the wire to the registry delays, and cuts in the middle of what it carries.
     pub(super) fn roughen(&mut self) {
         let seed = u64::try_from(self.random.below(usize::MAX)).unwrap_or(0);
-        let wire = self.wire.as_ref().expect("a house with weather has a wire");
-        wire.set_weather(Some(Random::new(seed)));
+        self.ground.set_weather(Some(Random::new(seed)));
     }
 
     /// Cuts some connections of somebody, and lets others crawl: those to other people and the one to the registry.
@@ -283,11 +276,25 @@ impl House {
         Ok(())
     }
 
+    /// What is done to frames under way, if somebody is in the middle.
+    pub(super) fn schedules(&self) -> &Schedules {
+        self.ground.schedules().expect("only a house with somebody in the middle is asked")
+    }
+
+    /// How often each fault happened to a frame, if somebody is in the middle.
+    pub(super) fn faults(&self) -> Option<[u64; 5]> {
+        Some(self.ground.schedules()?.counts().map(|(_, count)| count))
+    }
+
+    /// Has somebody ask the registry something, whatever the answer.
+    pub(super) fn chatter(&mut self, person: usize) {
+        self.people[person].say(CHATTER);
+    }
+
     /// Wires are as they should be.
     fn calm(&mut self) {
-        let Some(wire) = &self.wire else { return };
-        self.deaths.cut += wire.take_cuts();
-        wire.set_weather(None);
+        let Some(cuts) = self.ground.calm() else { return };
+        self.deaths.cut += cuts;
         for person in &self.people {
             // Nobody slowed them where this is not allowed.
             for socket in connections(person.process.pid()).into_iter().flatten() {
@@ -365,7 +372,7 @@ impl House {
             let whole = self.people[*person].read_whole_log()?;
             self.ledger.check_whole(*person, &whole)?;
         }
-        log::check(&self.registry.data_dir().join("registry.db"))?;
+        self.ground.check()?;
         if !self.ledger.awaits_nothing() {
             return Err(Violation(format!("shown and in no log: {}", self.ledger.awaited())));
         }
@@ -381,12 +388,14 @@ impl House {
     pub(super) fn keep(&mut self, folder: &Path) {
         let _ = std::fs::write(folder.join("transcript"), self.transcript().text());
         self.people.iter_mut().for_each(|person| person.keep(folder));
-        let _ = std::fs::rename(self.registry.data_dir(), folder.join("registry"));
+        self.ground.keep(folder);
     }
 }
 
 /// The mark of whatever is said; whatever is asked has a number.
 const SAID: &str = "said";
+/// Something to say to a registry.
+const CHATTER: &str = "/who";
 /// The slowest connection: a second for the smallest four messages.
 const CRAWL_BYTES_MIN: u32 = 1024;
 /// Lines a person says ahead of the answers.

@@ -1,9 +1,12 @@
 //! Real programs that are killed while they talk: a registry, four people, direct messages and rooms. After every
-//! death what each was told is held against what each has. Or nobody dies, and the wires are bad. Run by `scripts/crash.sh` and, shortly, by the scenarios.
+//! death what each was told is held against what each has. Or nobody dies, and the wires are bad, or somebody is in the
+//! middle of them. Run by `scripts/crash.sh`, `scripts/mitm.sh` and, shortly, by the scenarios.
 
+mod ground;
 mod house;
 mod ledger;
 mod log;
+mod middle;
 mod resident;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use ledger::{Told, Violation};
 
+use ground::Ground;
 use house::{House, News};
 use ledger::{Cast, Kept, Place};
 use resident::Stage;
@@ -20,7 +24,7 @@ use resident::Stage;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub kind: Kind,
-    /// How often somebody is killed.
+    /// How often somebody is killed, or how many connections are meddled with.
     pub cycles: u32,
     pub seed: u64,
     /// Everything lies here; what went wrong is kept here.
@@ -38,6 +42,9 @@ pub enum Kind {
     Receiver,
     /// Nobody, but the wires are cut, crawl, delay, and lose the ends of what they carry.
     Wires,
+    /// Nobody, but a man in the middle flips, drops, repeats, reorders and splices frames on every link: one fault a
+    /// connection, by schedules with the seeds from the plan's on.
+    Middle,
 }
 
 /// What happened in a run without a violation, or until there was one.
@@ -51,6 +58,12 @@ pub struct Report {
     /// Connections cut and slowed down.
     pub cut: u64,
     pub slowed: u64,
+    /// Faults on frames under way, by kind.
+    pub flipped: u64,
+    pub dropped: u64,
+    pub repeated: u64,
+    pub reordered: u64,
+    pub spliced: u64,
     pub checkpoints: u32,
     pub told: Told,
     /// The longest that people took to have everything.
@@ -64,8 +77,15 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(&Report)) -> Result<Report, Vio
     let begun = Instant::now();
     let mut built = None;
     let whole = catch_unwind(AssertUnwindSafe(|| {
-        let house = built.insert(House::build(CAST, &plan.folder, plan.seed, plan.kind == Kind::Wires));
+        let ground = Ground::of(plan.kind, &plan.folder);
+        let house = built.insert(House::build(CAST, &plan.folder, plan.seed, ground));
         house.furnish()?;
+        if plan.kind == Kind::Middle {
+            return middle::play(house, plan, &mut report, |report, house| {
+                report.fill(house, begun);
+                progress(report);
+            });
+        }
         while report.cycles < plan.cycles {
             let cycles = CHECKPOINT_CYCLES.min(plan.cycles - report.cycles);
             for _ in 0..cycles {
@@ -74,6 +94,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(&Report)) -> Result<Report, Vio
                     Kind::Sender => sender(house)?,
                     Kind::Receiver => receiver(house)?,
                     Kind::Wires => wires(house)?,
+                    Kind::Middle => unreachable!("it is played above"),
                 }
                 report.cycles += 1;
             }
@@ -107,6 +128,9 @@ impl Report {
         self.gave_up = house.deaths.gave_up;
         self.cut = house.deaths.cut;
         self.slowed = house.deaths.slowed;
+        if let Some(schedules) = house.faults() {
+            [self.flipped, self.dropped, self.repeated, self.reordered, self.spliced] = schedules;
+        }
         self.told = house.ledger.told;
         self.took = begun.elapsed();
     }

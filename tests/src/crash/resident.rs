@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::ledger::{Kept, Logged, Violation};
 use super::log;
-use crate::programs::{Ended, Launch, Process, Registry};
+use crate::programs::{Ended, Launch, Process, Transcript};
 
 pub(super) struct Resident {
     pub(super) launch: Launch,
@@ -32,8 +32,9 @@ pub(super) enum Stage {
 
 impl Resident {
     /// Somebody new, who reaches the registry at `address`.
-    pub(super) fn move_in(registry: &Registry, address: &str, folder: &Path, name: &str) -> Self {
-        let launch = Launch::new(registry, name).below(folder).with(|launch| address.clone_into(&mut launch.registry));
+    pub(super) fn move_in(registry: &str, transcript: &Transcript, folder: &Path, name: &str) -> Self {
+        let launch = Launch::alone(registry, name).below(folder);
+        let launch = launch.with(|launch| launch.transcript = transcript.clone());
         let told = BufWriter::new(File::create(launch.folder().join("told")).expect("a file for what is told"));
         let process = Process::start(name, launch.json_command(), &launch.transcript);
         let launch = launch.again();

@@ -4,14 +4,15 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::thread::{Handle, spawn};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub struct Capture {
     is_over: Arc<AtomicBool>,
-    thread: Handle<Vec<u8>>,
+    // Ends soon after it is told to.
+    thread: Option<Handle<Vec<u8>>>,
 }
 
 impl Capture {
@@ -26,8 +27,14 @@ impl Capture {
         let over = Arc::clone(&is_over);
         let body = move || {
             let (mut heard, mut packet) = (Vec::new(), vec![0; PACKET_BYTES_MAX]);
+            let mut over_since = None;
             loop {
+                if over.load(Ordering::Acquire) {
+                    over_since.get_or_insert_with(Instant::now);
+                }
                 match socket.read(&mut packet) {
+                    // Others on this machine may never be silent.
+                    _ if over_since.is_some_and(|since: Instant| since.elapsed() > LINGER) => return heard,
                     Ok(count) => heard.extend_from_slice(&packet[..count]),
                     // Silence: everything sent before the end has been heard.
                     Err(_) if over.load(Ordering::Acquire) => return heard,
@@ -35,13 +42,19 @@ impl Capture {
                 }
             }
         };
-        Ok(Self { is_over, thread: spawn("capture", body)? })
+        Ok(Self { is_over, thread: Some(spawn("capture", body)?) })
     }
 
     /// Everything heard, packet after packet.
-    pub fn stop(self) -> Vec<u8> {
+    pub fn stop(mut self) -> Vec<u8> {
         self.is_over.store(true, Ordering::Release);
-        self.thread.join()
+        self.thread.take().map(Handle::join).unwrap_or_default()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
     }
 }
 
@@ -49,4 +62,6 @@ impl Capture {
 const ETH_P_ALL: u16 = 3;
 const PACKET_BYTES_MAX: usize = 128 * 1024;
 const BUFFER_BYTES: usize = 32 * 1024 * 1024;
+/// What was sent before the end is read by then.
+const LINGER: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

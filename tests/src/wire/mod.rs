@@ -2,6 +2,7 @@
 //! is what `common` and its PROTOCOL.md say; they share no code with the programs they talk to.
 
 mod capture;
+mod mutants;
 mod peer_link;
 mod person;
 mod proxy;
@@ -11,6 +12,7 @@ mod room;
 mod sealed;
 
 pub use capture::Capture;
+pub use mutants::mutants;
 pub use peer_link::PeerLink;
 pub use person::Person;
 pub use proxy::Proxy;

@@ -325,7 +325,8 @@ fn envelope(id: u32, reply: Result<Reply, Refusal>) -> FromRegistry {
     }
 }
 
-fn service(store: &Arc<MemoryStore>, keys: &RealmKeys, mailbox_items: u32) -> Service {
+/// The registry's own service, with limits that leave everybody alone.
+pub(crate) fn service(store: &Arc<MemoryStore>, keys: &RealmKeys, mailbox_items: u32) -> Service {
     let accounts = AccountLimits {
         is_sign_up_open: true,
         sign_ups_per_source_hour: 1000,

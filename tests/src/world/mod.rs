@@ -31,6 +31,8 @@ pub use journal::Journal;
 pub use random::Random;
 pub use script::outcome;
 
+pub(crate) use lines::service;
+
 use lines::RegistryHost;
 use model::Model;
 use script::Deed;

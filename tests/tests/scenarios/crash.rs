@@ -36,6 +36,14 @@ fn bad_wires_lose_nothing() {
     assert!(report.cut > 0 && report.slowed > 0, "the weather was bad: {report:?}");
 }
 
+#[test]
+fn a_man_in_the_middle_alters_nothing_that_is_shown_and_stops_nothing() {
+    let report = crashes(Kind::Middle, 50);
+    let faults = [report.flipped, report.dropped, report.repeated, report.reordered, report.spliced];
+    assert_eq!(faults.iter().sum::<u64>(), 50, "every schedule was played: {report:?}");
+    assert!(faults.iter().all(|count| *count > 0) && report.told.shown > 100, "of all kinds: {report:?}");
+}
+
 fn crashes(kind: Kind, cycles: u32) -> Report {
     let folder = tempfile::tempdir().unwrap();
     // Another seed in every run finds more over time; a failure names it.

@@ -1,6 +1,8 @@
 //! Somebody lost everything and comes back under the same name with another key, or somebody else does: what is
 //! stopped, what is held, and what becomes of it once the user has decided.
 
+use std::time::Duration;
+
 use common::names::UserName;
 use peer::api::{Code, Command, Event};
 use tests::world::{Who, World};
@@ -64,6 +66,7 @@ fn what_waited_for_somebody_goes_to_the_accepted_key() {
     world.command(alice, Command::AcceptKey { user: name("bob") });
     wait(&mut world, "what waited", |world| world.shown(bob) == ["while you were gone"]);
     wait(&mut world, "alice told so", |world| deliveries(world, alice) == 1);
+    world.run_for(Duration::from_millis(100));
     for who in [alice, bob] {
         world.crash(who);
         world.start(who);
@@ -242,6 +245,7 @@ fn a_name_that_looks_like_anothers_is_told_once() {
     assert_eq!(told(&world), [("b0b".to_owned(), "bob".to_owned())]);
     say(&mut world, fake, "@alice", "believe me");
     wait(&mut world, "more of it", |world| world.shown(alice).len() == 3);
+    world.run_for(Duration::from_millis(100));
     world.crash(alice);
     world.start(alice);
     say(&mut world, fake, "@alice", "do you?");

@@ -15,6 +15,7 @@ use common::wire::codec;
 
 use crate::node::account::Account;
 use crate::node::calls::Call;
+use crate::node::conduct::goes_on;
 use crate::node::context::Context;
 use crate::node::conversation::{ChainKey, Kind};
 use crate::node::outgoing::After;
@@ -32,6 +33,8 @@ pub(super) struct Inbox {
     seen: u64,
     /// Something was left in the box because what comes before it is not here.
     left: bool,
+    /// Items one after the other that did not hold.
+    junk: u32,
     /// Something new was taken in since then.
     went_on: bool,
     /// Taken in, and not known to be on the disk.
@@ -88,16 +91,25 @@ impl Account {
             self.mail.inbox.fetch_at = Some(cx.now.monotonic.plus(FETCH_AGAIN_AFTER));
             return;
         }
+        let begins = Some(self.mail.inbox.seen).filter(|seen| *seen > 0);
+        if !goes_on(begins.as_ref(), items.iter().map(|item| &item.id)) || more && items.is_empty() {
+            return self.registry_misbehaved(cx, "its mail goes round in circles");
+        }
         for item in items {
             self.mail.inbox.seen = self.mail.inbox.seen.max(item.id);
             match self.open_item(cx, item) {
-                Ok(Outcome::Taken) => {}
+                Ok(Outcome::Taken) => self.mail.inbox.junk = 0,
                 Ok(Outcome::Left) => self.mail.inbox.left = true,
                 Err(reason) => {
+                    self.mail.inbox.junk += 1;
                     tracing::warn!(item = item.id, reason, "mail that does not hold is dropped");
                     self.mail.inbox.stored.push(item.id);
                 }
             }
+        }
+        if self.mail.inbox.junk > JUNK_ITEMS_MAX {
+            self.mail.inbox.junk = 0;
+            return self.registry_misbehaved(cx, "its mail never ends");
         }
         let inbox = &mut self.mail.inbox;
         let once_more = std::mem::take(&mut inbox.went_on) && std::mem::take(&mut inbox.left);
@@ -283,5 +295,7 @@ impl Account {
     }
 }
 
+/// More than mailboxes hold, so that nobody who fills one with rubbish makes the registry look bad.
+const JUNK_ITEMS_MAX: u32 = 8 * common::limits::MAILBOX_ITEMS;
 /// The disk or the registry could not just now.
 const FETCH_AGAIN_AFTER: Duration = Duration::from_secs(30);
