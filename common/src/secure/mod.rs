@@ -8,3 +8,4 @@ pub mod mail;
 pub mod password;
 pub mod seal;
 pub mod sign;
+pub mod token;

@@ -14,7 +14,7 @@ pub use capture::Capture;
 pub use peer_link::PeerLink;
 pub use person::Person;
 pub use proxy::Proxy;
-pub use raw::Raw;
+pub use raw::{Raw, connect_from};
 pub use registry_link::RegistryLink;
 pub use room::Room;
 pub use sealed::Sealed;

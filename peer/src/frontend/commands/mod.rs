@@ -27,7 +27,11 @@ pub enum Line {
     /// Goes to the engine as it is.
     Ask(Command),
     /// These three still need a password, which never stands in a line.
-    Register(UserName),
+    Register {
+        user: UserName,
+        /// Another secret is needed: the operator's leave.
+        by_token: bool,
+    },
     LogIn(UserName),
     ChangePassword,
     /// `/quit`: how long to wait for acknowledgements is the front-end's decision.
