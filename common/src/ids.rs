@@ -139,6 +139,18 @@ bytes_id!(
     32
 );
 
+bytes_id!(
+    /// What lets one name sign up, once, by its operator's word; see [`crate::secure::token`].
+    SignUpToken,
+    16
+);
+
+impl fmt::Debug for SignUpToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignUpToken(…)")
+    }
+}
+
 impl fmt::Debug for AuthKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AuthKey(…)")

@@ -27,8 +27,11 @@ pub struct Flags {
     /// Make the account of --user first
     #[arg(long)]
     register: bool,
+    /// With --register: also ask for the token that the registry's operator gave
+    #[arg(long, requires = "register")]
+    token: bool,
     /// Read the password from the first line of FILE, or of standard input with '-'. For /passwd, the second line of
-    /// FILE is the new one
+    /// FILE is the new one, for --token it is the token
     #[arg(long, value_name = "FILE|-")]
     pub password_file: Option<String>,
     /// Where other peers reach this one
@@ -99,6 +102,8 @@ pub struct Plan {
     pub fingerprint: Option<String>,
     pub user: Option<UserName>,
     pub register: bool,
+    /// A token is needed besides the password.
+    pub by_token: bool,
     pub password_file: Option<String>,
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
@@ -194,6 +199,7 @@ impl Plan {
             fingerprint,
             user,
             register: flags.register,
+            by_token: flags.token,
             password_file: flags.password_file,
             listen,
             data_dir: data_dir(flags.data_dir, environment)?,
@@ -468,6 +474,19 @@ mod tests {
         assert!(!color(&["--set", "color=never"], &[force], true));
         assert!(!color(&["--plain"], &[], true));
         assert!(!color(&[], &[("TERM", "dumb")], true));
+    }
+
+    #[test]
+    fn the_manual_page_knows_every_flag_and_setting() {
+        let manual = include_str!("../../scripts/peer.1").replace('\\', "");
+        let mut command = <Flags as clap::CommandFactory>::command();
+        command.build();
+        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(manual.contains(&format!("--{flag}")), "--{flag} is not in scripts/peer.1");
+        }
+        for entry in ENTRIES {
+            assert!(manual.contains(entry.key), "{} is not in scripts/peer.1", entry.key);
+        }
     }
 
     #[test]

@@ -157,13 +157,13 @@ fn startup(plan: &Plan, passwords: &Passwords, signals: &Signals) -> Result<Opti
         let text = "--user needs a terminal to ask for the password, or --password-file FILE.";
         return Err(Stop::usage(Refusal::new(Code::Usage, text)));
     }
-    let password = if plan.register {
-        passwords.new_account(user.as_str(), signals, signals.came())
+    let secrets = if plan.register {
+        passwords.newcomer(user.as_str(), plan.by_token, signals, signals.came())
     } else {
-        passwords.existing(user.as_str(), signals, signals.came())
+        passwords.existing(user.as_str(), signals, signals.came()).map(|password| (password, None))
     };
-    match password {
-        Ok(password) => Ok(Some(Startup { user, password, register: plan.register })),
+    match secrets {
+        Ok((password, token)) => Ok(Some(Startup { user, password, register: plan.register, token })),
         Err(none) => Err(Stop::without_password(none, signals, Exit::SignInRefused as u8)),
     }
 }

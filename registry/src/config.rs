@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use common::limits::{MAILBOX_DAYS, MAILBOX_ITEMS};
 
 use crate::accounts::{AccountLimits, COST_MAX, COST_MIN};
-use crate::server::{DoorLimits, PasswordSettings, Settings, Timing};
-use crate::service::{Limits, MailLimits};
+use crate::server::{DoorLimits, PasswordSettings, RateLimits, Settings, Timing};
+use crate::service::{Limits, MailLimits, SignUps, ThrottleLimits};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -26,23 +26,31 @@ impl Default for Config {
             data_dir: None,
             settings: Settings {
                 listen: None,
+                control: None,
                 door: DoorLimits {
                     sessions: SESSIONS_MAX,
                     sessions_per_source: 1024,
                     unauthenticated: 2048,
                     unauthenticated_per_source: 16,
+                    memory_mib: 0,
                 },
+                rates: RateLimits { requests_per_second: 100, requests_at_once: 3000, requests_before_sign_in: 60 },
                 passwords: PasswordSettings { bcrypt_cost: 12, at_once: 0, queue: 64 },
                 timing: Timing::default(),
                 service: Limits {
                     accounts: AccountLimits {
-                        is_sign_up_open: true,
-                        sign_ups_per_source_hour: 30,
-                        password_failures: 5,
-                        password_failures_hour: 30,
+                        sign_ups: SignUps::Open,
+                        throttle: ThrottleLimits {
+                            password_failures: 5,
+                            password_failures_hour: 30,
+                            password_failures_per_source_hour: 200,
+                            sign_ups_per_source_hour: 30,
+                            sign_ups_hour: 1000,
+                            invites_per_owner_hour: 200,
+                        },
                     },
                     rooms_per_account: 100,
-                    mail: MailLimits { items: MAILBOX_ITEMS, days: MAILBOX_DAYS },
+                    mail: MailLimits { items: MAILBOX_ITEMS, items_from_sender: 2500, days: MAILBOX_DAYS },
                 },
             },
         }
@@ -178,7 +186,11 @@ const KEYS: &[Key] = &[
     Key {
         name: "sign_up",
         apply: |config, text| {
-            config.settings.service.accounts.is_sign_up_open = choice(text, &["open", "closed"])? == "open";
+            config.settings.service.accounts.sign_ups = match choice(text, &["open", "token", "closed"])? {
+                "open" => SignUps::Open,
+                "token" => SignUps::ByToken,
+                _ => SignUps::Closed,
+            };
             Ok(())
         },
     },
@@ -192,20 +204,33 @@ const KEYS: &[Key] = &[
         "limits.unauthenticated_per_source", 1, SESSIONS_MAX,
         config => config.settings.door.unauthenticated_per_source
     ),
+    // 0: no limit of our own.
+    number!("limits.memory_mib", 0, 1 << 20, config => config.settings.door.memory_mib),
+    number!("limits.requests_per_second", 1, 1_000_000, config => config.settings.rates.requests_per_second),
+    number!("limits.requests_at_once", 100, 1_000_000, config => config.settings.rates.requests_at_once),
+    number!("limits.requests_before_sign_in", 10, 1_000_000, config => config.settings.rates.requests_before_sign_in),
+    number!("limits.signups_per_source_hour", 0, PER_HOUR_MAX, config => throttle(config).sign_ups_per_source_hour),
+    number!("limits.signups_hour", 0, PER_HOUR_MAX, config => throttle(config).sign_ups_hour),
+    number!("limits.password_failures", 1, 1000, config => throttle(config).password_failures),
+    number!("limits.password_failures_hour", 1, PER_HOUR_MAX, config => throttle(config).password_failures_hour),
     number!(
-        "limits.signups_per_source_hour", 0, 1_000_000,
-        config => config.settings.service.accounts.sign_ups_per_source_hour
+        "limits.password_failures_per_source_hour", 1, PER_HOUR_MAX,
+        config => throttle(config).password_failures_per_source_hour
     ),
-    number!("limits.password_failures", 1, 1000, config => config.settings.service.accounts.password_failures),
-    number!(
-        "limits.password_failures_hour", 1, 100_000,
-        config => config.settings.service.accounts.password_failures_hour
-    ),
+    number!("limits.invites_per_owner_hour", 0, PER_HOUR_MAX, config => throttle(config).invites_per_owner_hour),
     number!("limits.rooms_per_account", 0, 100_000, config => config.settings.service.rooms_per_account),
     number!("limits.mailbox_items", 0, 100_000, config => config.settings.service.mail.items),
+    number!(
+        "limits.mailbox_items_from_sender", 0, 1_000_000,
+        config => config.settings.service.mail.items_from_sender
+    ),
     // Prekeys outlive the default by a week; mail kept for longer than that could not be opened any more.
     number!("limits.mailbox_days", 1, MAILBOX_DAYS + 7, config => config.settings.service.mail.days),
 ];
+
+fn throttle(config: &mut Config) -> &mut ThrottleLimits {
+    &mut config.settings.service.accounts.throttle
+}
 
 fn number(text: &str, min: u32, max: u32) -> Result<u32, Wrong> {
     let wrong = |nearest: u32| Wrong { takes: format!("a number from {min} to {max}"), nearest: nearest.to_string() };
@@ -240,6 +265,8 @@ const SETS_MAX: usize = 8;
 
 /// Past some 16,000 threads the kernel refuses more memory mappings and the process would abort.
 const SESSIONS_MAX: u32 = 15_000;
+/// Each attempt within the hour is remembered: this many take some megabytes.
+const PER_HOUR_MAX: u32 = 100_000;
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +285,8 @@ mod tests {
         let config = with(&[
             "limits.unauthenticated_per_source=64",
             "limits.signups_per_source_hour=1000",
+            "limits.signups_hour=2000",
+            "limits.requests_per_second=7",
             "limits.sessions=4096",
             "limits.sessions_per_source = 64",
             "passwords.bcrypt_cost=4",
@@ -269,7 +298,18 @@ mod tests {
         assert_eq!((settings.door.sessions, settings.door.sessions_per_source), (4096, 64));
         assert_eq!(settings.passwords.bcrypt_cost, 4);
         assert_eq!((settings.service.mail.items, settings.service.mail.days), (10, 3));
-        assert!(!settings.service.accounts.is_sign_up_open);
+        assert_eq!(settings.service.accounts.sign_ups, SignUps::Closed);
+        let throttle = settings.service.accounts.throttle;
+        assert_eq!((throttle.sign_ups_per_source_hour, throttle.sign_ups_hour), (1000, 2000));
+        assert_eq!(settings.rates.requests_per_second, 7);
+    }
+
+    #[test]
+    fn the_manual_page_knows_every_key() {
+        let manual = include_str!("../../scripts/registry.1");
+        for key in KEYS {
+            assert!(manual.contains(key.name), "{} is not in scripts/registry.1", key.name);
+        }
     }
 
     #[test]
@@ -281,7 +321,7 @@ mod tests {
         assert!(complaint("bcrypt_cost=3").contains("'passwords.bcrypt_cost'"));
         assert!(complaint("passwords.bcrypt_cost=99").ends_with("a number from 4 to 16. The nearest is '16'."));
         assert!(complaint("limits.sessions=many").contains("'many'"));
-        assert!(complaint("sign_up=opne").ends_with("open or closed. The nearest is 'open'."));
+        assert!(complaint("sign_up=opne").ends_with("open or token or closed. The nearest is 'open'."));
         assert!(complaint("sessions").contains("KEY=VALUE"));
     }
 

@@ -11,64 +11,20 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
+use common::names::UserName;
 use common::visible::{self, LogLines};
 use registry::config::{Config, ConfigError};
+use registry::flags::{Command, Flags, Named, Place, Serve, UserAction};
+use registry::operator;
 use registry::server::Server;
+use registry::service::Order;
 use registry::store::Store;
+use registry::store::backup::{self, Whole};
 use registry::store::folder::{self, Folder};
 use registry::store::sqlite::SqliteStore;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-
-/// Accounts, presence and rooms for a peer-to-peer chat. What people say never comes here.
-#[derive(Debug, Parser)]
-#[command(name = "registry", bin_name = "registry", version, args_conflicts_with_subcommands = true)]
-struct Flags {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    serve: Serve,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the registry; the same as no command.
-    Serve(Serve),
-    /// Print the fingerprint that peers compare.
-    Fingerprint(Place),
-}
-
-#[derive(Debug, Args)]
-struct Serve {
-    /// Where to listen; port 0 picks a free one. Default: port 15600 of every address.
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<SocketAddr>,
-    #[command(flatten)]
-    place: Place,
-    /// Print one JSON object per line on stdout; the first says where it listens.
-    #[arg(long)]
-    json: bool,
-    /// Log more; twice for everything.
-    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    verbose: u8,
-    /// Log errors only.
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Debug, Args)]
-struct Place {
-    /// The folder that holds everything. Default: p2p-chat/registry in your data folder.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// A TOML file. Default: p2p-chat/registry.toml in your configuration folder, if there is one.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Set one key of the configuration, such as limits.sessions=4096.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
-}
 
 fn main() -> ExitCode {
     common::process::forbid_dumps();
@@ -78,12 +34,16 @@ fn main() -> ExitCode {
     };
     let result = match flags.command {
         Some(Command::Fingerprint(place)) => fingerprint(&place),
+        Some(Command::User(user)) => manage(user.action),
+        Some(Command::Backup { file, place }) => back_up(&file, &place),
+        Some(Command::Check(place)) => check(&place),
+        Some(Command::Stats { json, place }) => stats(json, &place),
         Some(Command::Serve(serve)) => run(&serve),
         None => run(&flags.serve),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     say(&format!("{error:#}"));
-    ExitCode::from(if error.is::<ConfigError>() { EXIT_USAGE } else { EXIT_FAILED })
+    ExitCode::from(if error.is::<ConfigError>() || error.is::<WrongName>() { EXIT_USAGE } else { EXIT_FAILED })
 }
 
 // The words of a mistake repeat what was typed, or pasted from somewhere.
@@ -96,10 +56,83 @@ fn misused(error: &clap::Error) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
+/// The word behind `user add` and its like.
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is no name an account can have. Names have 2 to 24 of a-z 0-9 _ - and begin with a letter or digit.")]
+struct WrongName(String);
+
 fn fingerprint(place: &Place) -> anyhow::Result<()> {
     let config = load(place)?;
     let realm = folder::realm_of(&data_dir(place, &config)?)?;
-    writeln!(io::stdout().lock(), "{}", realm.fingerprint()).context("Cannot write to stdout")
+    print(&[realm.fingerprint()])
+}
+
+fn manage(action: UserAction) -> anyhow::Result<()> {
+    let named = |make: fn(UserName) -> Order, Named { name, place }: Named| {
+        let user = UserName::parse(&name).map_err(|_| WrongName(name))?;
+        Ok::<_, WrongName>((make(user), place))
+    };
+    let (order, place) = match action {
+        UserAction::List(place) => (Order::List, place),
+        UserAction::Add(user) => named(Order::Add, user)?,
+        UserAction::Reset(user) => named(Order::Reset, user)?,
+        UserAction::Suspend(user) => named(Order::Suspend, user)?,
+        UserAction::Resume(user) => named(Order::Resume, user)?,
+    };
+    let config = load(&place)?;
+    let data_dir = data_dir(&place, &config)?;
+    let lines = operator::carry_out(&data_dir, &config.settings.service, &order)?;
+    print(&lines)?;
+    // What to do with it is for a person; the token itself is for whoever reads stdout.
+    if let Order::Add(user) | Order::Reset(user) = &order {
+        say(&format!("Hand this token to {user}, in person if you can. It is good once, for two weeks:"));
+        say(&format!("  peer HOST:PORT --user {user} --register --token"));
+    }
+    Ok(())
+}
+
+fn back_up(file: &Path, place: &Place) -> anyhow::Result<()> {
+    let config = load(place)?;
+    let whole = backup::write(&data_dir(place, &config)?, file)?;
+    let Whole { accounts, rooms } = whole;
+    say(&format!("{}: {accounts} accounts, {rooms} rooms, and the realm's keys. Keep it secret.", file.display()));
+    say(&format!("To restore: mkdir -m 700 DIR && tar -xf {} -C DIR, then registry --data-dir DIR.", file.display()));
+    Ok(())
+}
+
+fn check(place: &Place) -> anyhow::Result<()> {
+    let config = load(place)?;
+    let data_dir = data_dir(place, &config)?;
+    let Whole { accounts, rooms } = backup::check(&data_dir)?;
+    print(&[format!("{} is whole: {accounts} accounts, {rooms} rooms.", data_dir.display())])
+}
+
+fn stats(json: bool, place: &Place) -> anyhow::Result<()> {
+    let config = load(place)?;
+    let data_dir = data_dir(place, &config)?;
+    let Some(lines) = operator::ask_running(&data_dir, &Order::Stats)? else {
+        if json {
+            print(&[r#"{"type":"stats","running":false}"#.to_owned()])?;
+        }
+        anyhow::bail!("The registry in {} is not running, so there is nothing to count.", data_dir.display());
+    };
+    if !json {
+        return print(&lines);
+    }
+    // Names and numbers have nothing to escape.
+    let fields =
+        lines.iter().filter_map(|line| line.split_once('=')).map(|(name, value)| format!(r#","{name}":{value}"#));
+    print(&[format!(r#"{{"type":"stats","running":true{}}}"#, fields.collect::<String>())])
+}
+
+fn print(lines: &[String]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = lines.iter().try_for_each(|line| writeln!(stdout, "{line}")).and_then(|()| stdout.flush());
+    match written {
+        // Whoever reads it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("Cannot write to stdout"),
+    }
 }
 
 fn run(serve: &Serve) -> anyhow::Result<()> {
@@ -109,6 +142,7 @@ fn run(serve: &Serve) -> anyhow::Result<()> {
     let mut signals = catch_signals().context("Cannot catch signals")?;
 
     let folder = Folder::open(&data_dir(&serve.place, &config)?)?;
+    config.settings.control = Some(folder.control());
     let keys = folder.keys()?;
     let store = Arc::new(SqliteStore::open(&folder.database()?, &keys.realm())?);
     let server = Server::start(&config.settings, &keys, Arc::clone(&store) as Arc<dyn Store>)?;

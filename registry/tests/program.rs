@@ -1,85 +1,18 @@
 //! The program itself: what it prints, how it ends, and what survives a restart.
 
 #![expect(clippy::disallowed_methods, reason = "programs, files and deadlines are what is tested here")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use common::message::registry::{News, Reply};
 use registry::store::folder;
+use support::running::{Running, command, output};
 use support::{PATIENCE, dial_at, person};
-
-/// A registry that ends with the test.
-struct Running {
-    child: Child,
-    address: SocketAddr,
-    realm: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
-    fn start(data_dir: &Path) -> Self {
-        let mut child = command(data_dir)
-            .args(["--json", "--listen", "127.0.0.1:0", "--set", "passwords.bcrypt_cost=4"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let field = |name: &str| {
-            let (_, rest) = line.split_once(&format!("\"{name}\":\"")).unwrap();
-            rest.split_once('"').unwrap().0.to_owned()
-        };
-        assert!(line.starts_with(r#"{"type":"ready","listen":""#), "{line}");
-        Self { child, address: field("listen").parse().unwrap(), realm: field("realm") }
-    }
-
-    fn stop(mut self) -> Duration {
-        let began = Instant::now();
-        let signal = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(signal.success());
-        assert!(self.child.wait().unwrap().success());
-        began.elapsed()
-    }
-}
-
-fn command(data_dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.arg("--data-dir").arg(data_dir).env("XDG_CONFIG_HOME", data_dir).stdin(Stdio::null());
-    command
-}
-
-// Exit code and stderr of a program that is to end by itself, soon.
-fn output(command: &mut Command) -> (Option<i32>, String) {
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut stderr = child.stderr.take().unwrap();
-    let (sender, told) = crossbeam_channel::bounded(1);
-    let reader = common::thread::spawn("stderr", move || {
-        let mut text = String::new();
-        stderr.read_to_string(&mut text).unwrap();
-        sender.send(text).unwrap();
-    });
-    let told = told.recv_timeout(PATIENCE);
-    if told.is_err() {
-        child.kill().unwrap();
-    }
-    let code = child.wait().unwrap().code();
-    reader.unwrap().join();
-    (code, told.expect("it should have ended by itself"))
-}
 
 #[test]
 fn accounts_and_the_realm_survive_a_restart() {

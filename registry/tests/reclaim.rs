@@ -9,6 +9,7 @@ use std::sync::Arc;
 use common::message::registry::{Code, Refusal, Reply, Request};
 use common::secure::certificate;
 use common::time::{Monotonic, Now, UnixMillis};
+use registry::accounts::SignUps;
 use registry::service::{Service, SessionId, Step};
 use registry::store::memory::MemoryStore;
 use support::{NOON, Person, person, realm_keys, settings};
@@ -23,7 +24,7 @@ struct Desk {
 impl Desk {
     fn new(is_sign_up_open: bool) -> Self {
         let mut limits = settings().service;
-        limits.accounts.is_sign_up_open = is_sign_up_open;
+        limits.accounts.sign_ups = if is_sign_up_open { SignUps::Open } else { SignUps::Closed };
         let service = Service::new(Arc::new(MemoryStore::default()), realm_keys(), &limits);
         Self { service, seconds: 0, sessions: 0 }
     }

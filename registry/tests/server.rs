@@ -254,7 +254,7 @@ fn a_client_that_does_not_read_is_cut_and_holds_nobody_up() {
 #[test]
 fn wrong_passwords_are_slowed_down_but_the_enrolled_device_is_not() {
     let mut settings = settings();
-    settings.service.accounts.password_failures = 3;
+    settings.service.accounts.throttle.password_failures = 3;
     let server = start(&settings);
     let alice = person("alice");
     drop(signed_up(&server, &alice));

@@ -16,7 +16,7 @@ use common::secure::sign::Signed;
 use common::time::{Monotonic, Now, UnixMillis};
 use common::wire::address::Address;
 use common::wire::bounded::{Blob, List, Text};
-use registry::service::{Answer, Limits, Service, SessionId, Step};
+use registry::service::{Answer, Limits, Service, SessionId, SignUps, Step};
 use registry::store::memory::MemoryStore;
 use support::{NOON, Person, RoomPlan, person, realm_keys, settings, user};
 
@@ -178,7 +178,7 @@ fn the_right_password_signs_in_and_can_be_changed() {
 #[test]
 fn sign_ups_can_be_closed_and_are_limited_per_source() {
     let mut limits = settings().service;
-    limits.accounts.sign_ups_per_source_hour = 1;
+    limits.accounts.throttle.sign_ups_per_source_hour = 1;
     let mut world = World::with(&limits);
     world.member("alice");
     let bob = person("bob");
@@ -187,7 +187,7 @@ fn sign_ups_can_be_closed_and_are_limited_per_source() {
     assert_eq!((refusal.code, refusal.retry_after), (Code::Throttled, Some(3600)));
     world.seconds = 3600;
     assert!(world.ask(session, bob.sign_up()).is_ok());
-    limits.accounts.is_sign_up_open = false;
+    limits.accounts.sign_ups = SignUps::Closed;
     let mut world = World::with(&limits);
     let session = world.open(&bob);
     assert_eq!(world.refused(session, bob.sign_up()), Code::NotPermitted);
@@ -196,7 +196,7 @@ fn sign_ups_can_be_closed_and_are_limited_per_source() {
 #[test]
 fn a_password_job_that_finds_no_room_is_held_against_nobody() {
     let mut limits = settings().service;
-    limits.accounts.password_failures = 1;
+    limits.accounts.throttle.password_failures = 1;
     let mut world = World::with(&limits);
     let (alice, _) = world.member("alice");
     let session = world.open(&alice);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::WireEvent;
 use super::room::{Genesis, Invite, LogEntry};
-use crate::ids::{AuthKey, RoomId};
+use crate::ids::{AuthKey, RoomId, SignUpToken};
 use crate::limits::{
     ADDRESSES_MAX, ENTRIES_PER_PAGE, ERROR_TEXT_BYTES_MAX, MAIL_BYTES_MAX, MAIL_ITEMS_PER_PAGE, MEMBERS_PER_PAGE,
     NAMES_PER_PAGE, ROOMS_PER_PAGE, TOPIC_BYTES_MAX, WATCHED_MAX,
@@ -40,6 +40,9 @@ pub enum Request {
     SignUp {
         auth: AuthKey,
         statement: Signed<DeviceStatement>,
+        /// The operator's leave: for a registry that asks for it, and to begin anew under a name that exists.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<SignUpToken>,
     },
     /// By password; enrols the device of this connection if the account has none.
     SignIn {

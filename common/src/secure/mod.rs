@@ -9,3 +9,4 @@ pub mod password;
 pub mod safety;
 pub mod seal;
 pub mod sign;
+pub mod token;

@@ -59,7 +59,11 @@ fn peer_messages() {
 #[test]
 fn requests() {
     let shown = samples!(Request:
-        Request::SignUp { .. } => Request::SignUp { auth: sample::auth(), statement: sample::statement() },
+        Request::SignUp { .. } => Request::SignUp {
+            auth: sample::auth(),
+            statement: sample::statement(),
+            token: Some(sample::token()),
+        },
         Request::SignIn { .. } => Request::SignIn { auth: sample::auth(), statement: sample::statement() },
         Request::Resume { .. } => Request::Resume { user: sample::alice() },
         Request::Reclaim { .. } => Request::Reclaim {

@@ -1,6 +1,6 @@
 //! One honest value of every kind, from fixed keys.
 
-use common::ids::{AuthKey, ChainId, IdentityKey, MailKey, RealmId, RoomId, RootKey};
+use common::ids::{AuthKey, ChainId, IdentityKey, MailKey, RealmId, RoomId, RootKey, SignUpToken};
 use common::message::event::{Content, Event, Join, NO_EVENT, Parent, WireEvent};
 use common::message::mail::Mail;
 use common::message::peer::{Events, Have, Hello, Holding, Want};
@@ -30,6 +30,10 @@ pub(crate) fn dev() -> RoomName {
 
 pub(crate) fn auth() -> AuthKey {
     AuthKey([0xaa; 32])
+}
+
+pub(crate) fn token() -> SignUpToken {
+    SignUpToken([0xee; 16])
 }
 
 pub(crate) fn chain() -> ChainId {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use common::ids::SignUpToken;
 use common::message::room::History;
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
@@ -65,6 +66,8 @@ pub enum Command {
     Register {
         user: UserName,
         password: Secret<String>,
+        /// For a registry that asks newcomers for one, or to begin anew under one's name.
+        token: Option<Secret<SignUpToken>>,
     },
     LogIn {
         user: UserName,

@@ -6,8 +6,10 @@
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::path::PathBuf;
 
+use common::ids::SignUpToken;
 use common::limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 use common::secret::Secret;
+use common::secure::token;
 use crossbeam_channel::{Receiver, bounded, select};
 use zeroize::Zeroizing;
 
@@ -19,7 +21,7 @@ use crate::api::{Code, Refusal};
 pub enum Passwords {
     /// A person at a terminal.
     Asked,
-    /// The first line; for `/passwd` the second is the new one. Read anew each time.
+    /// The first line; for `/passwd` the second is the new one, for `--token` the token. Read anew each time.
     File(PathBuf),
     /// Read from standard input at start.
     Given(Secret<String>),
@@ -61,13 +63,29 @@ impl Passwords {
         Ok(password)
     }
 
-    /// For signing up, twice at a terminal.
-    pub fn new_account(
+    /// For signing up: the password, and with `by_token` the token that an operator handed on.
+    pub fn newcomer(
         &self,
         who: &str,
+        by_token: bool,
         signals: &Signals,
         ending: &Receiver<()>,
-    ) -> Result<Secret<String>, NoPassword> {
+    ) -> Result<(Secret<String>, Option<Secret<SignUpToken>>), NoPassword> {
+        let password = self.new_account(who, signals, ending)?;
+        if !by_token {
+            return Ok((password, None));
+        }
+        let text = match self {
+            Self::Asked => ask("Token: ", signals, ending)?,
+            _ => self.line(1)?,
+        };
+        let token = token::parse(text.expose().trim());
+        let token = token.ok_or_else(|| NoPassword::Refused(Refusal::new(Code::BadPassword, NO_TOKEN)))?;
+        Ok((password, Some(token)))
+    }
+
+    /// A new password, twice at a terminal.
+    fn new_account(&self, who: &str, signals: &Signals, ending: &Receiver<()>) -> Result<Secret<String>, NoPassword> {
         let password = match self {
             Self::Asked => twice(&format!("New password for {who}: "), signals, ending)?,
             Self::File(_) | Self::Given(_) => self.line(0)?,
@@ -96,7 +114,7 @@ impl Passwords {
         let path = match self {
             Self::Given(password) if number == 0 => return Ok(password.clone()),
             Self::File(path) => path,
-            _ => return Err(refused("The new password is read from the second line of a file: --password-file FILE.")),
+            _ => return Err(refused("A second secret is read from the second line of a file: --password-file FILE.")),
         };
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map(Zeroizing::new);
@@ -104,7 +122,9 @@ impl Passwords {
         match text.lines().nth(number) {
             Some(line) => Ok(Secret::new(line.to_owned())),
             None if number == 0 => Err(refused("The password file is empty. Its first line is the password.")),
-            None => Err(refused("The password file has no second line. It holds the new password for /passwd.")),
+            None => Err(refused(
+                "The password file has no second line. It holds the new password for /passwd, the token for --token.",
+            )),
         }
     }
 }
@@ -202,6 +222,9 @@ fn refused(text: &str) -> NoPassword {
 fn unreadable(what: &str, error: &io::Error) -> Refusal {
     Refusal::new(Code::BadPassword, &format!("Can't read the password from {what}: {error}."))
 }
+
+const NO_TOKEN: &str =
+    "That is no token: it has eight groups of four digits or letters from a to f. Ask the operator again.";
 
 #[cfg(test)]
 mod tests {

@@ -103,20 +103,21 @@ pub(crate) fn dialed(
 }
 
 /// Answers whoever connected. Anyone who does not know our device key, or shows no good certificate, gets silence.
-pub(crate) fn answered(stream: TcpStream, identity: &LocalIdentity) -> Result<Established, EstablishError> {
+pub(crate) fn answered(stream: Arc<TcpStream>, identity: &LocalIdentity) -> Result<Established, EstablishError> {
     let begun = Instant::now();
     let (first, deadline) = (begun + FIRST_FRAME_TIMEOUT, begun + SIGN_IN_TIMEOUT);
     stream.set_nodelay(true)?;
-    if read_preamble(&stream, first)? != PREAMBLE {
+    let socket = &*stream;
+    if read_preamble(socket, first)? != PREAMBLE {
         return Err(EstablishError::Preamble);
     }
     let mut handshake = Handshake::peer_answerer(identity.keys.device_secret());
     let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
-    handshake.read(&read_frame(&stream, &mut decoder, first)?)?;
+    handshake.read(&read_frame(socket, &mut decoder, first)?)?;
     let mut second = Vec::new();
     write_frame(&handshake.write(&[])?, &mut second);
-    write_all(&stream, &second, deadline)?;
-    let payload = handshake.read(&read_frame(&stream, &mut decoder, deadline)?)?;
+    write_all(socket, &second, deadline)?;
+    let payload = handshake.read(&read_frame(socket, &mut decoder, deadline)?)?;
     let credentials: Box<Credentials> = Box::new(codec::decode(&payload)?);
     let person = certificate::verify(&credentials, &identity.root, wall_clock())?;
     if handshake.remote() != Some(person.device) {
@@ -124,10 +125,10 @@ pub(crate) fn answered(stream: TcpStream, identity: &LocalIdentity) -> Result<Es
     }
     let (mut sealer, mut opener) = handshake.finish()?;
     let hello = sealed_hello(&mut sealer, Some(identity.credentials.clone()));
-    write_all(&stream, &hello, deadline)?;
-    let (_, early) = read_hello(&stream, &mut decoder, &mut opener, deadline)?;
+    write_all(socket, &hello, deadline)?;
+    let (_, early) = read_hello(socket, &mut decoder, &mut opener, deadline)?;
     let address = stream.peer_addr()?;
-    let (stream, own, direction) = (Arc::new(stream), identity.keys.identity(), Direction::Answered);
+    let (own, direction) = (identity.keys.identity(), Direction::Answered);
     Ok(Established { stream, sealer, opener, decoder, early, own, person, credentials, direction, address })
 }
 

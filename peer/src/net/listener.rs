@@ -92,7 +92,7 @@ fn accept(
     inbox: &Sender<NetEvent>,
 ) {
     let mut identity = None;
-    let half_open = HalfOpen::default();
+    let mut half_open = HalfOpen::default();
     for number in 1.. {
         let accepted = listener.accept();
         if stopping.load(Ordering::Acquire) {
@@ -102,8 +102,9 @@ fn accept(
             identity = newest;
         }
         match (accepted, &identity) {
-            (Ok((stream, _)), Some(identity)) => {
-                answer::start(number, stream, Arc::clone(identity), &half_open, inbox.clone());
+            (Ok((stream, from)), Some(identity)) => {
+                let from = from.ip().to_canonical();
+                answer::start(number, stream, from, Arc::clone(identity), &mut half_open, inbox.clone());
             }
             (Ok(_), None) => {}
             (Err(error), _) => {

@@ -37,7 +37,7 @@ pub(super) fn pair() -> [Established; 2] {
     let (made, answers) = crossbeam_channel::bounded(1);
     let answering = move || {
         let (stream, _) = listener.accept().unwrap();
-        made.send(answered(stream, &identity("bob")).unwrap()).unwrap();
+        made.send(answered(std::sync::Arc::new(stream), &identity("bob")).unwrap()).unwrap();
     };
     let answering = common::thread::spawn("bob", answering).unwrap();
     let stream = TcpStream::connect(address).unwrap();

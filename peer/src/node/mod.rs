@@ -47,7 +47,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::ids::RootKey;
+use common::ids::{RootKey, SignUpToken};
 use common::message::registry::{Code, Refusal};
 use common::names::UserName;
 use common::secret::Secret;
@@ -83,12 +83,14 @@ pub struct NodeConfig {
     pub seed: Secret<[u8; 32]>,
 }
 
-/// Signing in at the start of the program: if that is refused, the program ends.
+/// Whom to sign in. At the start of the program: if that is refused, the program ends.
 #[derive(Debug)]
 pub struct Startup {
     pub user: UserName,
     pub password: Secret<String>,
     pub register: bool,
+    /// The operator's leave to register.
+    pub token: Option<Secret<SignUpToken>>,
 }
 
 /// One peer.
@@ -137,9 +139,9 @@ impl Node {
             log_out_until: None,
         };
         node.cx.tell(Event::Ready { listen });
-        if let Some(Startup { user, password, register }) = startup {
+        if let Some(who) = startup {
             node.cx.wait(None);
-            let sign_in = SignIn::begin(&mut node.cx, None, user, password, register, true);
+            let sign_in = SignIn::begin(&mut node.cx, None, who, true);
             node.session = Session::SigningIn(Box::new(sign_in));
         }
         node
@@ -226,8 +228,12 @@ impl Node {
     fn begin(&mut self, Asked { re, command }: Asked) {
         match command {
             Command::Quit { patience_ms } => self.quit(Duration::from_millis(patience_ms.into()), Exit::Done),
-            Command::Register { user, password } => self.sign_in(re, user, password, true),
-            Command::LogIn { user, password } => self.sign_in(re, user, password, false),
+            Command::Register { user, password, token } => {
+                self.sign_in(re, Startup { user, password, register: true, token });
+            }
+            Command::LogIn { user, password } => {
+                self.sign_in(re, Startup { user, password, register: false, token: None });
+            }
             Command::WhoAmI => {
                 let (user, away) = match &self.session {
                     Session::SignedIn(account) => (Some(account.user.clone()), account.away.clone()),
@@ -248,13 +254,13 @@ impl Node {
         }
     }
 
-    fn sign_in(&mut self, re: Option<String>, user: UserName, password: Secret<String>, register: bool) {
+    fn sign_in(&mut self, re: Option<String>, who: Startup) {
         if let Session::SignedIn(account) = &self.session {
             let text = format!("You are signed in as {}. /logout first.", account.user);
             return self.cx.refuse(re, Refusal::new(Code::AlreadySignedIn, &text));
         }
         self.cx.wait(re.clone());
-        let sign_in = SignIn::begin(&mut self.cx, re, user, password, register, false);
+        let sign_in = SignIn::begin(&mut self.cx, re, who, false);
         self.session = Session::SigningIn(Box::new(sign_in));
     }
 

@@ -1,5 +1,5 @@
 //! The password work: bcrypt over the base64 of `K_auth`, as a job that any thread may run and that touches nothing.
-//! An unknown name costs the same as a wrong password.
+//! An unknown name costs the same as a wrong password, also of an account whose hash was made when hashes were cheaper.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -55,7 +55,10 @@ impl PasswordJob {
             Work::Hash { auth } => Outcome::Hashed(hash(auth, cost, salt)),
             Work::Verify { auth, hash } => match hash {
                 Some(hash) if verify(auth, hash) => Outcome::Right,
-                Some(_) => Outcome::Wrong,
+                Some(hash) => {
+                    make_up(auth, hash, cost);
+                    Outcome::Wrong
+                }
                 None => {
                     verify(auth, &nobody(cost));
                     Outcome::Wrong
@@ -78,6 +81,15 @@ fn verify(auth: &Secret<AuthKey>, hash: &str) -> bool {
         tracing::error!(%error, "a stored password hash cannot be read");
         false
     })
+}
+
+// Cost n is 2^n rounds, and 2^k + (2^k + … + 2^(n-1)) of them are 2^n: checks at every cost from the kept one up to
+// today's bring a cheap check to the price of a dear one.
+fn make_up(auth: &Secret<AuthKey>, kept: &str, cost: u32) {
+    let kept = kept.parse::<bcrypt::HashParts>().map_or(cost, |parts| parts.get_cost());
+    (kept..cost).for_each(|cost| {
+        verify(auth, &nobody(cost));
+    });
 }
 
 // 43 characters without a NUL, so that bcrypt sees all of it.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::ids::{AuthKey, DeviceKey, RealmId, RootKey};
+use common::ids::{AuthKey, DeviceKey, RealmId, RootKey, SignUpToken};
 use common::message::registry::Code;
 use common::names::UserName;
 use common::secret::Secret;
@@ -13,11 +13,12 @@ use common::secure::identity::{DeviceStatement, check_statement};
 use common::secure::sign::Signed;
 use common::time::Now;
 
+use super::entry::{SignUps, name_taken, wrong_token};
 use super::password::{Outcome, PasswordDone, PasswordJob, Work};
-use super::throttle::{Source, Throttle, Wait};
+use super::throttle::{Source, Throttle, ThrottleLimits, Wait};
 use crate::refusal::Failure;
 use crate::store::folder::RealmKeys;
-use crate::store::{Account, Creation, Store};
+use crate::store::{Account, Creation, Redemption, Store, TokenDigest};
 
 /// Where a request comes from: the device its handshake proved, and its address.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +30,8 @@ pub struct Origin {
 /// What an operator may set.
 #[derive(Debug, Clone)]
 pub struct AccountLimits {
-    pub is_sign_up_open: bool,
-    pub sign_ups_per_source_hour: u32,
-    /// Wrong passwords per account and source before a growing delay.
-    pub password_failures: u32,
-    /// Wrong passwords per account and hour from everywhere.
-    pub password_failures_hour: u32,
+    pub sign_ups: SignUps,
+    pub throttle: ThrottleLimits,
 }
 
 /// How password work ended well.
@@ -55,6 +52,8 @@ pub(super) enum Purpose {
         statement: Box<Signed<DeviceStatement>>,
         claim: Box<DeviceStatement>,
         source: Source,
+        /// To be used up by it.
+        token: Option<TokenDigest>,
     },
     /// The same sign-up again: its reply was lost.
     SignUpAgain {
@@ -76,7 +75,6 @@ pub(super) enum Purpose {
     },
     Change {
         user: UserName,
-        source: Source,
     },
 }
 
@@ -85,17 +83,16 @@ pub struct Accounts {
     store: Arc<dyn Store>,
     keys: RealmKeys,
     realm: RealmId,
-    is_sign_up_open: bool,
+    sign_ups: SignUps,
     // Guards its counters only.
     throttle: Mutex<Throttle>,
 }
 
 impl Accounts {
     pub fn new(store: Arc<dyn Store>, keys: RealmKeys, limits: &AccountLimits) -> Self {
-        let throttle =
-            Throttle::new(limits.password_failures, limits.password_failures_hour, limits.sign_ups_per_source_hour);
+        let throttle = Mutex::new(Throttle::new(limits.throttle));
         let realm = keys.realm();
-        Self { store, keys, realm, is_sign_up_open: limits.is_sign_up_open, throttle: Mutex::new(throttle) }
+        Self { store, keys, realm, sign_ups: limits.sign_ups, throttle }
     }
 
     pub fn realm(&self) -> &RealmId {
@@ -109,13 +106,13 @@ impl Accounts {
         origin: Origin,
         auth: AuthKey,
         statement: Signed<DeviceStatement>,
+        token: Option<SignUpToken>,
     ) -> Result<PasswordJob, Failure> {
         let claim = Box::new(self.check(origin, &statement)?);
         let (auth, source) = (Secret::new(auth), Source::of(origin.source));
-        if let Some(account) = self.store.account(&claim.user)? {
-            if account.statement != statement {
-                return Err(name_taken(&claim.user));
-            }
+        let known = self.store.account(&claim.user)?;
+        let is_taken = known.is_some();
+        if let Some(account) = known.filter(|account| account.statement == statement && token.is_none()) {
             self.throttle().attempt(&claim.user, source, now.monotonic).map_err(too_many_failures)?;
             if !account.has_password() {
                 return Ok(first_password(account, auth, source));
@@ -123,15 +120,15 @@ impl Accounts {
             let work = Work::Verify { auth, hash: Some(account.password.clone()) };
             return Ok(PasswordJob { work, purpose: Purpose::SignUpAgain { account: Box::new(account), source } });
         }
-        if !self.is_sign_up_open {
-            return Err(Failure::new(Code::NotPermitted, SIGN_UP_CLOSED));
-        }
+        let (kept, shown) = (self.store.token(&claim.user)?, token.map(Secret::new));
+        let token = self.sign_ups.check(&claim.user, is_taken, kept, shown.as_ref(), now.wall)?;
         self.throttle().sign_up(source, now.monotonic).map_err(too_many_sign_ups)?;
-        let purpose = Purpose::SignUp { statement: Box::new(statement), claim, source };
+        let purpose = Purpose::SignUp { statement: Box::new(statement), claim, source, token };
         Ok(PasswordJob { work: Work::Hash { auth }, purpose })
     }
 
-    /// First half of a sign-in by password. An unknown name goes the same way as a known one.
+    /// First half of a sign-in by password. An unknown name goes the same way as a known one, and whoever is to wait
+    /// hears so before anybody looks whether there is such an account.
     pub fn sign_in(
         &self,
         now: Now,
@@ -141,8 +138,8 @@ impl Accounts {
     ) -> Result<PasswordJob, Failure> {
         let claim = Box::new(self.check(origin, statement)?);
         let source = Source::of(origin.source);
-        let account = self.store.account(&claim.user)?.map(Box::new);
         self.throttle().attempt(&claim.user, source, now.monotonic).map_err(too_many_failures)?;
+        let account = self.store.account(&claim.user)?.map(Box::new);
         let auth = Secret::new(auth);
         let hash = account.as_ref().filter(|account| account.has_password()).map(|account| account.password.clone());
         let account = match account {
@@ -155,6 +152,11 @@ impl Accounts {
         Ok(PasswordJob { work, purpose: Purpose::SignIn { account, claim, source } })
     }
 
+    /// Charges an invitation.
+    pub fn invite(&self, owner: &UserName, now: Now) -> Result<(), Failure> {
+        self.throttle().invite(owner, now.monotonic).map_err(too_many_invites)
+    }
+
     /// Signs in the device that is enrolled, without a password: never throttled.
     pub fn resume(&self, origin: Origin, user: &UserName) -> Result<Account, Failure> {
         let account = self.store.account(user)?.filter(|account| account.device() == origin.device);
@@ -165,29 +167,30 @@ impl Accounts {
     pub fn change_password(
         &self,
         now: Now,
-        origin: Origin,
         user: &UserName,
         old: AuthKey,
         new: AuthKey,
     ) -> Result<PasswordJob, Failure> {
-        let source = Source::of(origin.source);
         let account = self.account(user)?;
-        self.throttle().attempt(user, source, now.monotonic).map_err(too_many_failures)?;
+        self.throttle().change(user, now.monotonic).map_err(too_many_failures)?;
         let (old, new) = (Secret::new(old), Secret::new(new));
         let work = match account.has_password() {
             true => Work::Change { old, new, hash: account.password },
             // There is none to know: only the enrolled device can be asking.
             false => Work::Hash { auth: new },
         };
-        Ok(PasswordJob { work, purpose: Purpose::Change { user: user.clone(), source } })
+        Ok(PasswordJob { work, purpose: Purpose::Change { user: user.clone() } })
     }
 
     /// Second half of any of them.
     pub fn finish(&self, now: Now, done: PasswordDone) -> Result<Finished, Failure> {
         match (done.purpose, done.outcome) {
-            (Purpose::SignUp { statement, claim, source }, Outcome::Hashed(password)) => {
+            (Purpose::SignUp { statement, claim, source, token }, Outcome::Hashed(password)) => {
                 let account = Account { statement: *statement, claim: *claim, password, last_seen: None };
-                self.create(now, account, source)
+                match token {
+                    Some(token) => self.redeem(now, account, &token),
+                    None => self.create(now, account, source),
+                }
             }
             (Purpose::SignUpAgain { account, source }, Outcome::Right) => {
                 self.throttle().succeeded(account.user(), source);
@@ -208,8 +211,8 @@ impl Accounts {
                 Ok(Finished::SignedIn { account: Box::new(Account { password, ..*account }), is_new: false })
             }
             (Purpose::Reclaim { account }, Outcome::Hashed(password)) => self.reclaimed(now, *account, password),
-            (Purpose::Change { user, source }, Outcome::Hashed(password)) => {
-                self.throttle().succeeded(&user, source);
+            (Purpose::Change { user }, Outcome::Hashed(password)) => {
+                self.throttle().take_back_change(&user);
                 self.store.set_password(&user, &password)?;
                 Ok(Finished::PasswordChanged)
             }
@@ -226,7 +229,7 @@ impl Accounts {
             Purpose::SignIn { claim, source, .. } => throttle.take_back_attempt(&claim.user, source),
             Purpose::FirstPassword { account, source } => throttle.take_back_attempt(account.user(), source),
             Purpose::Reclaim { .. } => {}
-            Purpose::Change { user, source } => throttle.take_back_attempt(&user, source),
+            Purpose::Change { user } => throttle.take_back_change(&user),
         }
     }
 
@@ -263,6 +266,16 @@ impl Accounts {
         }
     }
 
+    fn redeem(&self, now: Now, account: Account, token: &TokenDigest) -> Result<Finished, Failure> {
+        match self.store.redeem(&account, token, now.wall)? {
+            Redemption::Created | Redemption::Replaced => {
+                Ok(Finished::SignedIn { account: Box::new(account), is_new: true })
+            }
+            Redemption::KeyTaken => Err(Failure::new(Code::NotPermitted, KEY_TAKEN)),
+            Redemption::NoToken => Err(wrong_token(account.user())),
+        }
+    }
+
     // The statement is the first of its kind, for this realm, and about the device that is talking to us.
     pub(super) fn check(
         &self,
@@ -288,10 +301,6 @@ fn first_password(account: Account, auth: Secret<AuthKey>, source: Source) -> Pa
     PasswordJob { work: Work::Hash { auth }, purpose }
 }
 
-fn name_taken(user: &UserName) -> Failure {
-    Failure::new(Code::NameTaken, &format!("The name {user} is taken. Choose another: /register NAME."))
-}
-
 fn too_many_failures(Wait(seconds): Wait) -> Failure {
     let text = format!("Too many wrong passwords for this account. Try again in {seconds} s.");
     Failure::later(Code::Throttled, &text, seconds)
@@ -303,6 +312,12 @@ fn too_many_sign_ups(Wait(seconds): Wait) -> Failure {
     Failure::later(Code::Throttled, &text, seconds)
 }
 
+fn too_many_invites(Wait(seconds): Wait) -> Failure {
+    let minutes = seconds.div_ceil(60);
+    let text = format!("You have sent many invitations within an hour. Try again in {minutes} min.");
+    Failure::later(Code::Throttled, &text, seconds)
+}
+
 const WRONG: &str = "That name and password do not go together. Check both, or /register a new account.";
 const NOT_ENROLLED: &str = "This device is not enrolled for that account. Sign in with the password: /login NAME.";
 const SECOND_DEVICE: &str =
@@ -311,5 +326,4 @@ const KEY_TAKEN: &str =
     "These keys already belong to another account. Sign in to that one, or use another folder: --data-dir.";
 const BAD_STATEMENT: &str =
     "The keys that were sent do not fit this connection or this registry. Start the program again with its own folder.";
-const SIGN_UP_CLOSED: &str = "This registry takes no new accounts. Ask its operator for one.";
 const ACCOUNT_GONE: &str = "Your account is not known here any more. Ask the operator, or /register again.";

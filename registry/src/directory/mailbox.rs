@@ -28,6 +28,8 @@ pub struct Mailbox {
 pub struct MailLimits {
     /// Items in one mailbox.
     pub items: u32,
+    /// Items of one sender in all mailboxes together.
+    pub items_from_sender: u32,
     /// Days that an item is kept.
     pub days: u32,
 }
@@ -69,11 +71,15 @@ impl Mailbox {
             return Err(Failure::new(Code::NotPermitted, &text));
         }
         let items_per_sender = self.limits.items.div_ceil(2);
-        let limits = BoxLimits { items: self.limits.items, items_per_sender, since: self.since(now) };
+        let MailLimits { items, items_from_sender, .. } = self.limits;
+        let limits = BoxLimits { items, items_per_sender, items_from_sender, since: self.since(now) };
         let mail = NewMail { to: to.clone(), from: from.clone(), at: now, item };
         let text = match self.store.put_mail(&mail, &limits)? {
             Posting::Kept => return Ok(()),
             Posting::BoxFull => format!("The mailbox of {to} is full. What you wrote waits with you."),
+            Posting::SenderFull => {
+                "You have left as much mail for others as one may. What you wrote since waits with you.".to_owned()
+            }
             Posting::ShareFull => {
                 format!(
                     "The mailbox of {to} is full of what you left there before. What you wrote since waits with you."

@@ -101,6 +101,10 @@ impl Online {
         self.inner().users.contains_key(user)
     }
 
+    pub fn count(&self) -> usize {
+        self.inner().users.len()
+    }
+
     pub fn session_of(&self, user: &UserName) -> Option<SessionId> {
         self.inner().users.get(user).copied()
     }

@@ -13,20 +13,24 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::counts::Counts;
 use super::door::Closed;
-use super::{Shared, session};
+use super::{Shared, ceilings, session};
 use crate::service::SessionId;
 
 /// The threads of all sessions.
 pub(super) struct Sessions {
     threads: HashMap<SessionId, thread::Handle>,
     ended: Receiver<SessionId>,
+    // Memory is looked at now and then, not for every connection of a storm.
+    memory_seen: Option<(Instant, u64)>,
+    // One line in the log tells of many failures.
+    complained: Option<Instant>,
 }
 
 /// Accepts until the server stops.
 pub(super) fn run(listener: &TcpListener, shared: &Arc<Shared>, sessions_max: u32) -> Sessions {
     // Every admitted session says once that it ended, and is taken out before more are admitted: it never fills.
     let (sender, ended) = bounded(sessions_max as usize + 16);
-    let mut sessions = Sessions { threads: HashMap::new(), ended };
+    let mut sessions = Sessions { threads: HashMap::new(), ended, memory_seen: None, complained: None };
     for number in 0.. {
         let accepted = listener.accept();
         if shared.is_stopping.load(Ordering::SeqCst) {
@@ -50,20 +54,28 @@ impl Sessions {
         source: SocketAddr,
         ended: &Sender<SessionId>,
     ) {
+        let accepted = Instant::now();
         let counts = &shared.counts;
         counts.accepted.up();
-        let admission = match shared.door.admit(source.ip()) {
-            Ok(admission) => admission,
+        if self.is_memory_short(shared.memory_kib_max, accepted) {
+            return counts.refused_memory.up();
+        }
+        let socket = Arc::new(socket);
+        let admission = match shared.door.admit(source.ip(), &socket) {
+            Ok(admitted) => {
+                if admitted.has_evicted {
+                    counts.evicted.up();
+                }
+                admitted.admission
+            }
             Err(closed) => {
                 tracing::debug!(%source, ?closed, "refused");
                 return match closed {
                     Closed::Full => counts.refused_full.up(),
-                    Closed::Strangers => counts.refused_strangers.up(),
                     Closed::Source => counts.refused_source.up(),
                 };
             }
         };
-        let accepted = Instant::now();
         let farewell = Farewell { id, ended: ended.clone() };
         let guests = Arc::clone(shared);
         let body = move || {
@@ -77,19 +89,39 @@ impl Sessions {
             }
             Err(error) => {
                 counts.refused_full.up();
-                tracing::warn!(%error, "no thread for a session");
+                self.complain(&error, "no thread for a session");
             }
         }
     }
 
-    // Out of descriptors, most likely: waiting for a session to end is better than asking again at once.
+    fn is_memory_short(&mut self, most_kib: u64, now: Instant) -> bool {
+        if most_kib == 0 {
+            return false;
+        }
+        let known = self.memory_seen.filter(|(at, _)| now.duration_since(*at) < MEMORY_KNOWN_FOR);
+        let (at, kib) = known.unwrap_or_else(|| (now, ceilings::memory_kib()));
+        self.memory_seen = Some((at, kib));
+        kib > most_kib
+    }
+
+    // Out of descriptors, most likely: waiting for a session to end is better than asking again at once. Whoever
+    // connects meanwhile waits in the backlog.
     fn pause(&mut self, error: &io::Error, counts: &Counts) {
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
             return;
         }
-        tracing::warn!(%error, "cannot accept");
+        counts.refused_descriptors.up();
+        self.complain(error, "cannot accept");
         if let Ok(id) = self.ended.recv_timeout(Duration::from_millis(100)) {
             self.end(id, counts);
+        }
+    }
+
+    fn complain(&mut self, error: &io::Error, what: &str) {
+        let now = Instant::now();
+        if self.complained.is_none_or(|before| now.duration_since(before) >= COMPLAIN_EVERY) {
+            self.complained = Some(now);
+            tracing::warn!(%error, "{what}");
         }
     }
 
@@ -135,5 +167,9 @@ impl Drop for Farewell {
     }
 }
 
+/// How old a look at the memory in use may be.
+const MEMORY_KNOWN_FOR: Duration = Duration::from_millis(100);
+/// What goes wrong a thousand times a second is told once in a while.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// Enough for decoding at its depth limit and for Ed25519; ten thousand of them reserve 2.5 GiB of addresses only.
 const STACK_BYTES: usize = 256 * 1024;

@@ -1,4 +1,5 @@
-//! What was refused or cut, and why: every limit counts here, so that an operator can see which one bites.
+//! What was refused or cut, and why: every limit counts here, so that an operator can see which one bites: in the log
+//! now and then, and in `registry stats`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,15 @@ macro_rules! counts {
 
         impl fmt::Display for Counts {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $(write!(f, concat!(stringify!($name), "={} "), self.$name.read())?;)+
-                Ok(())
+                let lines = self.lines();
+                f.write_str(&lines.join(" "))
+            }
+        }
+
+        impl Counts {
+            /// `name=number`, one each.
+            pub(super) fn lines(&self) -> Vec<String> {
+                vec![$(format!(concat!(stringify!($name), "={}"), self.$name.read()),)+]
             }
         }
     };
@@ -24,10 +32,26 @@ counts! {
     accepted,
     /// No session left, or no thread for one.
     refused_full,
-    /// Too many of all who have not signed in.
-    refused_strangers,
     /// Too many of one source.
     refused_source,
+    /// More memory in use than is allowed.
+    refused_memory,
+    /// No descriptor left to accept with.
+    refused_descriptors,
+    /// Strangers who had to make room for newcomers.
+    evicted,
+    /// Sign-ins, and certificates made anew.
+    signed_in,
+    /// A name and a password, or a name and a device, that do not go together.
+    wrong_credentials,
+    /// Told to wait: passwords, sign-ups, invitations.
+    throttled,
+    /// Told to wait: requests of a session.
+    throttled_requests,
+    /// Asked on and on in spite of that.
+    flooded,
+    /// Mailboxes, rooms and lists that were full.
+    over_quota,
     /// Not in time: first frame, sign-in, or dead silence.
     late,
     /// Bytes that are not the protocol.

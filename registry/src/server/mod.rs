@@ -1,21 +1,26 @@
-//! The only sockets and threads: an acceptor, one small thread per client, two couriers for news. What is said on a
-//! connection is decided by `service`; here bytes become requests in time, or the connection ends.
+//! The only sockets and threads: an acceptor, one small thread per client, two couriers for news, a keeper, and one for
+//! the operator's orders. What is said on a connection is decided by `service`; here bytes become requests in time, or
+//! the connection ends.
 
 #![expect(clippy::disallowed_methods, reason = "sockets, their deadlines and random salts live on this floor")]
 
 mod acceptor;
+mod ceilings;
+mod control;
 mod counts;
 mod courier;
-mod descriptors;
 mod door;
 mod hall;
+mod keeper;
 mod listener;
 mod outbound;
 mod permits;
+mod rate;
 mod session;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,23 +33,30 @@ use common::time::{Monotonic, Now, UnixMillis};
 use common::wire::codec;
 
 use self::acceptor::Sessions;
+use self::control::Control;
 use self::counts::Counts;
 use self::courier::Couriers;
 use self::door::Door;
 use self::hall::Hall;
+use self::keeper::Keeper;
 use self::permits::Permits;
 use crate::service::{Limits, Service};
 use crate::store::Store;
 use crate::store::folder::RealmKeys;
 
+pub use self::control::{ControlError, ask};
 pub use self::door::DoorLimits;
+pub use self::rate::RateLimits;
 
 /// What an operator may set.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `None`: port 15600 of every address.
     pub listen: Option<SocketAddr>,
+    /// Where the operator's orders come in; `None`: nowhere.
+    pub control: Option<PathBuf>,
     pub door: DoorLimits,
+    pub rates: RateLimits,
     pub passwords: PasswordSettings,
     pub timing: Timing,
     pub service: Limits,
@@ -94,6 +106,8 @@ pub struct Server {
     // `None` once it was stopped.
     acceptor: Option<thread::Handle<Sessions>>,
     couriers: Vec<thread::Handle>,
+    control: Option<Control>,
+    keeper: Option<Keeper>,
 }
 
 /// Why a registry does not start, in a line for the operator.
@@ -103,6 +117,8 @@ pub enum StartError {
     InUse { address: SocketAddr },
     #[error("Cannot listen on {address}: {source}. Choose another address with --listen.")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("Cannot make the socket {path} for orders: {source}. Check the data folder's permissions and free space.")]
+    Control { path: String, source: io::Error },
     #[error("Cannot start a thread: {0}. Raise the limit of processes for this user.")]
     Thread(io::Error),
 }
@@ -119,6 +135,9 @@ struct Shared {
     // The payload of the handshake's second message, the same for everybody.
     proof: Vec<u8>,
     bcrypt_cost: u32,
+    rates: RateLimits,
+    // 0: no limit.
+    memory_kib_max: u64,
     timing: Timing,
     clock: Clock,
     is_stopping: AtomicBool,
@@ -130,7 +149,7 @@ impl Server {
         let listener = listener::bind(settings.listen)?;
         let address = listener.local_addr().map_err(StartError::Thread)?;
         let mut door = settings.door.clone();
-        door.sessions = door.sessions.min(descriptors::sessions_max());
+        door.sessions = door.sessions.min(ceilings::sessions_max());
         let (couriers, inboxes) = Couriers::new();
         let shared = Arc::new(Shared {
             service: Service::new(store, keys.clone(), &settings.service),
@@ -142,19 +161,27 @@ impl Server {
             link: keys.link.clone(),
             proof: codec::encode(&RegistryProof::new(&keys.root, &keys.link, env!("CARGO_PKG_VERSION"))),
             bcrypt_cost: settings.passwords.bcrypt_cost,
+            rates: settings.rates,
+            memory_kib_max: u64::from(door.memory_mib) * 1024,
             timing: settings.timing.clone(),
             clock: Clock { start: Instant::now() },
             is_stopping: AtomicBool::new(false),
         });
         shared.service.sweep(shared.clock.now());
         tracing::info!(%address, sessions = door.sessions, "listening");
+        let control = settings.control.as_ref().map(|path| {
+            let failed = |source| StartError::Control { path: path.display().to_string(), source };
+            Control::start(path, &shared).map_err(failed)
+        });
+        let control = control.transpose()?;
         let couriers = inboxes.into_iter().enumerate().map(|(number, inbox)| {
             let shared = Arc::clone(&shared);
             thread::spawn(&format!("courier-{number}"), move || courier::run(shared, number, inbox))
         });
         let couriers = couriers.collect::<io::Result<_>>().map_err(StartError::Thread)?;
+        let keeper = keeper::start(&shared).map_err(StartError::Thread)?;
         let acceptor = spawn_acceptor(listener, &shared, door.sessions).map_err(StartError::Thread)?;
-        Ok(Self { shared, address, acceptor: Some(acceptor), couriers })
+        Ok(Self { shared, address, acceptor: Some(acceptor), couriers, control, keeper: Some(keeper) })
     }
 
     /// The address that was bound.
@@ -189,6 +216,10 @@ impl Drop for Server {
         shared.permits.close();
         shared.couriers.close_all();
         shared.hall.cut_strangers();
+        self.keeper = None;
+        if let Some(control) = self.control.take() {
+            control.stop();
+        }
         if let Some(sessions) = sessions {
             sessions.join(deadline, &shared.counts);
         }
@@ -218,7 +249,11 @@ fn wake(address: SocketAddr) -> bool {
     let reached = |ip: IpAddr| {
         let address = SocketAddr::new(ip, address.port());
         let woken = TcpStream::connect_timeout(&address, Duration::from_secs(1));
-        woken.inspect_err(|error| tracing::debug!(%error, "could not wake the acceptor")).is_ok()
+        // Where nobody listens any more, it has ended by itself: somebody else connected after it was told to.
+        let has_ended = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        woken
+            .inspect_err(|error| tracing::debug!(%error, "could not wake the acceptor"))
+            .map_or_else(|e| has_ended(&e), |_| true)
     };
     ips.into_iter().any(reached)
 }

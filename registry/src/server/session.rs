@@ -17,10 +17,11 @@ use common::wire::frame::{FrameDecoder, write_frame};
 use common::wire::stream::{self, ReadError};
 
 use super::Shared;
-use super::door::Admission;
+use super::door::{Admission, Evicted};
 use super::outbound::{Outbound, Sent};
 use super::permits::NoPermit;
-use crate::service::{Answer, PasswordJob, SessionId, Step};
+use super::rate::{Budget, Spent};
+use crate::service::{Answer, PasswordJob, SessionId, Step, price};
 
 /// Why a connection ended; the client's doing, all of it.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,10 @@ enum Ended {
     Slow,
     #[error("another session took its place")]
     Replaced,
+    #[error("it had to make room for a newcomer")]
+    Evicted,
+    #[error("it asks on although it was told to wait")]
+    Flood,
     #[error("the registry stops")]
     Stopping,
 }
@@ -51,18 +56,18 @@ enum Ended {
 pub(super) fn run(
     shared: &Shared,
     id: SessionId,
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     source: SocketAddr,
     admission: Admission,
     accepted: Instant,
 ) {
-    let socket = Arc::new(socket);
     shared.hall.enter(id, &socket);
     let _guest = Guest { shared, id };
     let Err(ended) = serve(shared, id, &socket, source, admission, accepted);
     let counts = &shared.counts;
     match &ended {
-        Ended::Read(ReadError::Closed | ReadError::Io(_)) | Ended::Replaced | Ended::Stopping => {}
+        Ended::Read(ReadError::Closed | ReadError::Io(_)) | Ended::Replaced | Ended::Evicted | Ended::Stopping => {}
+        Ended::Flood => counts.flooded.up(),
         Ended::Read(ReadError::Late) => counts.late.up(),
         Ended::Slow => counts.slow.up(),
         _ => counts.misbehaved.up(),
@@ -91,7 +96,8 @@ fn serve(
     }
     decoder.set_frame_bytes_max(STRANGER_FRAME_BYTES_MAX);
     let deadline = accepted + shared.timing.sign_in;
-    let mut session = Session { shared, id, outbound, admission: Some(admission), batch: Batch::default(), deadline };
+    let budget = Budget::new(shared.rates, shared.clock.now().monotonic);
+    let mut session = Session { shared, id, outbound, admission, budget, batch: Batch::default(), deadline };
     session.read(socket, decoder, opener)
 }
 
@@ -139,7 +145,8 @@ struct Session<'a> {
     id: SessionId,
     outbound: Arc<Outbound>,
     // A stranger's place, until somebody signs in for the first time; then one of a guest.
-    admission: Option<Admission>,
+    admission: Admission,
+    budget: Budget,
     // Replies to the requests of one frame.
     batch: Batch,
     deadline: Instant,
@@ -176,19 +183,34 @@ impl Session<'_> {
         let mut signed_in = false;
         for ToRegistry { id, request } in requests {
             let shared = self.shared;
-            let answer = match shared.service.handle(shared.clock.now(), self.id, request) {
+            let now = shared.clock.now();
+            match self.budget.spend(price(&request), now.monotonic) {
+                Spent::Paid => {}
+                Spent::Refused { retry_after } => {
+                    shared.counts.throttled_requests.up();
+                    self.reply(id, Err(too_many_requests(retry_after)))?;
+                    continue;
+                }
+                Spent::Flood => return Err(Ended::Flood),
+            }
+            let answer = match shared.service.handle(now, self.id, request) {
                 Step::Answer(answer) => answer,
                 Step::Hash(job) => self.hash(job)?,
             };
             let Answer { reply, news, close } = answer;
-            if matches!(reply, Ok(Reply::SignedIn { .. })) {
+            self.count(&reply);
+            let welcomed = if matches!(reply, Ok(Reply::SignedIn { .. })) {
                 signed_in = true;
-                self.admission.iter_mut().for_each(Admission::welcome);
-            }
+                self.budget.welcome();
+                self.admission.welcome()
+            } else {
+                Ok(())
+            };
             let replied = self.reply(id, reply);
             // What happened has happened, whether the one who asked hears of it or not.
             // The others in `close` are told `Replaced`, and the courier that tells them ends them.
             shared.couriers.post(news);
+            welcomed.map_err(|_: Evicted| Ended::Evicted)?;
             replied?;
             if close.contains(&self.id) {
                 self.flush()?;
@@ -197,6 +219,17 @@ impl Session<'_> {
         }
         self.flush()?;
         Ok(signed_in)
+    }
+
+    fn count(&self, reply: &Result<Reply, Refusal>) {
+        let counts = &self.shared.counts;
+        match reply.as_ref().map_err(|refusal| refusal.code) {
+            Ok(Reply::SignedIn { .. }) => counts.signed_in.up(),
+            Err(Code::Credentials) => counts.wrong_credentials.up(),
+            Err(Code::Throttled) => counts.throttled.up(),
+            Err(Code::TooLarge) => counts.over_quota.up(),
+            _ => {}
+        }
     }
 
     // Time in the queue and at work is not the client's; it does not count against its deadline.
@@ -265,6 +298,11 @@ impl Drop for Guest<'_> {
         let news = self.shared.service.close(self.shared.clock.now(), self.id);
         self.shared.couriers.post(news);
     }
+}
+
+fn too_many_requests(retry_after: u32) -> Refusal {
+    let text = format!("Too many requests on this connection. Try again in {retry_after} s.");
+    Refusal::later(Code::Throttled, &text, retry_after)
 }
 
 /// Signing in and the requests that go with it; nobody unknown needs more.

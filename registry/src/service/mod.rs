@@ -3,7 +3,9 @@
 //! map operations only, and waits for nothing but the store.
 
 mod mail;
+mod operator;
 mod people;
+mod price;
 mod rights;
 mod rooms;
 
@@ -27,7 +29,9 @@ use crate::store::Account;
 use crate::store::Store;
 use crate::store::folder::RealmKeys;
 
-pub use crate::accounts::{AccountLimits, PasswordDone, PasswordJob};
+pub use self::operator::{Obeyed, Order, OrderError};
+pub use self::price::price;
+pub use crate::accounts::{AccountLimits, PasswordDone, PasswordJob, SignUps, ThrottleLimits};
 pub use crate::directory::mailbox::MailLimits;
 pub use crate::directory::online::SessionId;
 
@@ -125,15 +129,15 @@ impl Service {
 
     fn dispatch(&self, now: Now, caller: &Caller, request: Request) -> Result<Step, Failure> {
         let answer = match request {
-            Request::SignUp { auth, statement } => {
-                return self.accounts.sign_up(now, origin(caller), auth, statement).map(Step::Hash);
+            Request::SignUp { auth, statement, token } => {
+                return self.accounts.sign_up(now, origin(caller), auth, statement, token).map(Step::Hash);
             }
             Request::SignIn { auth, statement } => {
                 return self.accounts.sign_in(now, origin(caller), auth, &statement).map(Step::Hash);
             }
             Request::ChangePassword { old, new } => {
                 let user = signed_in(caller)?;
-                return self.accounts.change_password(now, origin(caller), user, old, new).map(Step::Hash);
+                return self.accounts.change_password(now, user, old, new).map(Step::Hash);
             }
             Request::Resume { user } => {
                 let account = self.accounts.resume(origin(caller), &user)?;
@@ -142,7 +146,7 @@ impl Service {
             Request::Reclaim { credentials, auth } => {
                 match self.accounts.reclaim(now, origin(caller), &credentials, auth)? {
                     Reclaiming::Done(account) => {
-                        tracing::info!(user = %account.user(), "an account is back by its certificate");
+                        tracing::debug!(user = %account.user(), "an account is back by its certificate");
                         self.enter(now, caller, &account)
                     }
                     Reclaiming::Hash(job) => return Ok(Step::Hash(job)),
@@ -171,6 +175,15 @@ impl Service {
         let user = account.user();
         let reply = self.certified(now, caller, account);
         let Some(entered) = self.online.enter(caller.session, user) else { return Ok(gone(caller.session)) };
+        // Whoever suspends looks for sessions after the word is kept, and this looks for the word after the session can
+        // be seen: one of the two finds the other.
+        match self.store.is_suspended(user) {
+            Ok(false) => {}
+            known => {
+                self.online.leave(caller.session);
+                return Err(known.map_or_else(Failure::from, |_| Failure::new(Code::NotPermitted, SUSPENDED)));
+            }
+        }
         let news = match entered.replaced {
             Some(before) => vec![(before, News::Replaced)],
             None => self.presence(caller.session, user, true),
@@ -239,3 +252,5 @@ fn signed_in(caller: &Caller) -> Result<&UserName, Failure> {
 fn canonical(source: SocketAddr) -> SocketAddr {
     SocketAddr::new(source.ip().to_canonical(), source.port())
 }
+
+const SUSPENDED: &str = "This account is suspended. Ask the operator of the registry.";

@@ -60,6 +60,7 @@ impl Service {
                 None => Vec::new(),
             },
             Request::Invite { invite } => {
+                self.accounts.invite(account.user(), now)?;
                 let (invitee, invitation) = self.rooms.invite(&account, &invite, now.wall)?;
                 let session = self.online.session_of(&invitee);
                 session.map(|session| (session, News::Invited(Box::new(invitation)))).into_iter().collect()

@@ -16,7 +16,8 @@ use common::wire::bounded::{Blob, Text};
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 use super::{
-    Account, Accounts, BoxLimits, Creation, Joining, Member, NewMail, Page, Posting, Room, RoomCreation, Rooms, Store,
+    Account, Accounts, BoxLimits, Creation, Joining, Member, NewMail, Page, Posting, Redemption, Room, RoomCreation,
+    Rooms, Store, StoredToken,
 };
 
 const REALM: RealmId = RealmId([8; 32]);
@@ -104,6 +105,62 @@ fn accounts_are_unique_in_name_and_keys(store: &dyn Store) {
     store.set_password(&alice.name, "$2b$04$third").unwrap();
     kept = store.account(&alice.name).unwrap().unwrap();
     assert_eq!((kept.password.as_str(), kept.last_seen), ("$2b$04$third", Some(UnixMillis(77))));
+}
+
+fn suspensions_are_kept_and_listed(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    assert_eq!(store.set_suspended(&somebody("carol", 3).name, true), Ok(false));
+    assert_eq!(store.set_suspended(&bob.name, true), Ok(true));
+    assert_eq!((store.is_suspended(&alice.name), store.is_suspended(&bob.name)), (Ok(false), Ok(true)));
+    let listed = |after: Option<&UserName>, limit| -> Vec<(String, bool)> {
+        let found = store.accounts(after, limit).unwrap();
+        found.into_iter().map(|account| (account.user.to_string(), account.is_suspended)).collect()
+    };
+    assert_eq!(listed(None, 9), [("alice".to_owned(), false), ("bob".to_owned(), true)]);
+    assert_eq!(listed(Some(&alice.name), 9).len(), 1);
+    assert_eq!(listed(None, 1).len(), 1);
+    assert_eq!(store.set_suspended(&bob.name, false), Ok(true));
+    assert_eq!(store.is_suspended(&bob.name), Ok(false));
+    assert_eq!(store.totals().unwrap().accounts, 2);
+}
+
+fn a_token_makes_one_account_once(store: &dyn Store) {
+    let alice = somebody("alice", 1);
+    let token = StoredToken { digest: [5; 32], expires: UnixMillis(100) };
+    let redeem = |who: &Somebody, digest, now| store.redeem(&who.account(), &[digest; 32], UnixMillis(now)).unwrap();
+    assert_eq!(redeem(&alice, 5, 1), Redemption::NoToken);
+    store.put_token(&alice.name, &token, UnixMillis(1)).unwrap();
+    assert_eq!(store.token(&alice.name), Ok(Some(token)));
+    assert_eq!(redeem(&alice, 6, 1), Redemption::NoToken);
+    assert_eq!(redeem(&alice, 5, 101), Redemption::NoToken, "it has expired");
+    assert_eq!(redeem(&alice, 5, 100), Redemption::Created);
+    assert_eq!(store.token(&alice.name), Ok(None));
+    assert_eq!(redeem(&alice, 5, 100), Redemption::NoToken, "it was used");
+    store.put_token(&alice.name, &token, UnixMillis(1)).unwrap();
+    store.put_token(&somebody("bob", 2).name, &token, UnixMillis(101)).unwrap();
+    assert_eq!(store.token(&alice.name), Ok(None), "expired ones are dropped when the next is made");
+}
+
+fn a_name_that_begins_anew_keeps_nothing_of_anothers(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    let dev = alice.room("#dev", false);
+    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    store.join(&dev.id, &bob.member(&dev, 2), None).unwrap();
+    let token = StoredToken { digest: [5; 32], expires: UnixMillis(100) };
+    let begin = |who: &Somebody, password: &str| {
+        store.put_token(&bob.name, &token, UnixMillis(1)).unwrap();
+        let account = Account { password: password.to_owned(), ..who.account() };
+        (store.redeem(&account, &token.digest, UnixMillis(2)).unwrap(), account)
+    };
+    let (same, account) = begin(&bob, "$2b$04$second");
+    assert_eq!((same, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));
+    assert_eq!(store.present(&dev.id).unwrap().len(), 2, "the same keys are the same person");
+    let (thief, _) = begin(&Somebody { name: bob.name.clone(), ..somebody("thief", 1) }, "$2b$04$third");
+    assert_eq!(thief, Redemption::KeyTaken);
+    let (other, account) = begin(&Somebody { name: bob.name.clone(), ..somebody("other", 9) }, "$2b$04$fourth");
+    assert_eq!((other, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));
+    assert_eq!(store.present(&dev.id), Ok(vec![alice.name.clone()]));
+    assert_eq!(store.user_of_identity(&bob.keys.identity()), Ok(None));
 }
 
 fn rooms_have_one_name_for_ever_and_owners_a_limit(store: &dyn Store) {
@@ -231,7 +288,7 @@ fn an_expired_invitation_takes_nobodys_place(store: &dyn Store) {
 fn mail_is_kept_in_order_for_its_recipient_alone(store: &dyn Store) {
     let [alice, bob, carol] =
         [somebody("alice", 1), somebody("bob", 2), somebody("carol", 3)].map(|person| person.enrolled(store));
-    let limits = BoxLimits { items: 3, items_per_sender: 2, since: UnixMillis(0) };
+    let limits = BoxLimits { items: 3, items_per_sender: 2, items_from_sender: 3, since: UnixMillis(0) };
     let put = |from: &Somebody, to: &Somebody, at, text: &str| {
         let item = Blob::new(text.as_bytes().to_vec()).unwrap();
         let mail = NewMail { to: to.name.clone(), from: from.name.clone(), at: UnixMillis(at), item };
@@ -249,6 +306,7 @@ fn mail_is_kept_in_order_for_its_recipient_alone(store: &dyn Store) {
     assert_eq!(put(&carol, &bob, 3, "three"), Posting::Kept);
     assert_eq!(put(&carol, &bob, 3, "four"), Posting::BoxFull);
     assert_eq!(put(&alice, &carol, 3, "hers"), Posting::Kept, "another's box is another matter");
+    assert_eq!(put(&alice, &carol, 3, "more"), Posting::SenderFull);
     let (texts, ids) = read(&bob, 0, 0, 9, 99);
     assert_eq!(texts, "one two three");
     assert!(ids.is_sorted());
@@ -270,7 +328,12 @@ fn mail_is_swept_when_it_has_expired(store: &dyn Store) {
     let put = |at, since| {
         let item = Blob::new(vec![7]).unwrap();
         let mail = NewMail { to: bob.name.clone(), from: alice.name.clone(), at: UnixMillis(at), item };
-        store.put_mail(&mail, &BoxLimits { items: 1, items_per_sender: 1, since: UnixMillis(since) }).unwrap()
+        store
+            .put_mail(
+                &mail,
+                &BoxLimits { items: 1, items_per_sender: 1, items_from_sender: 1, since: UnixMillis(since) },
+            )
+            .unwrap()
     };
     let page = Page { count_max: 9, bytes_max: 99 };
     assert_eq!(put(1, 0), Posting::Kept);
@@ -313,6 +376,9 @@ macro_rules! suite {
 
 suite! {
     accounts_are_unique_in_name_and_keys,
+    suspensions_are_kept_and_listed,
+    a_token_makes_one_account_once,
+    a_name_that_begins_anew_keeps_nothing_of_anothers,
     rooms_have_one_name_for_ever_and_owners_a_limit,
     members_come_go_and_come_back_in_the_order_they_signed,
     a_room_takes_no_more_than_its_limit,

@@ -73,6 +73,11 @@ impl Folder {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Where a running registry takes its operator's orders.
+    pub fn control(&self) -> PathBuf {
+        control_of(&self.path)
+    }
+
     /// Where the database is; an empty file, private like the rest, if there was none.
     pub fn database(&self) -> Result<PathBuf, FolderError> {
         let path = self.path.join(DATABASE_FILE);
@@ -139,6 +144,29 @@ impl std::fmt::Debug for RealmKeys {
     }
 }
 
+/// Where orders to the registry in `path` go, if it runs.
+pub fn control_of(path: &Path) -> PathBuf {
+    path.join(CONTROL_FILE)
+}
+
+/// What makes a registry, where it is.
+#[derive(Debug)]
+pub struct Parts {
+    pub realm: RealmId,
+    pub database: PathBuf,
+    pub keys: PathBuf,
+}
+
+/// The parts of the registry in `path`, which may be running. Nothing is made or changed.
+pub fn parts_of(path: &Path) -> Result<Parts, FolderError> {
+    let realm = realm_of(path)?;
+    let database = path.join(DATABASE_FILE);
+    match fs::metadata(&database) {
+        Ok(found) if found.len() > 0 => Ok(Parts { realm, database, keys: path.join(KEY_FILE) }),
+        _ => Err(FolderError::Emptied { path: shown(&database) }),
+    }
+}
+
 /// The realm of the registry in `path`, which may be running.
 pub fn realm_of(path: &Path) -> Result<RealmId, FolderError> {
     let keys = read_keys(&path.join(KEY_FILE))?;
@@ -171,10 +199,11 @@ fn shown(path: &Path) -> String {
 
 /// A root seed and a link secret.
 pub const SEEDS_BYTES: usize = 64;
-const KEY_FILE: &str = "realm.keys";
+pub(super) const KEY_FILE: &str = "realm.keys";
 const KEY_FILE_MARK: &[u8] = b"p2p-chat realm keys v1\n";
 const LOCK_FILE: &str = "registry.lock";
-const DATABASE_FILE: &str = "registry.db";
+const CONTROL_FILE: &str = "registry.control";
+pub(super) const DATABASE_FILE: &str = "registry.db";
 
 #[cfg(test)]
 mod tests {

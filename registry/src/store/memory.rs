@@ -1,6 +1,8 @@
 //! A store that forgets: for the simulator and for tests. One lock over plain maps, held for no longer than a call.
 
-use std::collections::BTreeMap;
+mod oversight;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::ids::{EntryId, IdentityKey, RoomId};
@@ -16,7 +18,7 @@ use common::wire::bounded::Text;
 
 use super::{
     Account, Accounts, BoxLimits, Creation, Invites, Joining, Logs, Mailboxes, Member, Members, NewMail, Page, Posting,
-    Room, RoomCreation, Rooms, StoreError, StoredInvite, StoredMail, judge_join,
+    Room, RoomCreation, Rooms, StoreError, StoredInvite, StoredMail, StoredToken, judge_join,
 };
 
 /// See the module.
@@ -28,6 +30,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default, Clone)]
 struct Tables {
     accounts: BTreeMap<UserName, Account>,
+    suspended: BTreeSet<UserName>,
+    tokens: BTreeMap<UserName, StoredToken>,
     rooms: BTreeMap<RoomId, Room>,
     members: BTreeMap<(RoomId, UserName), Member>,
     entries: BTreeMap<(RoomId, u32), Signed<LogEntry>>,
@@ -44,6 +48,13 @@ impl Tables {
 
     fn is_present(&self, room: &RoomId, user: &UserName) -> bool {
         self.members.get(&(*room, user.clone())).is_some_and(Member::is_present)
+    }
+
+    // By somebody of another name.
+    fn is_key_taken(&self, account: &Account) -> bool {
+        let claim = &account.claim;
+        let same_key = |other: &Account| other.claim.identity == claim.identity || other.claim.device == claim.device;
+        self.accounts.values().any(|other| other.user() != account.user() && same_key(other))
     }
 
     fn summary(&self, room: &Room, caller: &UserName) -> RoomSummary {
@@ -85,9 +96,7 @@ impl Accounts for MemoryStore {
         if tables.accounts.contains_key(account.user()) {
             return Ok(Creation::NameTaken);
         }
-        let claim = &account.claim;
-        let same_key = |other: &Account| other.claim.identity == claim.identity || other.claim.device == claim.device;
-        if tables.accounts.values().any(same_key) {
+        if tables.is_key_taken(account) {
             return Ok(Creation::KeyTaken);
         }
         tables.accounts.insert(account.user().clone(), account.clone());
@@ -299,6 +308,9 @@ impl Mailboxes for MemoryStore {
         }
         if in_box().filter(|kept| kept.from == mail.from).count() >= limits.items_per_sender as usize {
             return Ok(Posting::ShareFull);
+        }
+        if tables.mail.values().filter(|kept| kept.from == mail.from).count() >= limits.items_from_sender as usize {
+            return Ok(Posting::SenderFull);
         }
         tables.last_mail += 1;
         let id = tables.last_mail;

@@ -2,6 +2,7 @@
 //! Small traits, one per subject; every back end passes the suite in `contract`. A method that changes something
 //! returns once the change is on disk, unless it says otherwise. Decides nothing about rights.
 
+pub mod backup;
 mod contract;
 pub mod folder;
 pub mod memory;
@@ -20,8 +21,8 @@ use common::time::UnixMillis;
 use common::wire::bounded::{Blob, Text};
 
 /// Everything the service keeps.
-pub trait Store: Accounts + Rooms + Members + Logs + Invites + Mailboxes + Send + Sync {}
-impl<T: Accounts + Rooms + Members + Logs + Invites + Mailboxes + Send + Sync> Store for T {}
+pub trait Store: Accounts + Oversight + Rooms + Members + Logs + Invites + Mailboxes + Send + Sync {}
+impl<T: Accounts + Oversight + Rooms + Members + Logs + Invites + Mailboxes + Send + Sync> Store for T {}
 
 /// Who has an account, and which device speaks for it.
 pub trait Accounts {
@@ -32,6 +33,22 @@ pub trait Accounts {
     fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError>;
     /// Does not wait for the disk: at worst a time is a little old after a crash.
     fn set_last_seen(&self, user: &UserName, at: UnixMillis);
+}
+
+/// What the operator decides about accounts, and may know of them.
+pub trait Oversight {
+    fn is_suspended(&self, user: &UserName) -> Result<bool, StoreError>;
+    /// `false`: there is no such account.
+    fn set_suspended(&self, user: &UserName, is_suspended: bool) -> Result<bool, StoreError>;
+    /// Keeps a token for `user` in place of the one before, and drops all that have expired at `now`.
+    fn put_token(&self, user: &UserName, token: &StoredToken, now: UnixMillis) -> Result<(), StoreError>;
+    fn token(&self, user: &UserName) -> Result<Option<StoredToken>, StoreError>;
+    /// Uses the token with this digest up: makes `account`, or puts it in the place of the one with its name. What
+    /// another identity of that name had (memberships, invitations, mail) goes with it.
+    fn redeem(&self, account: &Account, digest: &TokenDigest, now: UnixMillis) -> Result<Redemption, StoreError>;
+    /// By name, after `after`.
+    fn accounts(&self, after: Option<&UserName>, limit: u32) -> Result<Vec<AccountSummary>, StoreError>;
+    fn totals(&self) -> Result<Totals, StoreError>;
 }
 
 /// Which rooms exist. A name is handed out once, for ever.
@@ -136,6 +153,8 @@ pub struct BoxLimits {
     pub items: u32,
     /// Items in one mailbox from one sender.
     pub items_per_sender: u32,
+    /// Items from one sender in all mailboxes together.
+    pub items_from_sender: u32,
     /// What was kept before that has expired.
     pub since: UnixMillis,
 }
@@ -160,6 +179,8 @@ pub enum Posting {
     BoxFull,
     /// The sender has as many in this box as one may.
     ShareFull,
+    /// The sender has as many in all boxes as one may.
+    SenderFull,
 }
 
 /// An account with its enrolled device.
@@ -193,6 +214,40 @@ pub enum Creation {
     NameTaken,
     /// The identity or the device belongs to another account.
     KeyTaken,
+}
+
+/// What is kept of a token: enough to know it by.
+pub type TokenDigest = [u8; 32];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredToken {
+    pub digest: TokenDigest,
+    pub expires: UnixMillis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redemption {
+    Created,
+    Replaced,
+    /// The identity or the device belongs to another account.
+    KeyTaken,
+    /// It was used, has expired, or never was.
+    NoToken,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSummary {
+    pub user: UserName,
+    pub last_seen: Option<UnixMillis>,
+    pub is_suspended: bool,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    pub accounts: u64,
+    pub rooms: u64,
+    pub mail: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "this is a test, in a function without the attribute")]
 #![allow(clippy::disallowed_methods, reason = "the far ends of the sockets under test are opened here")]
 
+pub mod running;
+
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -76,7 +78,8 @@ impl Person {
     }
 
     pub fn sign_up(&self) -> Request {
-        Request::SignUp { auth: self.auth(1), statement: self.keys.statement(self.realm, self.name.clone()) }
+        let statement = self.keys.statement(self.realm, self.name.clone());
+        Request::SignUp { auth: self.auth(1), statement, token: None }
     }
 
     pub fn sign_in(&self, password: u8) -> Request {
@@ -159,7 +162,7 @@ pub fn settings() -> Settings {
     let mut settings = Config::default().settings;
     settings.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
     settings.passwords.bcrypt_cost = 4;
-    settings.service.accounts.sign_ups_per_source_hour = 10_000;
+    settings.service.accounts.throttle.sign_ups_per_source_hour = 10_000;
     settings
 }
 

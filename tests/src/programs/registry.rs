@@ -113,10 +113,12 @@ pub fn command(data_dir: &Path) -> Command {
 }
 
 /// Everybody in a test comes from one address, and bcrypt's cost is not what is tested.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 7] = [
     "passwords.bcrypt_cost=4",
     "limits.signups_per_source_hour=100000",
+    "limits.signups_hour=100000",
     "limits.sessions_per_source=1000",
     "limits.unauthenticated_per_source=1000",
     "limits.password_failures_hour=1000",
+    "limits.password_failures_per_source_hour=1000",
 ];

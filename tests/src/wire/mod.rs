@@ -16,7 +16,7 @@ pub use mutants::mutants;
 pub use peer_link::PeerLink;
 pub use person::Person;
 pub use proxy::Proxy;
-pub use raw::Raw;
+pub use raw::{Raw, connect_from};
 pub use registry_link::RegistryLink;
 pub use room::Room;
 pub use sealed::Sealed;

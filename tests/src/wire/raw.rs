@@ -1,10 +1,21 @@
 //! A bare connection for those who do not care about protocols.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 pub struct Raw(TcpStream);
+
+/// A connection that comes from `source`, one of the many addresses of loopback.
+pub fn connect_from(source: Ipv4Addr, address: &str) -> io::Result<TcpStream> {
+    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    socket.connect(&address.into())?;
+    Ok(socket.into())
+}
 
 impl Raw {
     pub fn connect(address: &str) -> Self {

@@ -1,6 +1,6 @@
 //! A scripted person's connection to a registry.
 
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Instant;
 
 use common::ids::{RealmId, RootKey};
@@ -15,6 +15,7 @@ use common::wire::stream::{read_frame, write_all};
 use common::wire::{PREAMBLE, codec};
 
 use super::person::Person;
+use super::raw::connect_from;
 use super::sealed::Sealed;
 use crate::programs::DEADLINE;
 
@@ -30,7 +31,15 @@ pub struct RegistryLink {
 impl RegistryLink {
     /// Connects and shakes hands, no more.
     pub fn connect(registry: &str, person: &Person) -> Self {
-        let stream = TcpStream::connect(registry).expect("the registry listens");
+        Self::over(TcpStream::connect(registry).expect("the registry listens"), person)
+    }
+
+    /// The same from another address of this machine: everything below 127.0.0.0/8 is.
+    pub fn connect_from(source: Ipv4Addr, registry: &str, person: &Person) -> Self {
+        Self::over(connect_from(source, registry).expect("the registry listens"), person)
+    }
+
+    fn over(stream: TcpStream, person: &Person) -> Self {
         let deadline = Instant::now() + DEADLINE;
         let mut handshake = Handshake::registry_dialer(person.keys.device_secret());
         let mut opening = PREAMBLE.to_vec();
@@ -52,7 +61,7 @@ impl RegistryLink {
     pub fn sign_up(registry: &str, person: &Person) -> Self {
         let mut link = Self::connect(registry, person);
         let statement = person.statement(link.realm());
-        let reply = link.ask(Request::SignUp { auth: person.auth, statement: statement.clone() });
+        let reply = link.ask(Request::SignUp { auth: person.auth, statement: statement.clone(), token: None });
         let Ok(Reply::SignedIn { certificate, .. }) = reply else { panic!("{} signs up: {reply:?}", person.name) };
         link.credentials = Some(Credentials { statement, certificate });
         link

@@ -122,6 +122,7 @@ impl World {
             user: host.name.clone(),
             password: Secret::new("correct horse".to_owned()),
             register: !host.confirmed,
+            token: None,
         };
         let config = NodeConfig {
             registry: "registry:15600".to_owned(),

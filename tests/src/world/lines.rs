@@ -14,7 +14,7 @@ use common::time::{Monotonic, UnixMillis};
 use common::wire::bounded::List;
 use peer::ports::{Input, RegistryInput, RegistryOutput};
 use registry::accounts::AccountLimits;
-use registry::service::{Answer, Limits, MailLimits, Service, SessionId, Step};
+use registry::service::{Answer, Limits, MailLimits, Service, SessionId, SignUps, Step, ThrottleLimits};
 use registry::store::folder::RealmKeys;
 use registry::store::memory::MemoryStore;
 use registry::store::{Mailboxes, Page};
@@ -328,12 +328,17 @@ fn envelope(id: u32, reply: Result<Reply, Refusal>) -> FromRegistry {
 /// The registry's own service, with limits that leave everybody alone.
 pub(crate) fn service(store: &Arc<MemoryStore>, keys: &RealmKeys, mailbox_items: u32) -> Service {
     let accounts = AccountLimits {
-        is_sign_up_open: true,
-        sign_ups_per_source_hour: 1000,
-        password_failures: 5,
-        password_failures_hour: 1000,
+        sign_ups: SignUps::Open,
+        throttle: ThrottleLimits {
+            password_failures: 5,
+            password_failures_hour: 1000,
+            password_failures_per_source_hour: 1000,
+            sign_ups_per_source_hour: 1000,
+            sign_ups_hour: 1000,
+            invites_per_owner_hour: 1000,
+        },
     };
-    let mail = MailLimits { items: mailbox_items, days: MAILBOX_DAYS };
+    let mail = MailLimits { items: mailbox_items, items_from_sender: 100_000, days: MAILBOX_DAYS };
     let limits = Limits { accounts, rooms_per_account: 100, mail };
     Service::new(Arc::<MemoryStore>::clone(store), keys.clone(), &limits)
 }

@@ -115,6 +115,10 @@ fn is_told(event: &Event, state: &str) -> bool {
 fn no_file_holds(folder: &Path, words: &str) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        // The socket for the operator's orders holds nothing.
+        if !path.is_file() {
+            continue;
+        }
         let bytes = std::fs::read(&path).unwrap();
         let found = bytes.windows(words.len()).any(|window| window == words.as_bytes());
         assert!(!found, "{} holds {words:?}", path.display());

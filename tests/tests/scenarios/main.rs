@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is tests, also the functions they share")]
 
 mod absence;
+mod abuse;
 mod asking;
 mod capture;
 mod changes;

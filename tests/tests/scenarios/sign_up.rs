@@ -78,7 +78,7 @@ fn nobody_is_signed_in_or_out_by_another() {
     let refusal = link.ask(Request::Resume { user: alice_name.clone() }).unwrap_err();
     assert!(matches!(refusal.code, Code::Credentials | Code::NotSignedIn), "{refusal:?}");
     let forged = mallory.keys.statement(link.realm(), alice_name);
-    let refusal = link.ask(Request::SignUp { auth: mallory.auth, statement: forged.clone() }).unwrap_err();
+    let refusal = link.ask(Request::SignUp { auth: mallory.auth, statement: forged.clone(), token: None }).unwrap_err();
     assert_eq!(refusal.code, Code::NameTaken);
     let refusal = link.ask(Request::SignIn { auth: mallory.auth, statement: forged }).unwrap_err();
     assert_eq!(refusal.code, Code::Credentials);

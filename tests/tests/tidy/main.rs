@@ -67,7 +67,17 @@ const HOMES: &[(&str, &[&str])] = &[
         "ed25519_dalek",
         &["common/src/fuzz", "common/src/message", "common/src/secure", "common/tests", "registry/src/store", "tests"],
     ),
-    ("getrandom", &["peer/src/disk", "peer/src/engine", "peer/src/net", "registry/src/server", "registry/src/store"]),
+    (
+        "getrandom",
+        &[
+            "peer/src/disk",
+            "peer/src/engine",
+            "peer/src/net",
+            "registry/src/operator.rs",
+            "registry/src/server",
+            "registry/src/store",
+        ],
+    ),
     ("hkdf", &["common/src/secure"]),
     ("if_addrs", &["peer/src/net"]),
     ("jiff", &["peer/src/frontend"]),
@@ -122,8 +132,9 @@ const SOCKETS: &[(&str, &[&str])] = &[
     ("TcpListener", &["peer/src/engine", "peer/src/net", "registry/src/server", "registry/tests", "tests"]),
     // Only to ask the kernel for the address this machine would leave by.
     ("UdpSocket", &["registry/src/main.rs"]),
-    ("UnixStream", &[]),
-    ("UnixListener", &[]),
+    // The operator's orders.
+    ("UnixStream", &["registry/src/server"]),
+    ("UnixListener", &["registry/src/server"]),
 ];
 
 /// Lines of a source file or script, and the files that may have more, with the reason.

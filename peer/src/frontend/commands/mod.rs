@@ -28,7 +28,11 @@ pub enum Line {
     /// Goes to the engine as it is.
     Ask(Command),
     /// These three still need a password, which never stands in a line.
-    Register(UserName),
+    Register {
+        user: UserName,
+        /// Another secret is needed: the operator's leave.
+        by_token: bool,
+    },
     LogIn(UserName),
     ChangePassword,
     /// At a prompt the name is typed again, unless `yes` says that it need not be.

@@ -9,15 +9,19 @@ pub(crate) static TABLE: &[Row] = &[
     Row {
         name: "register",
         aliases: &[],
-        arguments: "NAME",
+        arguments: "NAME [--token]",
         group: Account,
-        slots: &[Slot::Text],
+        slots: &[Slot::Text, Slot::Option("--token")],
         summary: "make an account and sign in",
         details: "The password is asked for twice, without echo. Without a terminal it is the first line of \
-                  --password-file. It cannot be recovered: it opens your keys, and nobody else has it.",
-        examples: &["/register alice"],
+                  --password-file. It cannot be recovered: it opens your keys, and nobody else has it. With --token it also asks \
+                  for the token that the registry's operator gave you, or reads it from the second line.",
+        examples: &["/register alice", "/register alice --token"],
         see_also: &["login", "passwd"],
-        build: |arguments| arguments.person().map(Line::Register),
+        build: |arguments| {
+            let user = arguments.person()?;
+            Ok(Line::Register { user, by_token: arguments.option("--token") })
+        },
     },
     Row {
         name: "login",

@@ -116,9 +116,9 @@ impl Reader<'_> {
     fn with_password(&self, line: Line) -> Result<Command, NoPassword> {
         let ending = self.signals.came();
         Ok(match line {
-            Line::Register(user) => {
-                let password = self.passwords.new_account(user.as_str(), self.signals, ending)?;
-                Command::Register { user, password }
+            Line::Register { user, by_token } => {
+                let (password, token) = self.passwords.newcomer(user.as_str(), by_token, self.signals, ending)?;
+                Command::Register { user, password, token }
             }
             Line::LogIn(user) => {
                 let password = self.passwords.existing(user.as_str(), self.signals, ending)?;

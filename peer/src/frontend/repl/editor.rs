@@ -198,7 +198,7 @@ impl Terminal {
             let word = word.to_ascii_lowercase();
             commands::nearest(&word, SECRETIVE).is_some()
         });
-        let account = matches!(parsed, Ok(Line::Register(_) | Line::LogIn(_) | Line::ChangePassword));
+        let account = matches!(parsed, Ok(Line::Register { .. } | Line::LogIn(_) | Line::ChangePassword));
         if line.trim().is_empty() || (secretive && parsed.is_err() && !account) {
             return;
         }

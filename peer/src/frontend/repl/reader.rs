@@ -138,10 +138,10 @@ impl Reader<'_> {
 
     fn account(&mut self, line: Line) -> Next {
         let command = match line {
-            Line::Register(user) => self
+            Line::Register { user, by_token } => self
                 .passwords
-                .new_account(user.as_str(), self.signals, &self.ended)
-                .map(|password| Command::Register { user, password }),
+                .newcomer(user.as_str(), by_token, self.signals, &self.ended)
+                .map(|(password, token)| Command::Register { user, password, token }),
             Line::LogIn(user) => self
                 .passwords
                 .existing(user.as_str(), self.signals, &self.ended)

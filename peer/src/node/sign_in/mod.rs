@@ -5,7 +5,7 @@ mod refused;
 
 use std::time::Duration;
 
-use common::ids::{AuthKey, RealmId, RootKey};
+use common::ids::{AuthKey, RealmId, RootKey, SignUpToken};
 use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request, ToRegistry};
 use common::names::UserName;
 use common::secret::Secret;
@@ -14,6 +14,7 @@ use common::secure::identity::Keys;
 use common::secure::sign::Signed;
 use common::time::Monotonic;
 
+use super::Startup;
 use super::account::{Account, Beginning};
 use super::context::Context;
 use crate::api::{Event, Exit, LinkState};
@@ -24,6 +25,7 @@ pub(super) struct SignIn {
     user: UserName,
     password: Secret<String>,
     register: bool,
+    token: Option<Secret<SignUpToken>>,
     /// At the start of the program a refusal ends it.
     startup: bool,
     stage: Stage,
@@ -124,19 +126,13 @@ pub(super) enum Progress {
 }
 
 impl SignIn {
-    pub(super) fn begin(
-        cx: &mut Context,
-        re: Option<String>,
-        user: UserName,
-        password: Secret<String>,
-        register: bool,
-        startup: bool,
-    ) -> Self {
+    pub(super) fn begin(cx: &mut Context, re: Option<String>, who: Startup, startup: bool) -> Self {
+        let Startup { user, password, register, token } = who;
         cx.wait(re);
         let deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
         let (stage, standing) = (Stage::Realm, Standing::SignedIn);
         let log_is_open = false;
-        let mut sign_in = Self { user, password, register, startup, stage, standing, deadline, log_is_open };
+        let mut sign_in = Self { user, password, register, token, startup, stage, standing, deadline, log_is_open };
         let pinned = cx.settings.pinned.filter(|root| {
             let expected = cx.settings.fingerprint.as_ref();
             expected.is_none_or(|expected| RealmId::of(root).fingerprint() == *expected)
@@ -356,7 +352,12 @@ impl SignIn {
             Some(auth) => {
                 let statement = known.keys.statement(RealmId::of(&known.root), self.user.clone());
                 let auth = *auth.expose();
-                if self.register { Request::SignUp { auth, statement } } else { Request::SignIn { auth, statement } }
+                let token = self.token.as_ref().map(|token| *token.expose());
+                if self.register {
+                    Request::SignUp { auth, statement, token }
+                } else {
+                    Request::SignIn { auth, statement }
+                }
             }
         };
         let id = cx.request_id();

@@ -40,13 +40,10 @@ impl Accounts for SqliteStore {
         let account = account.clone();
         self.writer.write(move |connection| {
             let claim = &account.claim;
-            let has = |query: &str, value: &[u8]| connection.prepare_cached(query)?.exists([value]);
             if connection.prepare_cached("SELECT 1 FROM account WHERE name = ?1")?.exists([claim.user.as_str()])? {
                 return Ok(Creation::NameTaken);
             }
-            if has("SELECT 1 FROM account WHERE identity = ?1", claim.identity.as_bytes())?
-                || has("SELECT 1 FROM device WHERE key = ?1", claim.device.as_bytes())?
-            {
+            if is_key_taken(connection, claim)? {
                 return Ok(Creation::KeyTaken);
             }
             insert(connection, &account, now)?;
@@ -73,11 +70,33 @@ impl Accounts for SqliteStore {
     }
 }
 
-fn insert(connection: &Connection, account: &Account, now: UnixMillis) -> Result<(), Fault> {
+/// Whether the identity or the device is somebody's of another name.
+pub(super) fn is_key_taken(connection: &Connection, claim: &DeviceStatement) -> Result<bool, Fault> {
+    let has = |query: &str, value: &[u8]| connection.prepare_cached(query)?.exists(params![value, claim.user.as_str()]);
+    Ok(has("SELECT 1 FROM account WHERE identity = ?1 AND name <> ?2", claim.identity.as_bytes())?
+        || has("SELECT 1 FROM device WHERE key = ?1 AND account <> ?2", claim.device.as_bytes())?)
+}
+
+/// Other keys and another password under a name that exists.
+pub(super) fn replace(connection: &Connection, account: &Account) -> Result<(), Fault> {
+    let claim = &account.claim;
+    connection.prepare_cached("DELETE FROM device WHERE account = ?1")?.execute([claim.user.as_str()])?;
+    let update = "UPDATE account SET identity = ?2, password = ?3 WHERE name = ?1";
+    let row = params![claim.user.as_str(), claim.identity.as_bytes(), account.password];
+    connection.prepare_cached(update)?.execute(row)?;
+    enrol(connection, account)
+}
+
+pub(super) fn insert(connection: &Connection, account: &Account, now: UnixMillis) -> Result<(), Fault> {
     let claim = &account.claim;
     let row = params![claim.user.as_str(), claim.identity.as_bytes(), account.password, now.0.cast_signed()];
     let insert = "INSERT INTO account (name, identity, password, created) VALUES (?1, ?2, ?3, ?4)";
     connection.prepare_cached(insert)?.execute(row)?;
+    enrol(connection, account)
+}
+
+fn enrol(connection: &Connection, account: &Account) -> Result<(), Fault> {
+    let claim = &account.claim;
     let row = params![claim.device.as_bytes(), claim.user.as_str(), claim.number, account.statement.to_bytes()];
     let insert = "INSERT INTO device (key, account, number, statement) VALUES (?1, ?2, ?3, ?4)";
     connection.prepare_cached(insert)?.execute(row)?;

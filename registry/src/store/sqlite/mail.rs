@@ -45,6 +45,11 @@ impl Mailboxes for SqliteStore {
             if senders >= limits.items_per_sender {
                 return Ok(Posting::ShareFull);
             }
+            let query = "SELECT count(*) FROM mail WHERE sender = ?1";
+            let everywhere: u32 = connection.prepare_cached(query)?.query_row([from], |row| row.get(0))?;
+            if everywhere >= limits.items_from_sender {
+                return Ok(Posting::SenderFull);
+            }
             let insert = "INSERT INTO mail (account, sender, kept, item) VALUES (?1, ?2, ?3, ?4)";
             connection.prepare_cached(insert)?.execute(params![to, from, mail.at.0.cast_signed(), &*mail.item])?;
             Ok(Posting::Kept)

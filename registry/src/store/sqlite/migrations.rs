@@ -14,7 +14,7 @@ pub(super) enum MigrationError {
 
 /// Takes every step the database has not taken yet.
 pub(super) fn run(connection: &mut Connection) -> Result<(), MigrationError> {
-    let known = u32::try_from(STEPS.len()).expect("there are few steps");
+    let known = known();
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > known {
         return Err(MigrationError::Newer { found, known });
@@ -28,7 +28,12 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), MigrationError> {
     Ok(())
 }
 
-const STEPS: &[&str] = &[FIRST, MAILBOX];
+/// How many steps this program knows.
+pub(super) fn known() -> u32 {
+    u32::try_from(STEPS.len()).expect("there are few steps")
+}
+
+const STEPS: &[&str] = &[FIRST, MAILBOX, OVERSIGHT];
 
 const FIRST: &str = "
     CREATE TABLE meta (
@@ -104,4 +109,16 @@ const MAILBOX: &str = "
     ) STRICT;
     CREATE INDEX mail_account ON mail (account, id);
     CREATE INDEX mail_kept ON mail (kept);
+";
+
+const OVERSIGHT: &str = "
+    ALTER TABLE account ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;    -- 1: the operator lets nobody sign in
+
+    CREATE TABLE token (
+        name        TEXT PRIMARY KEY,       -- of an account to come, or to begin anew
+        digest      BLOB NOT NULL,          -- what the token is known by; itself it is nowhere
+        expires     INTEGER NOT NULL        -- milliseconds since 1970
+    ) STRICT;
+
+    CREATE INDEX mail_sender ON mail (sender);
 ";

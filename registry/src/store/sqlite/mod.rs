@@ -5,10 +5,12 @@
 
 mod accounts;
 mod entries;
+pub(super) mod inspect;
 mod invites;
 mod mail;
 mod members;
 mod migrations;
+mod oversight;
 mod rooms;
 mod writer;
 
