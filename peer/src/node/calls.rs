@@ -2,11 +2,12 @@
 
 use common::ids::ConversationId;
 use common::message::registry::RoomSummary;
-use common::message::room::LogEntry;
+use common::message::room::{Invite, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 
 use super::mail::Letter;
+use super::moderation::Decision;
 use crate::api::{MessageKind, NewRoom};
 
 /// What a request was for.
@@ -37,6 +38,7 @@ pub(super) enum Call {
     },
     LogOf {
         room: ConversationId,
+        from: u32,
     },
     /// What came for me.
     Mail,
@@ -71,6 +73,11 @@ pub(super) enum Call {
         user: UserName,
         room: ConversationId,
     },
+    LookUpToModerate {
+        user: UserName,
+        room: ConversationId,
+        decision: Decision,
+    },
     Rooms {
         pattern: Option<String>,
         rooms: Vec<RoomSummary>,
@@ -82,6 +89,12 @@ pub(super) enum Call {
     },
     FindToJoin {
         room: RoomName,
+        invited: bool,
+    },
+    /// What the owner decided so far, for somebody who is about to join.
+    LogToJoin {
+        room: ConversationId,
+        invite: Option<Box<Signed<Invite>>>,
         invited: bool,
     },
     Join {

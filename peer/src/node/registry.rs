@@ -118,9 +118,11 @@ impl Account {
             .collect();
         let rooms: Vec<_> = rooms.into_iter().map(|room| (room.id, room.head())).collect();
         for (room, head) in rooms {
+            // The last one I know again: whether the registry has it, too.
+            let from = head.max(1);
+            self.ask(cx, Request::Log { room, from }, Call::LogOf { room: room.into(), from });
             let call = Call::MembersOf { room: room.into(), announce: true };
             self.ask(cx, Request::Members { room, after: None }, call);
-            self.ask(cx, Request::Log { room, from: head + 1 }, Call::LogOf { room: room.into() });
         }
         for room in self.parting.clone() {
             self.repeat_part(cx, room);
@@ -232,6 +234,7 @@ impl Account {
                 self.leave_quietly(cx, room);
                 cx.fail(no_registry("Can't enter the room"));
             }
+            Call::LogToJoin { .. } => cx.fail(no_registry("Can't enter the room")),
             Call::JoinMembers { room } | Call::JoinLog { room } | Call::FirstTopic { room, .. } => {
                 self.entered(cx, room)
             }
@@ -275,7 +278,7 @@ impl Account {
             }
             News::Entry { entry } => {
                 if let Ok(claim) = entry.claim() {
-                    self.entries_received(cx, claim.room, vec![*entry]);
+                    self.entries_received(cx, claim.room, vec![*entry], true);
                 }
             }
             News::Invited(invitation) => {

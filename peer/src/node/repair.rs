@@ -76,6 +76,10 @@ impl Account {
     pub(super) fn claimed(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, holding: &Holding) {
         let key = (holding.author, holding.chain);
         let Some(conversation) = self.conversations.get(&id) else { return };
+        // Somebody may not have heard yet that what comes after does not count.
+        let limit = conversation.limit(&key);
+        let last = holding.last.filter(|_| holding.number <= limit);
+        let holding = &Holding { number: holding.number.min(limit), last, ..*holding };
         if holding.number > COUNT_MAX || self.is_forked(id, key) {
             return;
         }
@@ -262,6 +266,23 @@ impl Account {
         }
     }
 
+    /// Nothing beyond what counts is missing of somebody, whatever was said before.
+    pub(super) fn limit_known(&mut self, id: ConversationId, author: &IdentityKey) {
+        let Some(conversation) = self.conversations.get(&id) else { return };
+        for live in self.links.iter_mut() {
+            let told = live.conversations.get_mut(&id);
+            told.into_iter().for_each(|told| {
+                told.claims.retain(|key, claim| key.0 != *author || claim.number <= conversation.limit(key));
+            });
+        }
+        if let Some(gap) = self.repair.gaps.get_mut(&(id, *author)) {
+            gap.known
+                .iter_mut()
+                .for_each(|(chain, known)| *known = (*known).min(conversation.limit(&(*author, *chain))));
+        }
+        self.repair.due = true;
+    }
+
     /// The far end has nothing of what was asked for that it may give us.
     pub(super) fn nothing_served(&mut self, _cx: &Context, link: LinkId, id: ConversationId) {
         if self.repair.wants.get(&link).is_some_and(|wanted| wanted.want.conversation == id) {
@@ -375,7 +396,15 @@ impl Account {
     /// What was read for somebody goes out, up to the last signature; what could not be read is not there.
     pub(super) fn served(&mut self, cx: &mut Context, link: LinkId, want: &Want, events: Vec<StoredEvent>) {
         let Some(next) = self.repair.serving.remove(&link) else { return };
-        let mut events: Vec<WireEvent> = events.into_iter().map(|event| event.wire).collect();
+        let identity = self.links.get(link).map(|live| live.person.identity);
+        let room = self.conversations.get(&want.conversation).and_then(Conversation::room);
+        // Removed while it was read: the answer is nothing.
+        let is_open = room.is_none_or(|room| identity.is_some_and(|identity| room.is_member(&identity)));
+        let counts = |event: &StoredEvent| {
+            room.is_none_or(|room| event.wire.claim().is_ok_and(|event| room.counts(&event, false)))
+        };
+        let mut events: Vec<WireEvent> =
+            events.into_iter().take_while(|event| is_open && counts(event)).map(|event| event.wire).collect();
         if !events.is_empty() {
             events.truncate(sync::count_fitting(events.iter()));
         }

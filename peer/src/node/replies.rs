@@ -29,7 +29,12 @@ impl Account {
             (Call::JoinMembers { room }, Reply::Members { members, more }) => {
                 self.join_members(cx, room, &members, more);
             }
-            (Call::LogOf { room }, Reply::Log { entries, more }) => self.log_page(cx, room, entries.into_vec(), more),
+            (Call::LogOf { room, from }, Reply::Log { entries, more }) => {
+                self.log_page(cx, room, from, entries.into_vec(), more);
+            }
+            (Call::LogToJoin { room, invite, invited }, Reply::Log { entries, more }) => {
+                self.log_to_join(cx, room, invite, invited, entries.into_vec(), more);
+            }
             (Call::JoinLog { room }, Reply::Log { entries, more }) => self.join_log(cx, room, entries.into_vec(), more),
             (Call::SeeInvites, Reply::Invites { invites }) => {
                 let shown: Vec<_> = invites.iter().filter_map(|invitation| self.invitation(cx, invitation)).collect();
@@ -65,6 +70,9 @@ impl Account {
             }
             (Call::LookUpToInvite { user, room }, Reply::Person(record)) => {
                 self.invitee_found(cx, room, &user, &record);
+            }
+            (Call::LookUpToModerate { user, room, decision }, Reply::Person(record)) => {
+                self.found_to_moderate(cx, room, &user, &record, decision);
             }
             (Call::Rooms { pattern, rooms }, Reply::Rooms { rooms: page, more }) => {
                 self.rooms_page(cx, pattern, rooms, page.into_vec(), more);

@@ -10,6 +10,7 @@ mod journal;
 mod liar;
 mod lines;
 mod model;
+mod moderation;
 mod random;
 mod script;
 mod wires;

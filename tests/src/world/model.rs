@@ -61,13 +61,15 @@ pub(super) struct Said {
 #[derive(Debug, Default)]
 pub(super) struct RoomModel {
     pub(super) private: bool,
-    owner: Option<Who>,
+    pub(super) owner: Option<Who>,
     pub(super) present: BTreeSet<Who>,
-    invited: BTreeSet<Who>,
+    pub(super) invited: BTreeSet<Who>,
+    /// Removed or banned at any time.
+    pub(super) removed: BTreeSet<Who>,
     /// Whoever began to enter at any time.
     entered: BTreeSet<Who>,
     /// On the way in, as they asked last.
-    entering: BTreeSet<Who>,
+    pub(super) entering: BTreeSet<Who>,
     /// Told to have left, and not on the way back.
     pub(super) left: BTreeSet<Who>,
     /// Whose restored log and the others do not agree on whether they are in it.
@@ -170,7 +172,7 @@ impl Model {
         for (name, room) in &mut self.rooms {
             let members = |store: &dyn Store| {
                 let kept = store.room_named(name).ok().flatten()?;
-                Some((kept.id, store.members(&kept.id, None, u32::MAX).ok()?))
+                Some((kept.id, store.log_head(&kept.id).ok()?, store.members(&kept.id, None, u32::MAX).ok()?))
             };
             if members(now) != members(backup) {
                 room.muddled = true;
@@ -252,6 +254,13 @@ impl Model {
                 self.forks_flagged.insert((who, liar.ok_or("a fork of somebody honest")?));
                 Ok(())
             }
+            Event::Frozen { conversation, .. } => {
+                self.frozen(conversation);
+                Ok(())
+            }
+            Event::Room { conversation, change, user, .. } if is_decision(*change) => {
+                self.decision_told(conversation, *change, who, user.as_str(), hosts)
+            }
             Event::Room { conversation, change, user, .. } => {
                 let user = named(hosts, user.as_str()).ok_or("a room changed by nobody")?;
                 self.room_changed(conversation, *change, user, user == who);
@@ -281,7 +290,7 @@ impl Model {
                     room.left.insert(user);
                 }
             }
-            RoomChange::Joined | RoomChange::Parted | RoomChange::Topic => {}
+            _ => {}
         }
     }
 
@@ -336,7 +345,8 @@ impl Model {
         match (&said.to, &message.conversation) {
             (Target::Person(to), Target::Person(from)) if *to == hosts[who.0].name && *from == message.from => {}
             (Target::Room(to), Target::Room(shown)) if to == shown => {
-                self.may_see(who, author, to, message, hosts, store)?
+                self.may_see(who, author, to, message, hosts, store)?;
+                self.counts(who, author, message, hosts)?;
             }
             _ => return Err("a text in another conversation than it was meant for".to_owned()),
         }
@@ -440,11 +450,16 @@ impl Model {
     }
 
     /// What had not reached somebody in a conversation need not reach them any more.
-    fn owes_nothing(&mut self, who: Who, to: &Target) {
+    pub(super) fn owes_nothing(&mut self, who: Who, to: &Target) {
         for said in self.texts.values_mut().filter(|said| said.to == *to) {
             said.audience.remove(&who);
         }
     }
+}
+
+fn is_decision(change: RoomChange) -> bool {
+    use RoomChange::{Banned, Closed, Kicked, Owner, Unbanned};
+    matches!(change, Kicked | Banned | Unbanned | Owner | Closed)
 }
 
 pub(super) fn named(hosts: &[Host], name: &str) -> Option<Who> {

@@ -45,7 +45,16 @@ pub(super) fn plain_tables(connection: &Connection) -> Result<Vec<String>, Fault
     Ok(names?)
 }
 
-const MIGRATIONS: [&str; 7] = [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD];
+const MIGRATIONS: [&str; 8] =
+    [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD, OTHER_ENTRIES];
+
+/// An owner who tells different people different things.
+const OTHER_ENTRIES: &str = "
+CREATE TABLE other_entries (
+    room  INTEGER PRIMARY KEY REFERENCES rooms,
+    entry BLOB NOT NULL             -- signed by the owner, under a number that another entry has
+) STRICT;
+";
 
 /// Mail that I left, and what others seal mail for me to.
 const MAIL: &str = "

@@ -5,6 +5,7 @@ mod arguments;
 mod asking;
 mod help;
 mod messages;
+mod moderation;
 mod moment;
 mod parse;
 mod reference;

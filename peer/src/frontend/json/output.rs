@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::messages;
 use crate::api::{
-    Around, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown, MessageKind,
-    MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
+    Around, BanShown, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown,
+    MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
 };
 use crate::frontend::sanitize::is_hidden;
 
@@ -120,6 +120,20 @@ fn rooms(event: &Event) -> Option<Object> {
                 ("text", json!(text)),
             ],
         ),
+        Event::Bans { conversation, bans } => {
+            let ban = |ban: &BanShown| Object(vec![("user", name(&ban.user)), ("text", json!(ban.text))]);
+            let bans: Vec<Object> = bans.iter().map(ban).collect();
+            Object::of("bans", [("conversation", json!(conversation.as_str())), ("bans", json!(bans))])
+        }
+        Event::Frozen { conversation, by, number, entries } => Object::of(
+            "frozen",
+            [
+                ("conversation", json!(conversation.as_str())),
+                ("by", name(by)),
+                ("number", json!(number)),
+                ("entries", json!(entries)),
+            ],
+        ),
         Event::Invited(invitation) => {
             Object(std::iter::once(("type", json!("invited"))).chain(invited(invitation)).collect())
         }
@@ -212,6 +226,7 @@ fn delivered(delivery: &Delivery) -> Object {
         DeliveryState::Queued => "queued",
         DeliveryState::Mailbox => "mailbox",
         DeliveryState::Delivered => "delivered",
+        DeliveryState::Refused => "refused",
         DeliveryState::Expired => "expired",
     };
     Object::of(
@@ -305,6 +320,11 @@ fn room_change(change: RoomChange) -> &'static str {
         RoomChange::Joined => "joined",
         RoomChange::Parted => "parted",
         RoomChange::Topic => "topic",
+        RoomChange::Kicked => "kicked",
+        RoomChange::Banned => "banned",
+        RoomChange::Unbanned => "unbanned",
+        RoomChange::Owner => "owner",
+        RoomChange::Closed => "closed",
     }
 }
 
