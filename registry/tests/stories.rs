@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::ids::{EntryId, MailKey};
 use common::message::registry::{Code, News, Refusal, Reply, Request};
-use common::message::room::{Act, LogEntry, NO_ENTRY};
+use common::message::room::{Act, LogEntry, NO_ENTRY, Removal};
 use common::names::RoomName;
 use common::secure::certificate;
 use common::secure::mail::Prekey;
@@ -373,6 +373,22 @@ fn the_owner_sets_the_topic_and_the_log_grows_in_order() {
     };
     assert_eq!((rooms[0].topic.as_str(), rooms[0].members, rooms[0].joined), ("tea", 2, true));
     let log = Reply::Log { entries: List::cut(vec![first, second]), more: false };
+    assert_eq!(world.ask(at_bob, Request::Log { room: plan.id, from: 1 }), Ok(log));
+}
+
+#[test]
+fn who_was_removed_reads_why_and_nothing_after() {
+    let mut world = World::new();
+    let (plan, [(alice, at_alice), (bob, at_bob)]) = world.room(true);
+    let removal =
+        Removal { identity: bob.keys.identity(), user: bob.name, cut: List::default(), reason: Text::default() };
+    let entry = LogEntry { room: plan.id, index: 1, previous: NO_ENTRY, at: NOON, act: Act::Remove(removal) };
+    let first = Signed::sign(&entry, alice.keys.identity_signer());
+    let second = topic(&alice, &plan, 2, EntryId(first.id()), "without bob");
+    let entries = [first.clone(), second];
+    entries.into_iter().for_each(|entry| assert!(world.ask(at_alice, Request::AddEntry { entry }).is_ok()));
+    assert_eq!(world.heard(), [(at_bob.0, "entry")], "he is told of the first");
+    let log = Reply::Log { entries: List::cut(vec![first]), more: false };
     assert_eq!(world.ask(at_bob, Request::Log { room: plan.id, from: 1 }), Ok(log));
 }
 

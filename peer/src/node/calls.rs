@@ -1,7 +1,7 @@
 //! What the registry is asked for: each request under way has its call, and the answer goes on from there.
 
 use common::ids::ConversationId;
-use common::message::registry::RoomSummary;
+use common::message::registry::{Invitation, RoomSummary};
 use common::message::room::{Invite, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
@@ -47,6 +47,11 @@ pub(super) enum Call {
     },
     PutMail {
         letter: Box<Letter>,
+    },
+
+    /// Whose invitation it is.
+    LogOfInvitation {
+        invitation: Box<Invitation>,
     },
 
     // From here on a command waits for the answer.
@@ -146,6 +151,7 @@ impl Call {
                 | Self::LookUpToRemember { .. }
                 | Self::MembersOf { .. }
                 | Self::LogOf { .. }
+                | Self::LogOfInvitation { .. }
                 | Self::Mail
                 | Self::LookUpToMail { .. }
                 | Self::PutMail { .. }

@@ -16,7 +16,7 @@ use common::wire::bounded::List;
 
 use super::arrivals::Arrived;
 use crate::api::Target;
-use crate::ports::MailedRun;
+use crate::ports::{MailedRun, StoredEvent};
 
 #[derive(Debug)]
 pub(super) struct Conversation {
@@ -417,6 +417,12 @@ impl Room {
     pub(super) fn counts(&self, event: &ChainEvent, is_back: bool) -> bool {
         let is_in = is_back || self.members.get(&event.author).is_some_and(|member| member.is_admitted);
         self.moderation.counts(&event.author, &event.chain, event.number, event.head, is_in)
+    }
+
+    /// The same of an event that came before it was known that its author was removed.
+    pub(super) fn counts_kept(&self, event: &StoredEvent) -> bool {
+        let is_plain = self.moderation.standing(&event.author).is_none();
+        is_plain || event.wire.claim().is_ok_and(|event| self.counts(&event, true))
     }
 
     /// How far a chain can count.

@@ -77,7 +77,8 @@ impl Account {
         let by = room.moderation.owner_name().clone();
         let present: Vec<_> = room.members.iter().filter(|(_, member)| member.is_current()).collect();
         let present: Vec<IdentityKey> = present.into_iter().map(|(identity, _)| *identity).collect();
-        let was_in = room.joined;
+        // What I decide myself I am told, also before I am in.
+        let (was_in, is_told) = (room.joined, room.joined || room.moderation.owner() == self.me);
         room.apply(entry.clone(), signed.clone());
         writes.push(Write::Entry { room: id, index: entry.index, entry: signed });
         let early = room.take_early();
@@ -90,7 +91,7 @@ impl Account {
             self.put_out(cx, conversation);
         }
         early.iter().for_each(|join: &WireEvent| self.member_joined(cx, conversation, join, true, writes));
-        told.filter(|_| was_in)
+        told.filter(|_| is_told)
     }
 
     /// What an entry is told as; `None` where it changes nothing that anybody sees.

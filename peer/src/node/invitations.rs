@@ -1,15 +1,16 @@
 //! Invitations to private rooms: those that I send as an owner, and those that come to me.
 
-use common::ids::ConversationId;
+use common::ids::{ConversationId, RoomId};
 use common::limits::INVITE_LIFETIME;
 use common::message::registry::{Code, Invitation, PersonRecord, Refusal, Request};
-use common::message::room::{Invite, check_genesis};
+use common::message::room::{Invite, LogEntry, check_genesis};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 
 use super::account::Account;
 use super::calls::Call;
 use super::context::Context;
+use super::conversation::{Conversation, Room};
 use crate::api::{Event, InvitationShown};
 
 impl Account {
@@ -69,6 +70,44 @@ impl Account {
         holds.then_some(InvitationShown { conversation: genesis.name, by, expires: invite.expires })
     }
 
+    /// Tells of an invitation. If it is not the founder's and the room is unknown here, its log says first whose it is.
+    pub(super) fn invited(&mut self, cx: &mut Context, invitation: &Invitation) {
+        if let Some(shown) = self.invitation(cx, invitation) {
+            return cx.tell(Event::Invited(shown));
+        }
+        let Ok((room, genesis)) = check_genesis(&invitation.genesis) else { return };
+        let is_for_me = invitation.invite.claim().is_ok_and(|invite| invite.room == room && invite.invitee == self.me);
+        let unknown = self.conversations.values().filter_map(Conversation::room).filter(|room| room.members.is_empty());
+        if is_for_me && genesis.realm == self.realm && unknown.count() < LOOKED_INTO_MAX {
+            self.know_room(cx, room, genesis, invitation.genesis.clone());
+            self.ask_whose(cx, invitation.clone());
+        }
+    }
+
+    fn ask_whose(&mut self, cx: &mut Context, invitation: Invitation) {
+        let room = RoomId(invitation.genesis.id());
+        let from = self.room(room.into()).map_or(0, Room::head) + 1;
+        self.ask(cx, Request::Log { room, from }, Call::LogOfInvitation { invitation: Box::new(invitation) });
+    }
+
+    pub(super) fn log_of_invitation(
+        &mut self,
+        cx: &mut Context,
+        invitation: Invitation,
+        entries: Vec<Signed<LogEntry>>,
+        more: bool,
+    ) {
+        let room = RoomId(invitation.genesis.id());
+        let before = self.room(room.into()).map_or(0, Room::head);
+        self.entries_received(cx, room, entries, false);
+        if more && self.room(room.into()).is_some_and(|room| room.head() > before) {
+            return self.ask_whose(cx, invitation);
+        }
+        if let Some(shown) = self.invitation(cx, &invitation) {
+            cx.tell(Event::Invited(shown));
+        }
+    }
+
     pub(super) fn decline_found(&mut self, cx: &mut Context, name: RoomName, invites: &[Invitation]) {
         let found = invites.iter().find_map(|invitation| {
             let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
@@ -83,3 +122,6 @@ impl Account {
         }
     }
 }
+
+/// Rooms kept only to know whose an invitation is: whoever invents them gets no further.
+const LOOKED_INTO_MAX: usize = 64;

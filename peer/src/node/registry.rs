@@ -282,9 +282,7 @@ impl Account {
                 }
             }
             News::Invited(invitation) => {
-                if let Some(invited) = self.invitation(cx, &invitation) {
-                    cx.tell(Event::Invited(invited));
-                }
+                self.invited(cx, &invitation);
             }
             News::Replaced => {
                 let text = "This account was signed in again elsewhere with the same keys, so it is signed out here.";

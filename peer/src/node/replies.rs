@@ -32,15 +32,15 @@ impl Account {
             (Call::LogOf { room, from }, Reply::Log { entries, more }) => {
                 self.log_page(cx, room, from, entries.into_vec(), more);
             }
+            (Call::LogOfInvitation { invitation }, Reply::Log { entries, more }) => {
+                self.log_of_invitation(cx, *invitation, entries.into_vec(), more);
+            }
             (Call::LogToJoin { room, invite, invited }, Reply::Log { entries, more }) => {
                 self.log_to_join(cx, room, invite, invited, entries.into_vec(), more);
             }
             (Call::JoinLog { room }, Reply::Log { entries, more }) => self.join_log(cx, room, entries.into_vec(), more),
             (Call::SeeInvites, Reply::Invites { invites }) => {
-                let shown: Vec<_> = invites.iter().filter_map(|invitation| self.invitation(cx, invitation)).collect();
-                for invited in shown {
-                    cx.tell(Event::Invited(invited));
-                }
+                invites.iter().for_each(|invitation| self.invited(cx, invitation));
                 self.registry.begun = true;
             }
             (Call::Invites, Reply::Invites { invites }) => {

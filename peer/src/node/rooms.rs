@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use common::ids::ConversationId;
+use common::ids::{ConversationId, RoomId};
 use common::limits::REASON_BYTES_MAX;
 use common::message::event::{Content, Join, WireEvent};
 use common::message::registry::{Code, MemberRecord, Refusal, Request};
@@ -107,13 +107,18 @@ impl Account {
             let text = format!("{name} is another room now than the one you knew by that name. It was not entered.");
             return cx.fail(Refusal::new(Code::NotPermitted, &text));
         }
-        if !self.conversations.contains_key(&id) {
-            let write = Write::Room { room, genesis: signed.clone(), joined: false };
-            let kind = Kind::Room(Box::new(Room::new(room, genesis, signed)));
-            self.conversations.insert(id, Conversation::new(id, kind));
-            self.commit(cx, vec![write], Vec::new());
-        }
+        self.know_room(cx, room, genesis, signed);
         self.ask_log_to_join(cx, id, invite.map(Box::new), invited);
+    }
+
+    /// A room that I am not in, or not yet: its log is kept from now on.
+    pub(super) fn know_room(&mut self, cx: &mut Context, room: RoomId, genesis: Genesis, signed: Signed<Genesis>) {
+        let mut writes = Vec::new();
+        self.conversations.entry(room.into()).or_insert_with(|| {
+            writes.push(Write::Room { room, genesis: signed.clone(), joined: false });
+            Conversation::new(room.into(), Kind::Room(Box::new(Room::new(room, genesis, signed))))
+        });
+        self.commit(cx, writes, Vec::new());
     }
 
     /// A join names the entries of the owner's log that one knows: they come first.

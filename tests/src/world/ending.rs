@@ -49,7 +49,9 @@ impl Model {
             if let Some(who) = left.find(|who| listed(who)) {
                 return Err(format!("the registry has {} in {name}, who has left", hosts[who.0].name));
             }
-            if let Some(who) = room.present.iter().find(|who| !listed(who)) {
+            // Whoever never came back may have been put out since.
+            let mut present = room.present.iter().filter(|who| is_here(hosts, **who));
+            if let Some(who) = present.find(|who| !listed(who)) {
                 return Err(format!("the registry does not have {} in {name}", hosts[who.0].name));
             }
         }

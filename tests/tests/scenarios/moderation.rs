@@ -202,6 +202,31 @@ fn who_was_removed_from_a_private_room_needs_a_new_invitation() {
     bob.hears("#dev", "alice", "together again");
 }
 
+/// Carol never knew the room while it was alice's: whose the invitation is she learns from its log.
+#[test]
+fn a_new_owner_invites_and_removes_in_a_private_room() {
+    let registry = Registry::start(&[]);
+    let [alice, bob, carol] = JsonPeer::start_all(&registry, ["alice", "bob", "carol"]);
+    alice.must("/create #dev --private", "created");
+    alice.must("/invite bob", "invite_sent");
+    bob.wait("the invitation", |event| event.is("invited"));
+    bob.must("/accept #dev", "joined");
+    alice.wait("bob joining", |event| is_about(event, "joined", "bob"));
+    alice.must("/owner bob", "owner");
+    bob.wait("the room", |event| is_about(event, "owner", "bob"));
+    alice.refused("/invite carol", "not_permitted");
+    bob.must("/invite carol", "invite_sent");
+    let invited = carol.wait("the invitation", |event| event.is("invited"));
+    assert_eq!((invited.text("conversation"), invited.text("by")), ("#dev", "bob"));
+    carol.must("/accept #dev", "joined");
+    carol.says("#dev thanks");
+    bob.must("/kick alice", "kicked");
+    carol.wait("alice being kicked", |event| is_about(event, "kicked", "alice"));
+    alice.refused("/join #dev", "not_invited");
+    carol.says("#dev between us");
+    bob.hears("#dev", "carol", "between us");
+}
+
 /// Olga's program signs one decision for bob and another, under the same number, for everybody else.
 #[test]
 fn an_owner_who_decides_twice_under_one_number_freezes_the_room() {
