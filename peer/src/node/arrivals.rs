@@ -122,7 +122,7 @@ impl Account {
         }
     }
 
-    fn show(
+    pub(super) fn show(
         &mut self,
         cx: &mut Context,
         id: ConversationId,

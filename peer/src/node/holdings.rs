@@ -12,6 +12,7 @@ use common::wire::bounded::List;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{Conversation, Held, Kind, OwnLog};
+use super::forks::is_branch;
 use super::reads::Read;
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output};
 
@@ -220,7 +221,7 @@ impl Conversation {
     }
 
     fn held(&self) -> impl Iterator<Item = (Holding, &Held)> {
-        self.theirs.iter().map(|(key, held)| {
+        self.theirs.iter().filter(|(key, _)| !is_branch(&key.1)).map(|(key, held)| {
             let number = held.stored.min(self.limit(key));
             let last = held.last.filter(|_| number == held.received && held.received > 0);
             (Holding { author: key.0, chain: key.1, number, last }, held)

@@ -12,7 +12,8 @@ use common::wire::bounded::{List, Text};
 use super::account::Account;
 use super::calls::Call;
 use super::context::Context;
-use super::conversation::Conversation;
+use super::conversation::{ChainKey, Conversation};
+use super::forks::is_branch;
 use super::people;
 use crate::api::{BanShown, Event};
 
@@ -221,7 +222,8 @@ impl Decision {
 impl Conversation {
     /// What is held of somebody here, chain by chain: what counts if they are removed now.
     fn cut(&self, identity: &IdentityKey) -> List<Cut, CUTS_MAX> {
-        let theirs = self.theirs.iter().filter(|((author, _), held)| author == identity && held.received > 0);
+        let is_theirs = |key: &ChainKey| key.0 == *identity && !is_branch(&key.1);
+        let theirs = self.theirs.iter().filter(|(key, held)| is_theirs(key) && held.received > 0);
         let mut cut: Vec<_> =
             theirs.map(|(key, held)| Cut { chain: key.1, number: held.received.min(self.limit(key)) }).collect();
         // Of more chains than fit, the longest.

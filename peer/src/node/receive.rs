@@ -141,6 +141,7 @@ impl Account {
         match self.take_run(cx, &run)? {
             Taken::Fork => {
                 self.fork_seen(cx, id, (person.identity, chain));
+                self.branch_came(cx, link, id, (person.identity, chain), events);
                 Ok(())
             }
             // In a room it was sent before my hello when I came back; what I passed over is sent again after it.

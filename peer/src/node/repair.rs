@@ -226,6 +226,7 @@ impl Account {
             self.not_served(link);
             if is_fork {
                 self.fork_seen(cx, id, key);
+                self.branch_came(cx, link, id, key, events);
             }
             return Ok(());
         }
@@ -240,7 +241,10 @@ impl Account {
         };
         let after = self.conversations.get(&id).map_or(0, |conversation| conversation.reached(&self.me, &key).0);
         match taken {
-            Taken::Fork => self.fork_seen(cx, id, key),
+            Taken::Fork => {
+                self.fork_seen(cx, id, key);
+                self.branch_came(cx, link, id, key, events);
+            }
             Taken::Whole if after > before => {
                 self.repair.wants.remove(&link);
             }

@@ -12,6 +12,7 @@ mod crash;
 mod demo;
 mod disk;
 mod errors;
+mod forks;
 mod hostile_peer_link;
 mod hostile_registry_link;
 mod mailbox;
