@@ -176,6 +176,11 @@ fn entry(room: RoomId, index: u32, topic: &str) -> Write {
     Write::Entry { room, index, entry: Signed::sign(&entry, keys(1).identity_signer()) }
 }
 
+fn other(entry: Write) -> Write {
+    let Write::Entry { room, entry, .. } = entry else { panic!("{entry:?}") };
+    Write::OtherEntry { room, entry }
+}
+
 /// One of everything that can be written.
 fn everything() -> Vec<Write> {
     let genesis = genesis();
@@ -187,6 +192,8 @@ fn everything() -> Vec<Write> {
         Write::Room { room, genesis, joined: true },
         entry(room, 1, "lunch"),
         entry(room, 2, "dinner"),
+        other(entry(room, 1, "tea")),
+        other(entry(room, 2, "one lie is enough")),
         Write::Member { room, identity: BOB, join: join.clone(), part: Some(part) },
         Write::Member { room, identity: CAROL, join, part: None },
         own(in_room, &[BOB, CAROL]),
@@ -262,6 +269,8 @@ fn everything_written_is_there_after_a_restart() {
         entry: entry.clone(),
     });
     assert_eq!(entries.collect::<Vec<_>>(), [entry(room.id.into(), 1, "lunch"), entry(room.id.into(), 2, "dinner")]);
+    let other_entry = Write::OtherEntry { room: room.id.into(), entry: made.other.clone().unwrap() };
+    assert_eq!(other_entry, other(entry(room.id.into(), 1, "tea")));
     assert_eq!(made.members, [(bobs(1).wire, Some(bobs(2).wire)), (bobs(1).wire, None)]);
 
     let (log, _) = desk.open();
