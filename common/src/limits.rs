@@ -51,6 +51,12 @@ pub const HOLDINGS_MAX: usize = 256;
 /// Events of others that an event names as seen; who sees more new ones at a time names the latest.
 pub const PARENTS_MAX: usize = 6;
 
+/// Entries of one room's log, for ever: each is kept by everybody in it.
+pub const LOG_ENTRIES_MAX: u32 = 10_000;
+
+/// Chains that a removal names: nobody loses as many databases, and the entry has to be small.
+pub const CUTS_MAX: usize = 8;
+
 /// Members of a room until the overlay for larger ones exists.
 pub const MEMBERS_MAX: usize = 64;
 
@@ -125,6 +131,8 @@ const _: () = assert!(EVENT_BYTES_MAX < EVENTS_BYTES_MAX);
 const _: () = assert!(TEXT_BYTES_MAX + 300 + PARENTS_MAX * 90 <= EVENT_BYTES_MAX);
 // A holding takes 140 bytes.
 const _: () = assert!(HOLDINGS_MAX * 140 + 256 <= BATCH_BYTES_MAX);
+// A removal: its cuts take 42 bytes each, its reason 200, everything else 250.
+const _: () = assert!(CUTS_MAX * 42 + REASON_BYTES_MAX + 250 <= SIGNED_BYTES_MAX);
 // Each event adds its signature and some framing; the message adds its own fields.
 const _: () = assert!(EVENTS_BYTES_MAX + EVENTS_PER_MESSAGE_MAX * 16 + 1024 <= BATCH_BYTES_MAX);
 // A member record holds two credentials, a join and perhaps a part.

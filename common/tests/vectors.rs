@@ -11,9 +11,10 @@ use common::ids::{
 use common::limits::PARENTS_MAX;
 use common::message::event::{Content, EVENT_CONTEXT, Event, Join, NO_EVENT, Parent, WireEvent};
 use common::message::mail::Mail;
+use common::message::moderation::Owners;
 use common::message::peer::{Have, Hello, Holding, PeerMessage};
 use common::message::registry::{Reply, Request, ToRegistry};
-use common::message::room::{self, Act, Genesis, History, Invite, LogEntry, NO_ENTRY};
+use common::message::room::{self, Act, Cut, Genesis, History, Invite, LogEntry, NO_ENTRY, Removal};
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
 use common::secure::certificate::{self, Certificate, Credentials};
@@ -115,9 +116,10 @@ fn rooms(out: &mut Lines) {
     out.hex("room.id", room_id().as_bytes());
     out.signed("entry.1", &entry(1, NO_ENTRY, "lunch at noon"));
     out.signed("entry.2", &entry(2, EntryId(entry(1, NO_ENTRY, "lunch at noon").id()), ""));
+    out.signed("entry.3", &removal(EntryId(entry(2, EntryId(entry(1, NO_ENTRY, "lunch at noon").id()), "").id())));
     out.signed("invite", &invite());
     let (id, genesis) = room::check_genesis(&genesis()).unwrap();
-    room::check_join(id, &genesis, &join()).expect("the vector holds");
+    room::check_join(id, &genesis, &Owners::after(genesis.owner, Vec::new(), 3), &join()).expect("the vector holds");
 }
 
 fn events(out: &mut Lines) {
@@ -136,7 +138,7 @@ fn mail(out: &mut Lines) {
     out.signed("prekey", &Signed::sign(&prekey, keys(BOB).identity_signer()));
     let mail = Mail {
         credentials: credentials(ALICE, "alice"),
-        have: Have { conversation: direct(), head: 0, holdings: List::default() },
+        have: Have { conversation: direct(), head: 0, entry: None, holdings: List::default() },
         join: None,
         skipped: 0,
         events: List::cut(vec![text_event(1, NO_EVENT, "hello bob")]),
@@ -325,6 +327,14 @@ fn entry(index: u32, previous: EntryId, topic: &str) -> Signed<LogEntry> {
     Signed::sign(&entry, keys(ALICE).identity_signer())
 }
 
+/// Bob has to go; of what he said, one event counts.
+fn removal(previous: EntryId) -> Signed<LogEntry> {
+    let cut = List::cut(vec![Cut { chain: ChainId([BOB; 16]), number: 1 }]);
+    let removal = Removal { identity: keys(BOB).identity(), user: name("bob"), cut, reason: Text::cut("enough") };
+    let entry = LogEntry { room: room_id(), index: 3, previous, at: NOW, act: Act::Remove(removal) };
+    Signed::sign(&entry, keys(ALICE).identity_signer())
+}
+
 fn invite() -> Signed<Invite> {
     let expires = NOW.plus(common::limits::INVITE_LIFETIME);
     let invite = Invite { room: room_id(), invitee: keys(BOB).identity(), head: 2, at: NOW, expires };
@@ -370,7 +380,7 @@ fn parents(number: u64) -> List<Parent, PARENTS_MAX> {
 fn have() -> Have {
     let last = text_event(2, text_event(1, NO_EVENT, "hello bob").id(), "are you there?").id();
     let holding = Holding { author: keys(ALICE).identity(), chain: ChainId([ALICE; 16]), number: 2, last: Some(last) };
-    Have { conversation: direct(), head: 0, holdings: List::cut(vec![holding]) }
+    Have { conversation: direct(), head: 0, entry: None, holdings: List::cut(vec![holding]) }
 }
 
 #[derive(Default)]

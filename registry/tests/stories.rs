@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::ids::{EntryId, MailKey};
 use common::message::registry::{Code, News, Refusal, Reply, Request};
-use common::message::room::{Act, LogEntry, NO_ENTRY};
+use common::message::room::{Act, LogEntry, NO_ENTRY, Removal};
 use common::names::RoomName;
 use common::secure::certificate;
 use common::secure::mail::Prekey;
@@ -341,8 +341,8 @@ fn an_invitation_ends_by_time_or_by_a_no() {
     world.seconds = 51;
     assert_eq!(world.refused(at_carol, carol.join_with(&plan, 3, &second)), Code::NotInvited);
     assert_eq!(world.refused(at_alice, Request::Invite { invite: second }), Code::Usage, "expired");
-    let nobody = alice.invitation(&plan, &person("zoe"), 0, 100_000);
-    assert_eq!(world.refused(at_alice, Request::Invite { invite: nobody }), Code::NoSuchUser);
+    let invite = alice.invitation(&plan, &person("zoe"), 0, 100_000);
+    assert_eq!(world.refused(at_alice, Request::Invite { invite }), Code::NoSuchUser);
 }
 
 #[test]
@@ -369,12 +369,26 @@ fn the_owner_sets_the_topic_and_the_log_grows_in_order() {
     assert_eq!(world.refused(at_alice, add(&topic(&alice, &plan, 1, NO_ENTRY, "other"))), Code::Usage);
     let second = topic(&alice, &plan, 2, EntryId(first.id()), "tea");
     assert_eq!(world.ask(at_alice, add(&second)), Ok(Reply::Done));
-    let Ok(Reply::Rooms { rooms, more: false }) = world.ask(at_bob, Request::Rooms { pattern: None, after: None })
-    else {
-        panic!("rooms")
-    };
+    let shown = world.ask(at_bob, Request::Rooms { pattern: None, after: None });
+    let Ok(Reply::Rooms { rooms, more: false }) = shown else { panic!("rooms") };
     assert_eq!((rooms[0].topic.as_str(), rooms[0].members, rooms[0].joined), ("tea", 2, true));
     let log = Reply::Log { entries: List::cut(vec![first, second]), more: false };
+    assert_eq!(world.ask(at_bob, Request::Log { room: plan.id, from: 1 }), Ok(log));
+}
+
+#[test]
+fn who_was_removed_reads_why_and_nothing_after() {
+    let mut world = World::new();
+    let (plan, [(alice, at_alice), (bob, at_bob)]) = world.room(true);
+    let (identity, user, cut, reason) = (bob.keys.identity(), bob.name, List::default(), Text::default());
+    let act = Act::Remove(Removal { identity, user, cut, reason });
+    let entry = LogEntry { room: plan.id, index: 1, previous: NO_ENTRY, at: NOON, act };
+    let first = Signed::sign(&entry, alice.keys.identity_signer());
+    for entry in [first.clone(), topic(&alice, &plan, 2, EntryId(first.id()), "without bob")] {
+        assert!(world.ask(at_alice, Request::AddEntry { entry }).is_ok());
+    }
+    assert_eq!(world.heard(), [(at_bob.0, "entry")], "he is told of the first");
+    let log = Reply::Log { entries: List::cut(vec![first]), more: false };
     assert_eq!(world.ask(at_bob, Request::Log { room: plan.id, from: 1 }), Ok(log));
 }
 

@@ -1,12 +1,13 @@
-//! What makes a room, signed by anybody in any order: nobody is a member whom the owner did not let in, and nobody but
-//! the owner adds to the log.
+//! What makes a room, signed by anybody in any order: nobody is a member whom the owner did not let in, nobody but the
+//! owner of the moment adds to the log, and what it says of people is what was signed.
 
 use std::sync::OnceLock;
 
 use super::Choices;
-use crate::ids::{ChainId, EntryId, RealmId, RoomId};
+use crate::ids::{ChainId, EntryId, IdentityKey, RealmId, RoomId};
 use crate::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
-use crate::message::room::{Act, Genesis, History, Invite, LogEntry, NO_ENTRY, check_entry, check_genesis, check_join};
+use crate::message::moderation::Moderation;
+use crate::message::room::{Act, Cut, Genesis, History, Invite, LogEntry, Removal, check_genesis, check_join};
 use crate::names::{RoomName, UserName};
 use crate::secret::Secret;
 use crate::secure::identity::{KEYS_BYTES, Keys};
@@ -36,8 +37,13 @@ struct Room {
     id: RoomId,
     genesis: Genesis,
     signed: Signed<Genesis>,
-    head: u32,
-    previous: EntryId,
+    fold: Moderation,
+    /// What the log says, kept in the simplest way: who owns the room from which entry on, and of each actor up to
+    /// which entry joins have ended, and whether a ban lasts.
+    reigns: Vec<(u32, usize)>,
+    ended: [u32; ACTORS],
+    banned: [bool; ACTORS],
+    is_closed: bool,
 }
 
 impl Room {
@@ -45,7 +51,7 @@ impl Room {
         let genesis = Genesis {
             realm: REALM,
             name: RoomName::parse("#dev").expect("a good name"),
-            owner: actors()[OWNER].identity(),
+            owner: identity(OWNER),
             owner_name: name(OWNER),
             private,
             history: History::All,
@@ -54,36 +60,63 @@ impl Room {
         };
         let signed = Signed::sign(&genesis, actors()[OWNER].identity_signer());
         let (id, genesis) = check_genesis(&signed).expect("an honest genesis holds");
-        Self { id, genesis, signed, head: 0, previous: NO_ENTRY }
+        let fold = Moderation::new(id, genesis.owner, genesis.owner_name.clone());
+        let (ended, banned) = ([0; ACTORS], [false; ACTORS]);
+        Self { id, genesis, signed, fold, reigns: vec![(0, OWNER)], ended, banned, is_closed: false }
     }
 
-    /// Somebody adds to the log. The next entry of the owner is taken, and nothing else.
+    /// Somebody adds to the log. What is signed by somebody else than the owner, or does not come next, is refused.
     fn entry(&mut self, choices: &mut Choices<'_>) {
-        let signer = choices.below(ACTORS);
+        let (signer, aim) = (choices.below(ACTORS), choices.below(ACTORS));
         let skipped = choices.below(8).saturating_sub(6);
-        let index = self.head + 1 + u32::try_from(skipped).expect("it is 0 or 1");
-        let is_wrong_room = choices.below(8) == 1;
-        let forgets = choices.below(8) == 1;
+        let index = self.fold.head() + 1 + u32::try_from(skipped).expect("it is 0 or 1");
+        let (is_elsewhere, forgets) = (choices.below(8) == 1, choices.below(8) == 1);
+        let act = act(choices, aim);
         let entry = LogEntry {
-            room: if is_wrong_room { ELSEWHERE } else { self.id },
+            room: if is_elsewhere { ELSEWHERE } else { self.id },
             index,
-            previous: if forgets { EntryId([9; 32]) } else { self.previous },
+            previous: if forgets { EntryId([9; 32]) } else { self.fold.last() },
             at: UnixMillis(1),
-            act: Act::Topic { text: Text::cut("lunch") },
+            act,
         };
         let signed = Signed::sign(&entry, actors()[signer].identity_signer());
-        let is_right = signer == OWNER && skipped == 0 && !is_wrong_room && !forgets;
-        let checked = check_entry(self.id, &self.genesis, &signed, self.head, self.previous);
-        assert_eq!(checked.is_ok(), is_right, "{checked:?}");
-        if is_right {
-            self.head += 1;
-            self.previous = EntryId(signed.id());
-            let again = check_entry(self.id, &self.genesis, &signed, self.head, self.previous);
-            assert!(again.is_err(), "an entry counted twice");
+        let checked = self.fold.check(&signed);
+        let may = signer == self.owner() && skipped == 0 && !is_elsewhere && !forgets && !self.is_closed;
+        let Ok(entry) = checked else { return };
+        assert!(may, "{entry:?} was believed");
+        self.keep(&entry, aim);
+        self.fold.apply(EntryId(signed.id()), entry);
+        assert!(self.fold.check(&signed).is_err(), "an entry counted twice");
+        assert_eq!(self.fold.owner(), identity(self.owner()));
+        assert_eq!(self.fold.is_closed(), self.is_closed);
+    }
+
+    fn keep(&mut self, entry: &LogEntry, aim: usize) {
+        match &entry.act {
+            Act::Topic { .. } => {}
+            Act::Remove(_) => self.ended[aim] = entry.index,
+            Act::Ban(_) => (self.ended[aim], self.banned[aim]) = (entry.index, true),
+            Act::Unban { .. } => {
+                if self.banned[aim] {
+                    (self.ended[aim], self.banned[aim]) = (entry.index, false);
+                }
+            }
+            Act::Transfer { .. } => self.reigns.push((entry.index, aim)),
+            Act::Close { .. } => self.is_closed = true,
         }
     }
 
-    /// Somebody enters: in a public room everybody may, in a private one whom the owner invited.
+    fn owner(&self) -> usize {
+        self.owner_at(self.fold.head()).expect("a room has an owner")
+    }
+
+    fn owner_at(&self, head: u32) -> Option<usize> {
+        let known = head <= self.fold.head();
+        self.reigns.iter().rev().find(|(from, _)| known && *from <= head).map(|(_, owner)| *owner)
+    }
+
+    /// Somebody enters: in a public room everybody may whom no ban keeps out, in a private one whom the owner of the
+    /// time invited.
     fn join(&self, choices: &mut Choices<'_>) {
         let [author, stated, signer] = [0; 3].map(|_: u8| choices.below(ACTORS));
         let is_elsewhere = choices.below(8) == 1;
@@ -91,23 +124,35 @@ impl Room {
         let [inviter, invitee] = [0; 2].map(|_: u8| choices.below(ACTORS));
         let [expires, at] = [0; 2].map(|_: u8| u64::from(choices.byte()));
         let invited_elsewhere = choices.below(8) == 1;
+        let bound = usize::try_from(self.fold.head()).expect("a log is short") + 2;
+        let [head, invited_at] = [0; 2].map(|_: u8| u32::try_from(choices.below(bound)).expect("a log is short"));
         let invite = is_invited.then(|| {
             let room = if invited_elsewhere { ELSEWHERE } else { self.id };
-            let invitee = actors()[invitee].identity();
-            let invite = Invite { room, invitee, head: 0, at: UnixMillis(0), expires: UnixMillis(expires) };
+            let (at, expires) = (UnixMillis(0), UnixMillis(expires));
+            let invite = Invite { room, invitee: identity(invitee), head: invited_at, at, expires };
             Signed::sign(&invite, actors()[inviter].identity_signer())
         });
         let join = Join { statement: actors()[stated].statement(REALM, name(stated)), invite };
         let mut event = event(self.id, author, join);
-        event.at = UnixMillis(at);
+        (event.at, event.head) = (UnixMillis(at), head);
         if is_elsewhere {
             event.conversation = ELSEWHERE.into();
         }
-        let checked = check_join(self.id, &self.genesis, &event.sign(actors()[signer].event_signer()));
+        let join = event.sign(actors()[signer].event_signer());
+        let checked = check_join(self.id, &self.genesis, self.fold.owners(), &join);
         let is_oneself = author == stated && stated == signer && !is_elsewhere;
-        let is_let_in = is_invited && inviter == OWNER && invitee == author && !invited_elsewhere && at <= expires;
-        let may = is_oneself && (!self.genesis.private || author == OWNER || is_let_in);
-        assert_eq!(checked.is_ok(), may, "{checked:?}");
+        let needs_invite = self.genesis.private && self.owner_at(head) != Some(author);
+        let is_let_in = is_invited
+            && self.owner_at(invited_at) == Some(inviter)
+            && invitee == author
+            && !invited_elsewhere
+            && at <= expires;
+        let holds = is_oneself && self.owner_at(head).is_some() && (!needs_invite || is_let_in);
+        assert_eq!(checked.is_ok(), holds, "{checked:?}");
+        let Ok(membership) = checked else { return };
+        let is_fresh = head >= self.ended[author] && (!needs_invite || invited_at >= self.ended[author]);
+        let counts = !self.is_closed && !self.banned[author] && is_fresh;
+        assert_eq!(self.fold.admits(&membership), counts, "{membership:?}");
     }
 
     /// The bytes of the owner's join, changed on their way.
@@ -115,7 +160,7 @@ impl Room {
         let join = Join { statement: actors()[OWNER].statement(REALM, name(OWNER)), invite: None };
         let honest = event(self.id, OWNER, join).sign(actors()[OWNER].event_signer());
         let Ok(changed) = codec::decode::<WireEvent>(&choices.changed(&codec::encode(&honest))) else { return };
-        if check_join(self.id, &self.genesis, &changed).is_ok() {
+        if check_join(self.id, &self.genesis, self.fold.owners(), &changed).is_ok() {
             assert_eq!(changed.id(), honest.id(), "a join was believed that nobody signed");
         }
     }
@@ -129,11 +174,28 @@ impl Room {
     }
 }
 
+fn act(choices: &mut Choices<'_>, aim: usize) -> Act {
+    let (identity, user) = (identity(aim), name(aim));
+    let removal = |choices: &mut Choices<'_>| {
+        let cut = Cut { chain: ChainId([1; 16]), number: u64::from(choices.byte()) };
+        let cut = List::cut(vec![cut; choices.below(3)]);
+        Removal { identity, user: user.clone(), cut, reason: Text::cut("why") }
+    };
+    match choices.below(6) {
+        0 => Act::Topic { text: Text::cut("lunch") },
+        1 => Act::Remove(removal(choices)),
+        2 => Act::Ban(removal(choices)),
+        3 => Act::Unban { identity, user },
+        4 => Act::Transfer { identity, user },
+        _ => Act::Close { reason: Text::cut("done") },
+    }
+}
+
 fn event(room: RoomId, author: usize, join: Join) -> Event {
     let (kind, body) = Content::Join(Box::new(join)).encode().expect("a join is short");
     Event {
         conversation: room.into(),
-        author: actors()[author].identity(),
+        author: identity(author),
         chain: ChainId([1; 16]),
         number: 1,
         previous: NO_EVENT,
@@ -149,6 +211,10 @@ fn event(room: RoomId, author: usize, join: Join) -> Event {
 fn actors() -> &'static [Keys; ACTORS] {
     static ACTORS_KEYS: OnceLock<[Keys; ACTORS]> = OnceLock::new();
     ACTORS_KEYS.get_or_init(|| [1, 2, 3].map(|byte| Keys::from_seed(&Secret::new([byte; KEYS_BYTES]))))
+}
+
+fn identity(actor: usize) -> IdentityKey {
+    actors()[actor].identity()
 }
 
 fn name(actor: usize) -> UserName {

@@ -3,6 +3,7 @@
 
 pub mod event;
 pub mod mail;
+pub mod moderation;
 pub mod peer;
 pub mod registry;
 pub mod room;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::WireEvent;
 use super::room::{Genesis, LogEntry};
-use crate::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
+use crate::ids::{ChainId, ConversationId, EntryId, EventId, IdentityKey, RoomId};
 use crate::limits::{ENTRIES_PER_PAGE, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX, REASON_BYTES_MAX};
 use crate::secure::certificate::Credentials;
 use crate::secure::sign::Signed;
@@ -50,6 +50,11 @@ pub enum PeerMessage {
         room: RoomId,
         entries: List<Signed<LogEntry>, ENTRIES_PER_PAGE>,
     },
+    /// I lack entries of this room's log from number `from` on, and you named some of them as known.
+    WantLog {
+        room: RoomId,
+        from: u32,
+    },
     /// I am away (with a word), or back.
     Status {
         away: Option<Text<REASON_BYTES_MAX>>,
@@ -65,6 +70,9 @@ pub struct Have {
     pub conversation: ConversationId,
     /// Entries of the room owner's log that I know; 0 in a conversation of two.
     pub head: u32,
+    /// The last of them, if there is one: two people who name different ones were told different things.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<EntryId>,
     pub holdings: List<Holding, HOLDINGS_MAX>,
 }
 

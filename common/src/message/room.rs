@@ -4,13 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Content, Event, WireEvent};
-use crate::ids::{EntryId, IdentityKey, RealmId, RoomId};
-use crate::limits::TOPIC_BYTES_MAX;
+use super::moderation::Owners;
+use crate::ids::{ChainId, EntryId, IdentityKey, RealmId, RoomId};
+use crate::limits::{CUTS_MAX, REASON_BYTES_MAX, TOPIC_BYTES_MAX};
 use crate::names::{RoomName, UserName};
 use crate::secure::identity::{self, DeviceStatement};
 use crate::secure::sign::{SignError, Signable, Signed};
 use crate::time::UnixMillis;
-use crate::wire::bounded::Text;
+use crate::wire::bounded::{List, Text};
 
 /// The beginning of a room. Its hash is the room's id, so nothing in it can ever change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub struct Genesis {
     pub private: bool,
     pub history: History,
     /// Keeps two rooms of the same name and owner apart.
-    pub nonce: crate::ids::ChainId,
+    pub nonce: ChainId,
     pub at: UnixMillis,
 }
 
@@ -54,10 +55,47 @@ impl Signable for LogEntry {
     const CONTEXT: &'static str = "p2p-chat room log entry v1";
 }
 
-/// What an owner decides.
+/// What an owner decides. What follows from it is folded in [`super::moderation`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
-    Topic { text: Text<TOPIC_BYTES_MAX> },
+    Topic {
+        text: Text<TOPIC_BYTES_MAX>,
+    },
+    /// Ends every join and burns every invitation that this person has by now.
+    Remove(Removal),
+    /// The same, and no join of theirs counts until they are unbanned.
+    Ban(Removal),
+    Unban {
+        identity: IdentityKey,
+        user: UserName,
+    },
+    /// Whoever signs what follows.
+    Transfer {
+        identity: IdentityKey,
+        user: UserName,
+    },
+    /// Nobody is a member any more, for good.
+    Close {
+        reason: Text<REASON_BYTES_MAX>,
+    },
+}
+
+/// Who has to go, and how much of what they said counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    pub identity: IdentityKey,
+    /// For people; decides nothing.
+    pub user: UserName,
+    /// Of a chain that is not named, nothing counts.
+    pub cut: List<Cut, CUTS_MAX>,
+    pub reason: Text<REASON_BYTES_MAX>,
+}
+
+/// Of this chain, what comes after `number` does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    pub chain: ChainId,
+    pub number: u64,
 }
 
 /// The owner lets one person into a private room.
@@ -75,11 +113,13 @@ impl Signable for Invite {
     const CONTEXT: &'static str = "p2p-chat room invitation v1";
 }
 
-/// A join that holds, checked by [`check_join`].
+/// A join that holds, checked by [`check_join`]. Whether it still counts is [`super::moderation::Moderation::admits`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub statement: DeviceStatement,
     pub event: Event,
+    /// Entries in the owner's log when the invitation was made, where one is needed.
+    pub invited: Option<u32>,
 }
 
 /// Why somebody is not a member, or a room is not one.
@@ -93,6 +133,8 @@ pub enum RoomError {
     NotAJoin,
     #[error("a private room needs an invitation of its owner")]
     NotInvited,
+    #[error("it names entries of the owner's log that are not known here")]
+    Ahead,
     #[error("the log of the room's owner is broken at entry {0}")]
     Log(u32),
 }
@@ -105,9 +147,9 @@ pub fn check_genesis(signed: &Signed<Genesis>) -> Result<(RoomId, Genesis), Room
 }
 
 /// The membership that `join` proves in the room of `genesis`: the statement signed by the identity, the event signed
-/// by that statement's key, and in a private room the owner's invitation of exactly this identity, not expired when
-/// the join was signed. The owner needs none.
-pub fn check_join(room: RoomId, genesis: &Genesis, join: &WireEvent) -> Result<Membership, RoomError> {
+/// by that statement's key, and in a private room an invitation of exactly this identity, signed by whoever owned the
+/// room then, not expired when the join was signed. Whoever owns the room at that time needs none.
+pub fn check_join(room: RoomId, genesis: &Genesis, owners: &Owners, join: &WireEvent) -> Result<Membership, RoomError> {
     let claim = join.claim()?;
     let Content::Join(body) = claim.content()? else { return Err(RoomError::NotAJoin) };
     let statement = identity::check_statement(&body.statement)?;
@@ -117,25 +159,28 @@ pub fn check_join(room: RoomId, genesis: &Genesis, join: &WireEvent) -> Result<M
     if !fits {
         return Err(RoomError::NotAJoin);
     }
-    if genesis.private && event.author != genesis.owner {
-        let invite = body.invite.ok_or(RoomError::NotInvited)?;
-        let invite = invite.verify(genesis.owner.as_bytes())?;
-        if invite.room != room || invite.invitee != event.author || event.at > invite.expires {
-            return Err(RoomError::NotInvited);
-        }
+    let owner = owners.at(event.head).ok_or(RoomError::Ahead)?;
+    if !genesis.private || event.author == owner {
+        return Ok(Membership { statement, event, invited: None });
     }
-    Ok(Membership { statement, event })
+    let invite = body.invite.ok_or(RoomError::NotInvited)?;
+    let head = invite.claim()?.head;
+    let invite = invite.verify(owners.at(head).ok_or(RoomError::Ahead)?.as_bytes())?;
+    if invite.room != room || invite.invitee != event.author || event.at > invite.expires {
+        return Err(RoomError::NotInvited);
+    }
+    Ok(Membership { statement, event, invited: Some(head) })
 }
 
-/// The entry, if the room's owner signed it and it is the one that follows `head` entries ending in `previous`.
+/// The entry, if the room's `owner` signed it and it is the one that follows `head` entries ending in `previous`.
 pub fn check_entry(
     room: RoomId,
-    genesis: &Genesis,
+    owner: &IdentityKey,
     signed: &Signed<LogEntry>,
     head: u32,
     previous: EntryId,
 ) -> Result<LogEntry, RoomError> {
-    let entry = signed.verify(genesis.owner.as_bytes())?;
+    let entry = signed.verify(owner.as_bytes())?;
     let follows = entry.room == room && head.checked_add(1) == Some(entry.index) && entry.previous == previous;
     if follows { Ok(entry) } else { Err(RoomError::Log(entry.index)) }
 }
@@ -146,11 +191,9 @@ pub const NO_ENTRY: EntryId = EntryId([0; 32]);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ChainId;
     use crate::message::event::{Join, NO_EVENT};
     use crate::secret::Secret;
     use crate::secure::identity::{KEYS_BYTES, Keys};
-    use crate::wire::bounded::List;
 
     const REALM: RealmId = RealmId([8; 32]);
 
@@ -206,7 +249,8 @@ mod tests {
     fn only_the_owners_invitation_opens_a_private_room() {
         let (id, genesis) = room(true);
         let [owner, bob, mallory] = [1, 2, 3].map(keys);
-        let admitted = |keys: &Keys, invite| check_join(id, &genesis, &join(id, keys, invite)).is_ok();
+        let owners = Owners::new(genesis.owner);
+        let admitted = |keys: &Keys, invite| check_join(id, &genesis, &owners, &join(id, keys, invite)).is_ok();
         assert!(admitted(&owner, None));
         assert!(admitted(&bob, Some(invite(id, &owner, &bob, 100))));
         assert!(!admitted(&bob, None));
@@ -219,11 +263,12 @@ mod tests {
     #[test]
     fn a_public_room_takes_anyone_but_only_for_themselves() {
         let (id, genesis) = room(false);
-        assert!(check_join(id, &genesis, &join(id, &keys(2), None)).is_ok());
+        let owners = Owners::new(genesis.owner);
+        assert!(check_join(id, &genesis, &owners, &join(id, &keys(2), None)).is_ok());
         let mut stolen = join(id, &keys(2), None).claim().unwrap();
         stolen.author = keys(3).identity();
-        assert!(check_join(id, &genesis, &stolen.sign(keys(2).event_signer())).is_err());
-        assert!(check_join(RoomId([0; 32]), &genesis, &join(id, &keys(2), None)).is_err());
+        assert!(check_join(id, &genesis, &owners, &stolen.sign(keys(2).event_signer())).is_err());
+        assert!(check_join(RoomId([0; 32]), &genesis, &owners, &join(id, &keys(2), None)).is_err());
     }
 
     #[test]
@@ -235,10 +280,10 @@ mod tests {
             Signed::sign(&entry, signer.identity_signer())
         };
         let first = entry(1, NO_ENTRY, &keys(1));
-        assert!(check_entry(id, &genesis, &first, 0, NO_ENTRY).is_ok());
-        assert!(check_entry(id, &genesis, &entry(1, NO_ENTRY, &keys(2)), 0, NO_ENTRY).is_err());
+        assert!(check_entry(id, &genesis.owner, &first, 0, NO_ENTRY).is_ok());
+        assert!(check_entry(id, &genesis.owner, &entry(1, NO_ENTRY, &keys(2)), 0, NO_ENTRY).is_err());
         let second = entry(2, EntryId(first.id()), &keys(1));
-        assert!(check_entry(id, &genesis, &second, 1, EntryId(first.id())).is_ok());
-        assert_eq!(check_entry(id, &genesis, &second, 0, NO_ENTRY), Err(RoomError::Log(2)));
+        assert!(check_entry(id, &genesis.owner, &second, 1, EntryId(first.id())).is_ok());
+        assert_eq!(check_entry(id, &genesis.owner, &second, 0, NO_ENTRY), Err(RoomError::Log(2)));
     }
 }

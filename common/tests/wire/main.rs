@@ -48,6 +48,7 @@ fn peer_messages() {
             room: sample::room(),
             entries: List::cut(vec![sample::entry()]),
         },
+        PeerMessage::WantLog { .. } => PeerMessage::WantLog { room: sample::room(), from: 7 },
         PeerMessage::Status { .. } => PeerMessage::Status { away: Some(Text::cut("lunch")) },
         PeerMessage::Ping => PeerMessage::Ping,
         PeerMessage::Pong => PeerMessage::Pong,
@@ -179,7 +180,15 @@ fn signed_objects() {
         described(&sample::proof()),
         described(&sample::greeting()),
     ];
-    let acts = samples!(Act: Act::Topic { .. } => Act::Topic { text: Text::cut("lunch") },);
+    let (identity, user) = (sample::removal().identity, sample::alice());
+    let acts = samples!(Act:
+        Act::Topic { .. } => Act::Topic { text: Text::cut("lunch") },
+        Act::Remove(_) => Act::Remove(sample::removal()),
+        Act::Ban(_) => Act::Ban(sample::removal()),
+        Act::Unban { .. } => Act::Unban { identity, user: user.clone() },
+        Act::Transfer { .. } => Act::Transfer { identity, user },
+        Act::Close { .. } => Act::Close { reason: Text::cut("done") },
+    );
     let histories = samples!(History:
         History::All => History::All,
         History::Joined => History::Joined,

@@ -1,13 +1,13 @@
 //! One honest value of every kind, from fixed keys.
 
-use common::ids::{AuthKey, ChainId, IdentityKey, MailKey, RealmId, RoomId, RootKey, SignUpToken};
+use common::ids::{AuthKey, ChainId, EntryId, IdentityKey, MailKey, RealmId, RoomId, RootKey, SignUpToken};
 use common::message::event::{Content, Event, Join, NO_EVENT, Parent, WireEvent};
 use common::message::mail::Mail;
 use common::message::peer::{Events, Have, Hello, Holding, Want};
 use common::message::registry::{
     Code, Invitation, MailItem, MemberRecord, PersonRecord, PresenceChange, Refusal, RoomSummary,
 };
-use common::message::room::{Act, Genesis, History, Invite, LogEntry, NO_ENTRY};
+use common::message::room::{Act, Cut, Genesis, History, Invite, LogEntry, NO_ENTRY, Removal};
 use common::names::{RoomName, UserName};
 use common::secret::Secret;
 use common::secure::certificate::{self, Credentials};
@@ -91,6 +91,11 @@ pub(crate) fn entry() -> Signed<LogEntry> {
     Signed::sign(&entry, keys().identity_signer())
 }
 
+pub(crate) fn removal() -> Removal {
+    let cut = List::cut(vec![Cut { chain: chain(), number: 300 }]);
+    Removal { identity: IdentityKey([0xbb; 32]), user: alice(), cut, reason: Text::cut("enough") }
+}
+
 pub(crate) fn invite() -> Signed<Invite> {
     let invitee = IdentityKey([0xbb; 32]);
     let invite = Invite { room: room(), invitee, head: 1, at: NOW, expires: UnixMillis(NOW.0 + 1) };
@@ -142,7 +147,8 @@ pub(crate) fn events() -> Events {
 
 pub(crate) fn have() -> Have {
     let holding = Holding { author: keys().identity(), chain: chain(), number: 70_000, last: Some(join().id()) };
-    Have { conversation: room().into(), head: 1, holdings: List::cut(vec![holding]) }
+    let entry = Some(EntryId(entry().id()));
+    Have { conversation: room().into(), head: 1, entry, holdings: List::cut(vec![holding]) }
 }
 
 pub(crate) fn person() -> PersonRecord {

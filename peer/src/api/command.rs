@@ -178,6 +178,34 @@ pub enum Command {
         user: UserName,
         room: Option<RoomName>,
     },
+    /// What the owner decides, from here to `Close`; without a room, in the current one. The reason may be empty.
+    Kick {
+        user: UserName,
+        room: Option<RoomName>,
+        reason: String,
+    },
+    /// They cannot come back until they are unbanned.
+    Ban {
+        user: UserName,
+        room: Option<RoomName>,
+        reason: String,
+    },
+    Unban {
+        user: UserName,
+        room: Option<RoomName>,
+    },
+    Bans {
+        room: Option<RoomName>,
+    },
+    /// The room is theirs from now on.
+    Own {
+        user: UserName,
+        room: Option<RoomName>,
+    },
+    /// For everybody, and for good.
+    Close {
+        room: Option<RoomName>,
+    },
     Invites,
     Accept {
         room: RoomName,

@@ -187,6 +187,18 @@ pub enum Event {
         by: UserName,
         text: String,
     },
+    /// Answer to `/bans`.
+    Bans {
+        conversation: RoomName,
+        bans: Vec<BanShown>,
+    },
+    /// The owner `by` signed two decisions under one number, in words: nothing goes on in that room.
+    Frozen {
+        conversation: RoomName,
+        by: UserName,
+        number: u32,
+        entries: [String; 2],
+    },
     Invited(InvitationShown),
     Invites {
         invites: Vec<InvitationShown>,
@@ -299,6 +311,8 @@ pub enum DeliveryState {
     /// It lies sealed in their mailbox at the registry.
     Mailbox,
     Delivered,
+    /// It will never count: I was removed from the room before they had it.
+    Refused,
     /// It lay in their mailbox until its time was up; it still waits on my disk, and is left there anew.
     Expired,
 }
@@ -342,6 +356,20 @@ pub enum RoomChange {
     Joined,
     Parted,
     Topic,
+    Kicked,
+    Banned,
+    Unbanned,
+    /// The room is `user`'s now.
+    Owner,
+    /// Nobody is in it any more.
+    Closed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BanShown {
+    pub user: UserName,
+    /// The reason given; may be empty.
+    pub text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,8 +16,8 @@ pub use command::{Asked, Command, Export, NewRoom, Reference, Search, Since, To,
 pub use common::message::registry::{Code, Refusal};
 pub use common::message::room::History;
 pub use event::{
-    Around, CaughtUp, Delivery, DeliveryState, Event, Exit, FoundShown, InvitationShown, LinkState, MemberShown,
-    MessageKind, MessageShown, PersonShown, RoomChange, RoomShown, Told, UnreadMark,
+    Around, BanShown, CaughtUp, Delivery, DeliveryState, Event, Exit, FoundShown, InvitationShown, LinkState,
+    MemberShown, MessageKind, MessageShown, PersonShown, RoomChange, RoomShown, Told, UnreadMark,
 };
 pub use trace::{StepShown, StepState, TraceShown, Tried, Via, WhyShown, WhyState};
 pub use written::Written;

@@ -7,7 +7,7 @@ use common::names::{RoomName, UserName};
 use common::time::UnixMillis;
 
 use crate::api::{
-    Act, Around, CaughtUp, ChangeShown, Changes, Code, Delivery, DeliveryState, Event, Exit, FoundShown,
+    Act, Around, BanShown, CaughtUp, ChangeShown, Changes, Code, Delivery, DeliveryState, Event, Exit, FoundShown,
     InvitationShown, LinkState, MemberShown, MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown,
     StepShown, StepState, Target, TraceShown, Tried, UnreadMark, Via, WhyShown, WhyState,
 };
@@ -305,6 +305,7 @@ fn talk() -> Vec<Event> {
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Queued, 0, 1)),
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Mailbox, 0, 1)),
         Event::Delivery(delivery("@bob", "bob", DeliveryState::Expired, 0, 1)),
+        Event::Delivery(delivery("#dev", "bob", DeliveryState::Refused, 0, 1)),
         Event::History { conversation: target("#dev"), unread: Some(mark.clone()), items: history },
         Event::History { conversation: target("@bob"), unread: None, items: Vec::new() },
         Event::Found { words: vec!["green".to_owned()], items: vec![found] },
@@ -358,6 +359,24 @@ fn rooms() -> Vec<Event> {
         change(RoomChange::Joined, "dave", "dave", ""),
         change(RoomChange::Parted, "dave", "dave", ""),
         change(RoomChange::Topic, "bob", "bob", "Release on Monday"),
+        change(RoomChange::Kicked, "dave", "bob", "keep it \u{1b}[31mfriendly"),
+        change(RoomChange::Kicked, "alice", "bob", ""),
+        change(RoomChange::Banned, "dave", "bob", "spam"),
+        change(RoomChange::Unbanned, "dave", "bob", ""),
+        change(RoomChange::Owner, "alice", "bob", ""),
+        change(RoomChange::Owner, "dave", "alice", ""),
+        change(RoomChange::Closed, "bob", "bob", ""),
+        Event::Bans {
+            conversation: room("#dev"),
+            bans: vec![BanShown { user: user("dave"), text: "spam".to_owned() }],
+        },
+        Event::Bans { conversation: room("#dev"), bans: Vec::new() },
+        Event::Frozen {
+            conversation: room("#dev"),
+            by: user("bob"),
+            number: 3,
+            entries: ["dave is removed".to_owned(), "the topic is \"\u{1b}[2J\"".to_owned()],
+        },
         Event::Invited(invitation()),
         Event::Invites { invites: vec![invitation()] },
         Event::Invites { invites: Vec::new() },

@@ -112,7 +112,8 @@ impl Account {
         if log.is_copy {
             cx.tell(Event::Refused(restored::is_a_copy()));
         }
-        let loaded = log.conversations.into_iter().filter_map(loading::conversation);
+        let me = keys.identity();
+        let loaded = log.conversations.into_iter().filter_map(|loaded| loading::conversation(loaded, &me));
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = names_of_rooms(&conversations, &keys.identity());
         let parted = conversations.values().filter(|conversation| {

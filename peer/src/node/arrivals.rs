@@ -45,6 +45,7 @@ impl Account {
         if !after.is_empty() {
             self.read_deeds(cx);
             self.commit(cx, writes, after);
+            self.repair.went_on();
         }
         let waits = self.conversations.get(&id).is_some_and(|conversation| !conversation.held_back.is_empty());
         if waits {
@@ -122,7 +123,7 @@ impl Account {
         }
     }
 
-    fn show(
+    pub(super) fn show(
         &mut self,
         cx: &mut Context,
         id: ConversationId,

@@ -1,12 +1,13 @@
 //! What the registry is asked for: each request under way has its call, and the answer goes on from there.
 
 use common::ids::ConversationId;
-use common::message::registry::RoomSummary;
-use common::message::room::LogEntry;
+use common::message::registry::{Invitation, RoomSummary};
+use common::message::room::{Invite, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 
 use super::mail::Letter;
+use super::moderation::Decision;
 use crate::api::{MessageKind, NewRoom};
 
 /// What a request was for.
@@ -40,6 +41,7 @@ pub(super) enum Call {
     },
     LogOf {
         room: ConversationId,
+        from: u32,
     },
     /// What came for me.
     Mail,
@@ -48,6 +50,11 @@ pub(super) enum Call {
     },
     PutMail {
         letter: Box<Letter>,
+    },
+
+    /// Whose invitation it is.
+    LogOfInvitation {
+        invitation: Box<Invitation>,
     },
 
     // From here on a command waits for the answer.
@@ -78,6 +85,11 @@ pub(super) enum Call {
         user: UserName,
         room: ConversationId,
     },
+    LookUpToModerate {
+        user: UserName,
+        room: ConversationId,
+        decision: Decision,
+    },
     Rooms {
         pattern: Option<String>,
         rooms: Vec<RoomSummary>,
@@ -89,6 +101,12 @@ pub(super) enum Call {
     },
     FindToJoin {
         room: RoomName,
+        invited: bool,
+    },
+    /// What the owner decided so far, for somebody who is about to join.
+    LogToJoin {
+        room: ConversationId,
+        invite: Option<Box<Signed<Invite>>>,
         invited: bool,
     },
     Join {
@@ -160,6 +178,7 @@ impl Call {
                 | Self::LookUpToRemember { .. }
                 | Self::MembersOf { .. }
                 | Self::LogOf { .. }
+                | Self::LogOfInvitation { .. }
                 | Self::Mail
                 | Self::LookUpToMail { .. }
                 | Self::PutMail { .. }

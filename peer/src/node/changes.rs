@@ -150,6 +150,9 @@ impl Account {
     /// A message as front-ends are told it: its newest text, or none if it was deleted.
     pub(super) fn as_shown(&self, conversation: &Conversation, message: Message) -> Option<MessageShown> {
         let Message { event, text, edited, deleted, reactions } = message;
+        if conversation.room().is_some_and(|room| !room.counts_kept(&event)) {
+            return None;
+        }
         let named = |identity: &IdentityKey| self.author_name(conversation, identity);
         let reactions = reactions.into_iter().map(|(word, people)| {
             let mut names: Vec<UserName> = people.iter().filter_map(named).collect();

@@ -12,6 +12,7 @@ use common::wire::bounded::Text;
 use super::account::Account;
 use super::calls::Call;
 use super::context::{Context, no_registry};
+use super::moderation::Decision;
 use super::people;
 use super::reads::Read;
 use super::references::Errand;
@@ -67,6 +68,12 @@ impl Account {
             Command::Names { room } => self.names(cx, re, room),
             Command::Topic { room, text } => self.topic(cx, re, room, text),
             Command::Invite { user, room } => self.invite(cx, re, user, room),
+            Command::Kick { user, room, reason } => self.moderate(cx, re, room, user, Decision::Kick { reason }),
+            Command::Ban { user, room, reason } => self.moderate(cx, re, room, user, Decision::Ban { reason }),
+            Command::Unban { user, room } => self.moderate(cx, re, room, user, Decision::Unban),
+            Command::Own { user, room } => self.moderate(cx, re, room, user, Decision::Own),
+            Command::Bans { room } => self.bans(cx, re, room),
+            Command::Close { room } => self.close_room(cx, re, room),
             Command::Invites => self.begin_call(cx, re, Request::Invites, Call::Invites),
             Command::Decline { room } => {
                 self.begin_call(cx, re, Request::Invites, Call::InvitesToDecline { room });

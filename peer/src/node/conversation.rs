@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use common::ids::{ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RoomId};
-use common::limits::PARENTS_MAX;
+use common::limits::{MEMBERS_MAX, PARENTS_MAX};
 use common::message::event::{Event as ChainEvent, NO_EVENT, Parent, Stamp, WireEvent};
-use common::message::room::{Act, Genesis, LogEntry, NO_ENTRY};
+use common::message::moderation::Moderation;
+use common::message::room::{Genesis, LogEntry, Membership, check_join};
 use common::names::UserName;
 use common::secure::sign::Signed;
 use common::time::{Monotonic, UnixMillis};
@@ -15,7 +16,7 @@ use common::wire::bounded::List;
 
 use super::arrivals::Arrived;
 use crate::api::Target;
-use crate::ports::MailedRun;
+use crate::ports::{MailedRun, StoredEvent};
 
 #[derive(Debug)]
 pub(super) struct Conversation {
@@ -109,8 +110,13 @@ pub(super) struct Room {
     pub(super) signed: Signed<Genesis>,
     pub(super) joined: bool,
     pub(super) entries: Vec<Signed<LogEntry>>,
-    pub(super) topic: String,
+    /// What they amount to.
+    pub(super) moderation: Moderation,
     pub(super) members: BTreeMap<IdentityKey, Member>,
+    /// Another entry of a number that is taken, signed by the owner as well: the room is frozen.
+    pub(super) other: Option<Signed<LogEntry>>,
+    /// Joins that name entries which are not here yet, by whom they claim to be of.
+    early: BTreeMap<IdentityKey, WireEvent>,
 }
 
 #[derive(Debug)]
@@ -120,6 +126,11 @@ pub(super) struct Member {
     pub(super) key: EventKey,
     pub(super) join: WireEvent,
     pub(super) joined: Stamp,
+    /// Entries of the owner's log that the join names, and those at the time of its invitation if it needs one.
+    head: u32,
+    invited: Option<u32>,
+    /// The owner's log has not ended it.
+    pub(super) is_admitted: bool,
     pub(super) part: Option<(Stamp, WireEvent)>,
     /// Their name belongs to another key, by what is known here: nothing is sent to them and nothing told of them.
     pub(super) stands_aside: bool,
@@ -203,6 +214,26 @@ impl Conversation {
     /// Entries of the owner's log known here; 0 in a conversation of two.
     pub(super) fn head(&self) -> u32 {
         self.room().map_or(0, Room::head)
+    }
+
+    /// The last of them.
+    pub(super) fn last_entry(&self) -> Option<EntryId> {
+        self.room().filter(|room| !room.entries.is_empty()).map(|room| room.moderation.last())
+    }
+
+    /// How far a chain can count.
+    pub(super) fn limit(&self, key: &ChainKey) -> u64 {
+        self.room().map_or(u64::MAX, |room| room.limit(key))
+    }
+
+    /// Nobody waits any more for what somebody did not get.
+    pub(super) fn forget_recipient(&mut self, identity: &IdentityKey) {
+        for log in self.own.values_mut() {
+            for pending in log.pending.values_mut() {
+                pending.recipients.retain(|recipient| recipient != identity);
+            }
+            log.forget_complete();
+        }
     }
 
     /// Events of mine that wait for `recipient`.
@@ -290,6 +321,14 @@ impl OwnLog {
         self.withdrawn_from.map_or(self.committed, |from| self.committed.min(from - 1))
     }
 
+    /// What comes after `number` does not count: nobody is sent it.
+    pub(super) fn withdraw_beyond(&mut self, number: u64) {
+        if self.number > number {
+            let from = number + 1;
+            self.withdrawn_from = Some(self.withdrawn_from.map_or(from, |before| before.min(from)));
+        }
+    }
+
     pub(super) fn recent_count(&self) -> usize {
         self.recent.len()
     }
@@ -324,22 +363,86 @@ impl OwnLog {
 
 impl Room {
     pub(super) fn new(id: RoomId, genesis: Genesis, signed: Signed<Genesis>) -> Self {
-        Self { id, genesis, signed, joined: false, entries: Vec::new(), topic: String::new(), members: BTreeMap::new() }
+        let moderation = Moderation::new(id, genesis.owner, genesis.owner_name.clone());
+        let (members, early) = Default::default();
+        Self { id, genesis, signed, joined: false, entries: Vec::new(), moderation, other: None, members, early }
     }
 
     pub(super) fn head(&self) -> u32 {
-        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+        self.moderation.head()
     }
 
-    pub(super) fn last_entry(&self) -> EntryId {
-        self.entries.last().map_or(NO_ENTRY, |entry| EntryId(entry.id()))
-    }
-
-    /// Adds a checked entry of the owner's log.
-    pub(super) fn apply(&mut self, entry: &LogEntry, signed: Signed<LogEntry>) {
-        let Act::Topic { text } = &entry.act;
-        text.as_str().clone_into(&mut self.topic);
+    /// Adds a checked entry of the owner's log: who is a member follows from it.
+    pub(super) fn apply(&mut self, entry: LogEntry, signed: Signed<LogEntry>) {
+        self.moderation.apply(EntryId(signed.id()), entry);
         self.entries.push(signed);
+        for (identity, member) in &mut self.members {
+            member.is_admitted = self.moderation.admits_joined(identity, member.head, member.invited);
+        }
+    }
+
+    /// The entry of this number.
+    pub(super) fn entry(&self, number: u32) -> Option<&Signed<LogEntry>> {
+        self.entries.get(usize::try_from(number.checked_sub(1)?).ok()?)
+    }
+
+    /// Takes in the newest join of somebody, and the newest part.
+    pub(super) fn put_member(
+        &mut self,
+        membership: Membership,
+        join: WireEvent,
+        part: Option<(Stamp, WireEvent)>,
+        stands_aside: bool,
+    ) {
+        let is_admitted = self.moderation.admits(&membership);
+        let Membership { statement, event, invited } = membership;
+        let (user, key, joined, head) = (statement.user, statement.event, event.stamp(), event.head);
+        let member = Member { user, key, join, joined, head, invited, is_admitted, part, stands_aside };
+        self.members.insert(event.author, member);
+    }
+
+    /// Keeps a join for when the entries that it names are here.
+    pub(super) fn keep_early(&mut self, author: IdentityKey, join: WireEvent) {
+        if self.early.len() < MEMBERS_MAX {
+            self.early.insert(author, join);
+        }
+    }
+
+    pub(super) fn take_early(&mut self) -> Vec<WireEvent> {
+        std::mem::take(&mut self.early).into_values().collect()
+    }
+
+    /// The entry of the owner's log that ended somebody's membership, if one did.
+    pub(super) fn ended_by(&self, identity: &IdentityKey) -> Option<u32> {
+        self.members.get(identity).filter(|member| !member.is_admitted)?;
+        let standing = self.moderation.standing(identity).map_or(0, |standing| standing.ended);
+        Some(if self.moderation.is_closed() { self.head() } else { standing })
+    }
+
+    /// Whether a join holds, and counts by the owner's log.
+    pub(super) fn lets_in(&self, join: &WireEvent) -> bool {
+        let membership = check_join(self.id, &self.genesis, self.moderation.owners(), join);
+        membership.is_ok_and(|membership| self.moderation.admits(&membership))
+    }
+
+    /// Whether an event counts by the owner's log; `is_back`: its author is known to be in again.
+    pub(super) fn counts(&self, event: &ChainEvent, is_back: bool) -> bool {
+        let is_in = is_back || self.members.get(&event.author).is_some_and(|member| member.is_admitted);
+        self.moderation.counts(&event.author, &event.chain, event.number, event.head, is_in)
+    }
+
+    /// The same of an event that came before it was known that its author was removed.
+    pub(super) fn counts_kept(&self, event: &StoredEvent) -> bool {
+        let is_plain = self.moderation.standing(&event.author).is_none();
+        is_plain || event.wire.claim().is_ok_and(|event| self.counts(&event, true))
+    }
+
+    /// How far a chain can count.
+    pub(super) fn limit(&self, (author, chain): &ChainKey) -> u64 {
+        match self.ended_by(author) {
+            Some(_) => self.moderation.limit(author, chain),
+            None => u64::MAX,
+        }
     }
 
     /// Members now, without `me`.
@@ -353,9 +456,11 @@ impl Room {
 }
 
 impl Member {
-    /// Whether the newest thing this person signed about it is a join, in whatever order the two arrived.
+    /// Whether the newest thing this person signed about it is a join, in whatever order the two arrived, and the owner
+    /// has not ended it.
     pub(super) fn is_current(&self) -> bool {
-        !self.stands_aside && self.part.as_ref().is_none_or(|(parted, _)| self.joined.supersedes(parted))
+        let is_newest = self.part.as_ref().is_none_or(|(parted, _)| self.joined.supersedes(parted));
+        !self.stands_aside && self.is_admitted && is_newest
     }
 }
 

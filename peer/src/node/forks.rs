@@ -1,17 +1,29 @@
 //! Authors who sign two events for one place of a chain, and tell different people different things: found when two of
-//! those people compare what they hold. Nobody's word is enough for it; the other event itself is asked for.
+//! those people compare what they hold. Nobody's word is enough for it; the other event itself is asked for, kept
+//! and shown.
 
-use common::ids::{ConversationId, EventId};
-use common::message::event::{self, Position, WireEvent};
+use common::ids::{self, ChainId, ConversationId, EventId};
+use common::limits::EVENTS_BYTES_MAX;
+use common::message::event::{self, Content, Event as ChainEvent, Position, WireEvent};
 use common::message::peer::Holding;
+use common::names::UserName;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{ChainKey, Conversation};
+use super::conversation::{ChainKey, Conversation, Held};
 use super::reads::Read;
 use super::repair::Claim;
-use crate::api::Event;
-use crate::ports::{DiskJob, LinkId, Output, StoredEvent};
+use crate::api::{Event, MessageKind};
+use crate::ports::{DiskJob, LinkId, Output, StoredEvent, Write};
+
+/// What others were told in places where we were told something else.
+#[derive(Debug)]
+pub(super) struct Branch {
+    link: LinkId,
+    conversation: ConversationId,
+    key: ChainKey,
+    events: Vec<WireEvent>,
+}
 
 impl Account {
     /// If they name another event where we hold `ours`, it is asked for.
@@ -64,6 +76,84 @@ impl Account {
         }
     }
 
+    /// Events that others hold of a chain that forks: what we hold in their places is looked up.
+    pub(super) fn branch_came(
+        &mut self,
+        cx: &mut Context,
+        link: LinkId,
+        id: ConversationId,
+        key: ChainKey,
+        events: &[WireEvent],
+    ) {
+        let first = events.first().filter(|_| key.0 != self.me).and_then(|event| event.claim().ok());
+        let Some(first) = first else { return };
+        let ticket = cx.number();
+        let branch = Branch { link, conversation: id, key, events: events.to_vec() };
+        self.disk.reads.insert(ticket, Read::Branch(branch));
+        let read = DiskJob::ReadChain {
+            ticket,
+            conversation: id,
+            author: key.0,
+            chain: key.1,
+            from: first.number.saturating_sub(1).max(1),
+            bytes_max: 2 * EVENTS_BYTES_MAX,
+            not_before: None,
+        };
+        cx.out.push_back(Output::Disk(read));
+    }
+
+    /// What differs is kept beside what we hold, and shown; where it differs before that, too, that is asked for.
+    pub(super) fn branch_compared(&mut self, cx: &mut Context, branch: Branch, ours: &[StoredEvent]) {
+        let Branch { link, conversation: id, key, events } = branch;
+        let Some(conversation) = self.conversations.get(&id) else { return };
+        let Some(author) = self.author_of(conversation, &key.0) else { return };
+        let number = events.first().and_then(|event| event.claim().ok()).map_or(0, |event| event.number);
+        let at = Position { conversation: id, author: key.0, chain: key.1, number, previous: None };
+        let Ok(run) = event::verify_run(&events, at, &author.key) else { return };
+        let held = |number: u64| ours.iter().find(|event| event.number == number).map(|event| event.id);
+        let mut writes = Vec::new();
+        for ((event_id, event), wire) in run.iter().zip(&events) {
+            if held(event.number) != Some(*event_id) {
+                self.keep_branch(cx, &author.user, (*event_id, event), wire, &mut writes);
+            }
+        }
+        let before = run.first().and_then(|(_, event)| Some((event, held(event.number.checked_sub(1)?)?)));
+        if let Some((event, ours)) = before.filter(|(event, ours)| event.previous != *ours && !writes.is_empty()) {
+            let claim = Claim { number: event.number - 1, heard_at: cx.now.monotonic, ours: Some(ours) };
+            self.note(link, id, key, claim);
+        }
+        self.commit(cx, writes, Vec::new());
+    }
+
+    /// Each such event lies in a chain of its own, which nobody is told of.
+    fn keep_branch(
+        &mut self,
+        cx: &mut Context,
+        from: &UserName,
+        (event_id, event): (EventId, &ChainEvent),
+        wire: &WireEvent,
+        writes: &mut Vec<Write>,
+    ) {
+        let (id, author, chain) = (event.conversation, event.author, branch_of(&event_id));
+        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        let branches = conversation.theirs.keys().filter(|(by, chain)| *by == author && is_branch(chain));
+        let counts = conversation.room().is_none_or(|room| room.counts(event, false));
+        if !counts || branches.count() >= BRANCH_EVENTS_MAX || conversation.theirs.contains_key(&(author, chain)) {
+            return;
+        }
+        conversation.theirs.insert((author, chain), Held::up_to(event.number, Some(event_id), event.lamport));
+        if event.number > 1 {
+            writes.push(Write::Skip { conversation: id, author, chain, number: event.number - 1 });
+        }
+        let stored = StoredEvent { chain, ..StoredEvent::of(event, event_id, wire.clone(), true) };
+        writes.push(Write::Event { event: Box::new(stored), recipients: None });
+        match event.content() {
+            Ok(Content::Text(text)) => self.show(cx, id, from, event, event_id, (text, MessageKind::Text, true)),
+            Ok(Content::Action(text)) => self.show(cx, id, from, event, event_id, (text, MessageKind::Action, true)),
+            _ => {}
+        }
+    }
+
     /// Looks whether the event that another holds at some number is the one that we have there.
     pub(super) fn compare(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, holding: &Holding) {
         let ticket = cx.number();
@@ -99,3 +189,20 @@ impl Account {
         }
     }
 }
+
+/// The chain that one event of a branch is kept in.
+fn branch_of(event: &EventId) -> ChainId {
+    let [a, b, c, d, e, f, g, h, ..] = ids::hash("p2p-chat branch v1", &[event.as_bytes()]);
+    let [p, q, r, s, t, u, v, w] = BRANCH_MARK;
+    ChainId([p, q, r, s, t, u, v, w, a, b, c, d, e, f, g, h])
+}
+
+/// Whether a chain holds what is ours alone: nobody is told that it is here.
+pub(super) fn is_branch(chain: &ChainId) -> bool {
+    chain.as_bytes().starts_with(&BRANCH_MARK)
+}
+
+/// Chains are random; an author who begins one like this is told of no receipt.
+const BRANCH_MARK: [u8; 8] = *b"branch\0\0";
+/// Events of one author in one conversation that are kept besides what is held: enough to see what they do.
+const BRANCH_EVENTS_MAX: usize = 32;

@@ -12,6 +12,7 @@ use common::wire::bounded::List;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::{Conversation, Held, Kind, OwnLog};
+use super::forks::is_branch;
 use super::reads::Read;
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output};
 
@@ -31,6 +32,11 @@ impl Account {
         if !known {
             return self.remember_direct(link, id);
         }
+        let room = self.conversations.get(&id).and_then(Conversation::room);
+        if room.is_some_and(|room| room.ended_by(&identity).is_some()) {
+            // What there is to say to them is why.
+            return self.send_newer_entries(cx, link, id, have.head);
+        }
         let Some(live) = self.links.get_mut(link) else { return };
         let first = !std::mem::replace(&mut live.conversations.entry(id).or_default().have_heard, true);
         for holding in have.holdings.iter().filter(|holding| holding.number <= COUNT_MAX) {
@@ -41,7 +47,7 @@ impl Account {
             }
         }
         self.links.pushes.insert((link, id));
-        self.send_newer_entries(cx, link, id, have.head);
+        self.compare_logs(cx, link, id, have);
         self.join_acknowledged(cx, id, &identity);
     }
 
@@ -167,12 +173,17 @@ impl Account {
             if whole.contains(&(link, id)) {
                 holdings.extend(conversation.into_iter().flat_map(|known| known.holdings_besides(&identity)));
             }
+            let removed = conversation.and_then(Conversation::room).and_then(|room| room.ended_by(&identity));
+            if removed.is_some() {
+                continue;
+            }
             let head = conversation.map_or(0, Conversation::head);
+            let entry = conversation.and_then(Conversation::last_entry);
             let mut pages = holdings.chunks(HOLDINGS_MAX);
             let mut page = pages.next().unwrap_or_default();
             loop {
                 let holdings = List::cut(page.to_vec());
-                let message = PeerMessage::Have(Have { conversation: id, head, holdings });
+                let message = PeerMessage::Have(Have { conversation: id, head, entry, holdings });
                 cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
                 match pages.next() {
                     Some(next) => page = next,
@@ -213,9 +224,10 @@ impl Conversation {
     }
 
     fn held(&self) -> impl Iterator<Item = (Holding, &Held)> {
-        self.theirs.iter().map(|((author, chain), held)| {
-            let last = held.last.filter(|_| held.stored == held.received && held.received > 0);
-            (Holding { author: *author, chain: *chain, number: held.stored, last }, held)
+        self.theirs.iter().filter(|(key, _)| !is_branch(&key.1)).map(|(key, held)| {
+            let number = held.stored.min(self.limit(key));
+            let last = held.last.filter(|_| number == held.received && held.received > 0);
+            (Holding { author: key.0, chain: key.1, number, last }, held)
         })
     }
 }

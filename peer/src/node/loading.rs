@@ -1,15 +1,15 @@
 //! From what the disk read at the start to conversations: nothing is checked again that was checked before it was
 //! stored.
 
-use common::ids::RoomId;
+use common::ids::{IdentityKey, RoomId};
 use common::message::event::{Content, WireEvent};
-use common::message::room::check_genesis;
+use common::message::room::{Membership, check_genesis};
 
-use super::conversation::{Conversation, Held, Kind, Member, OwnLog, PendingEvent, Room};
+use super::conversation::{Conversation, Held, Kind, OwnLog, PendingEvent, Room};
 use crate::ports::{LoadedConversation, LoadedRoom, OwnChain};
 
 /// The conversation, unless its parts do not decode (which the disk's own checks make impossible but for bad memory).
-pub(super) fn conversation(loaded: LoadedConversation) -> Option<Conversation> {
+pub(super) fn conversation(loaded: LoadedConversation, me: &IdentityKey) -> Option<Conversation> {
     let LoadedConversation { id, with, room, lamport, own, theirs } = loaded;
     let kind = match (with, room) {
         (Some(with), _) => Kind::Direct { with },
@@ -20,10 +20,14 @@ pub(super) fn conversation(loaded: LoadedConversation) -> Option<Conversation> {
     conversation.lamport = lamport;
     conversation.own = own.into_iter().map(|chain| (chain.chain, own_log(chain))).collect();
     if let Kind::Room(room) = &conversation.kind {
-        // Whoever left since is not waited for.
-        for log in conversation.own.values_mut() {
-            log.pending.values_mut().for_each(|event| event.recipients.retain(|identity| room.is_member(identity)));
+        // Whoever left since is not waited for, and nobody is by whom was removed.
+        let is_out = room.ended_by(me).is_some();
+        for (chain, log) in &mut conversation.own {
+            log.pending.values_mut().for_each(|event| {
+                event.recipients.retain(|identity| !is_out && room.is_member(identity));
+            });
             log.forget_complete();
+            log.withdraw_beyond(room.moderation.limit(me, chain));
         }
     }
     let held = theirs.into_iter().map(|theirs| {
@@ -54,23 +58,23 @@ fn own_log(chain: OwnChain) -> OwnLog {
 fn room(id: RoomId, loaded: LoadedRoom) -> Option<Room> {
     let (_, genesis) = check_genesis(&loaded.genesis).ok()?;
     let mut room = Room::new(id, genesis, loaded.genesis);
-    room.joined = loaded.joined;
+    (room.joined, room.other) = (loaded.joined, loaded.other);
     for signed in loaded.entries {
         let entry = signed.claim().ok()?;
-        room.apply(&entry, signed);
+        room.apply(entry, signed);
     }
     for (join, part) in loaded.members {
-        let (identity, member) = self::member(join, part)?;
-        room.members.insert(identity, member);
+        let membership = membership(&room, &join)?;
+        let part = part.and_then(|part| part.claim().ok().map(|event| (event.stamp(), part)));
+        room.put_member(membership, join, part, false);
     }
     Some(room)
 }
 
-fn member(join: WireEvent, part: Option<WireEvent>) -> Option<(common::ids::IdentityKey, Member)> {
+fn membership(room: &Room, join: &WireEvent) -> Option<Membership> {
     let event = join.claim().ok()?;
     let Content::Join(body) = event.content().ok()? else { return None };
-    let statement = body.statement.claim().ok()?;
-    let (user, key) = (statement.user, statement.event);
-    let part = part.and_then(|part| part.claim().ok().map(|event| (event.stamp(), part)));
-    Some((event.author, Member { user, key, join, joined: event.stamp(), part, stands_aside: false }))
+    let needs_invite = room.genesis.private && room.moderation.owners().at(event.head) != Some(event.author);
+    let invite = body.invite.filter(|_| needs_invite).and_then(|invite| invite.claim().ok());
+    Some(Membership { statement: body.statement.claim().ok()?, event, invited: invite.map(|invite| invite.head) })
 }

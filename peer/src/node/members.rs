@@ -1,13 +1,12 @@
 //! Who belongs to a room: folded from what members and owners signed, whoever brought it and in whatever order.
 
-use common::ids::{ConversationId, EntryId, IdentityKey, RoomId};
-use common::limits::{ENTRIES_PER_PAGE, MEMBERS_MAX};
+use common::ids::{ConversationId, IdentityKey, RoomId};
+use common::limits::MEMBERS_MAX;
 use common::message::event::{Content, Event as ChainEvent, WireEvent};
 use common::message::peer::PeerMessage;
 use common::message::registry::MemberRecord;
-use common::message::room::{self, Act, Genesis, LogEntry, RoomError};
+use common::message::room::{self, Genesis, RoomError};
 use common::secure::sign::Signed;
-use common::wire::bounded::List;
 
 use super::account::{Account, Joining};
 use super::context::Context;
@@ -50,13 +49,21 @@ impl Account {
             told.begin_again();
         }
         if !known.joined {
+            if known.moderation.is_closed() {
+                self.send_newer_entries(cx, link, id, join.claim().map_or(0, |join| join.head));
+            }
             return Ok(());
         }
         if RoomId(genesis.id()) != room {
             return Err("a room under another's id");
         }
-        let membership = match room::check_join(room, &known.genesis, &join) {
+        let membership = match room::check_join(room, &known.genesis, known.moderation.owners(), &join) {
             Ok(membership) => membership,
+            Err(RoomError::Ahead) => {
+                self.keep_early(id, &person.identity, &join);
+                self.want_log(cx, link, id);
+                return Ok(());
+            }
             // Perhaps an invitation that ran out: no crime, but no way in.
             Err(RoomError::NotInvited) => return Ok(()),
             Err(_) => return Err("a join that does not hold"),
@@ -70,6 +77,9 @@ impl Account {
         let room = self.conversations.get(&id).and_then(|conversation| conversation.room());
         if room.is_some_and(|room| room.is_member(&person.identity)) {
             self.say_hello(cx, link, id);
+        } else if room.is_some_and(|room| room.ended_by(&person.identity).is_some()) {
+            // Removed, perhaps without having heard of it: all there is for them is why.
+            self.send_newer_entries(cx, link, id, membership.event.head);
         } else {
             // Left meanwhile: what they said before that is still taken, but nothing is shown to them.
             self.links.haves.insert((link, id));
@@ -87,8 +97,17 @@ impl Account {
         writes: &mut Vec<Write>,
     ) {
         let me = self.me;
-        let Some(known) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
-        let Ok(membership) = room::check_join(known.id, &known.genesis, join) else { return };
+        let Some(room) = self.conversations.get_mut(&id).and_then(|conversation| conversation.room_mut()) else {
+            return;
+        };
+        let membership = match room::check_join(room.id, &room.genesis, room.moderation.owners(), join) {
+            Ok(membership) => membership,
+            Err(RoomError::Ahead) => {
+                let author = join.claim().map(|join| join.author);
+                return author.into_iter().for_each(|author| room.keep_early(author, join.clone()));
+            }
+            Err(_) => return,
+        };
         let identity = membership.event.author;
         // Anybody can sign a join under any name: it is theirs only with the key that was seen under it.
         let stands_aside = !self.may_be(&membership.statement.user, &identity);
@@ -105,7 +124,7 @@ impl Account {
             let Some(left) = left.map(|(identity, _)| *identity) else { return };
             room.members.remove(&left);
         }
-        let (user, key) = (membership.statement.user, membership.statement.event);
+        let user = membership.statement.user.clone();
         let part = room.members.remove(&identity).and_then(|known| known.part);
         writes.push(Write::Member {
             room: room.id,
@@ -113,10 +132,8 @@ impl Account {
             join: join.clone(),
             part: part.as_ref().map(|(_, part)| part.clone()),
         });
-        let joined = membership.event.stamp();
-        let member = Member { user: user.clone(), key, join: join.clone(), joined, part, stands_aside };
-        let news = member.is_current() && !was_member && announce && room.joined && identity != me;
-        room.members.insert(identity, member);
+        room.put_member(membership, join.clone(), part, stands_aside);
+        let news = room.is_member(&identity) && !was_member && announce && room.joined && identity != me;
         if news {
             let conversation = room.genesis.name.clone();
             let (change, by, text) = (RoomChange::Joined, user.clone(), String::new());
@@ -156,12 +173,7 @@ impl Account {
         writes.push(Write::Member { room: room_id, identity: event.author, join, part });
         if left {
             // What they did not get any more, nobody waits for.
-            for log in conversation.own.values_mut() {
-                for pending in log.pending.values_mut() {
-                    pending.recipients.retain(|recipient| *recipient != event.author);
-                }
-                log.forget_complete();
-            }
+            conversation.forget_recipient(&event.author);
             if joined {
                 let (change, by, text) = (RoomChange::Parted, user.clone(), reason.to_owned());
                 cx.tell(Event::Room { conversation: name, change, user, by, text });
@@ -184,7 +196,12 @@ impl Account {
         announce: bool,
     ) {
         let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
-        let Ok(membership) = room::check_join(room.id, &room.genesis, &record.join) else { return };
+        let owners = room.moderation.owners();
+        let membership = match room::check_join(room.id, &room.genesis, owners, &record.join) {
+            Ok(membership) => membership,
+            Err(RoomError::Ahead) => return self.member_joined(cx, id, &record.join, announce, &mut Vec::new()),
+            Err(_) => return,
+        };
         if membership.statement.user != record.user {
             return;
         }
@@ -203,54 +220,6 @@ impl Account {
         if record.user != self.user {
             let tell = announce && self.registry.begun;
             self.listed_by_registry(cx, &record.user, record.online, tell);
-        }
-    }
-
-    /// Takes in consecutive entries of a room owner's log; what is known or does not follow is passed over.
-    pub(super) fn entries_received(&mut self, cx: &mut Context, room: RoomId, entries: Vec<Signed<LogEntry>>) {
-        let mut writes = Vec::new();
-        for signed in entries {
-            self.entry_received(cx, room, signed, true, &mut writes);
-        }
-        if !writes.is_empty() {
-            self.commit(cx, writes, Vec::new());
-        }
-    }
-
-    pub(super) fn entry_received(
-        &mut self,
-        cx: &mut Context,
-        id: RoomId,
-        signed: Signed<LogEntry>,
-        announce: bool,
-        writes: &mut Vec<Write>,
-    ) {
-        let conversation = self.conversations.get_mut(&ConversationId::from(id));
-        let Some(room) = conversation.and_then(|conversation| conversation.room_mut()) else { return };
-        let (head, last): (u32, EntryId) = (room.head(), room.last_entry());
-        let Ok(entry) = room::check_entry(id, &room.genesis, &signed, head, last) else { return };
-        room.apply(&entry, signed.clone());
-        writes.push(Write::Entry { room: id, index: entry.index, entry: signed });
-        if announce && room.joined {
-            let Act::Topic { text } = &entry.act;
-            let owner = room.genesis.owner_name.clone();
-            let (conversation, text) = (room.genesis.name.clone(), text.as_str().to_owned());
-            cx.tell(Event::Room { conversation, change: RoomChange::Topic, user: owner.clone(), by: owner, text });
-        }
-    }
-
-    /// The far end knows less of the owner's log than I do.
-    pub(super) fn send_newer_entries(&self, cx: &mut Context, link: LinkId, id: ConversationId, head: u32) {
-        let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
-        if !self.links.get(link).is_some_and(|link| room.is_member(&link.person.identity)) {
-            return;
-        }
-        let known = usize::try_from(head).unwrap_or(usize::MAX);
-        let newer = room.entries.get(known..).unwrap_or_default();
-        if !newer.is_empty() {
-            let entries = List::cut(newer.iter().take(ENTRIES_PER_PAGE).cloned().collect());
-            let message = PeerMessage::RoomLog { room: room.id, entries };
-            cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
         }
     }
 

@@ -160,6 +160,10 @@ impl Account {
         mut writes: Vec<Write>,
         told: impl FnOnce(&Appended) -> Event,
     ) -> bool {
+        if let Err(refusal) = self.may_go_on(conversation) {
+            cx.refuse(re, refusal);
+            return false;
+        }
         if self.disk.is_failing() {
             self.commit(cx, writes, Vec::new());
             let text =

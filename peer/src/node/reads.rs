@@ -7,6 +7,7 @@ use common::message::registry::{Code, Refusal};
 use super::account::Account;
 use super::context::Context;
 use super::deeds::Heard;
+use super::forks::Branch;
 use super::inquiries::Asking;
 use super::mail::MailReading;
 use super::references::Errand;
@@ -44,6 +45,8 @@ pub(super) enum Read {
         conversation: ConversationId,
         holding: Holding,
     },
+    /// What is here in the places of another branch.
+    Branch(Branch),
     /// The message that a command is about.
     Referred(Errand),
     /// The messages that somebody's acts are about.
@@ -91,6 +94,7 @@ impl Account {
             }
             Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
             Some(Read::SayAgain { conversation, chain }) => self.said_before(cx, conversation, chain, &events),
+            Some(Read::Branch(branch)) => self.branch_compared(cx, branch, &events),
             Some(Read::Compare { link, conversation, holding }) => {
                 self.compared(cx, link, conversation, &holding, &events);
             }
@@ -114,7 +118,8 @@ impl Account {
                 self.disk.retry_soon(cx.now.monotonic);
             }
             Read::Mail(reading) => self.mail_failed(cx, reading.user()),
-            Read::Mailed { .. } => {}
+            // Whoever holds it says so again.
+            Read::Mailed { .. } | Read::Branch(_) => {}
             Read::Chain(reading) => {
                 let unread = self.push_failed(&reading);
                 self.disk.unread.insert(unread);

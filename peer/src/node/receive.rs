@@ -1,8 +1,8 @@
 //! What comes in on a link: checked, put in its place, and only acknowledged when it is stored. Whoever breaks the
 //! protocol is cut; what merely does not concern us is passed over.
 
-use common::ids::{ChainId, ConversationId, EventKey, IdentityKey};
-use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, Position, WireEvent};
+use common::ids::{ChainId, ConversationId, EventId, EventKey, IdentityKey};
+use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, KIND_JOIN, Position, WireEvent};
 use common::message::peer::{Events, PeerMessage};
 use common::names::UserName;
 use common::secure::certificate::Person;
@@ -10,7 +10,7 @@ use common::secure::certificate::Person;
 use super::account::Account;
 use super::arrivals::Arrived;
 use super::context::Context;
-use super::conversation::{ChainKey, Conversation, Held, Kind};
+use super::conversation::{ChainKey, Conversation, Held, Kind, Room};
 use super::outgoing::After;
 use crate::ports::{LinkId, Write};
 
@@ -54,6 +54,8 @@ pub(super) enum Taken {
     Hole,
     /// Its author signed another event for a place that is taken.
     Fork,
+    /// From some event on it does not count: its author was removed before.
+    Void,
     /// It is of no concern here.
     PassedOver,
 }
@@ -71,7 +73,10 @@ impl Account {
             PeerMessage::Have(have) => self.have_heard(cx, link, &have),
             PeerMessage::Want(want) => self.want_heard(cx, link, want),
             PeerMessage::RoomHello { room, genesis, join } => self.room_hello(cx, link, room, &genesis, join)?,
-            PeerMessage::RoomLog { room, entries } => self.entries_received(cx, room, entries.into_vec()),
+            PeerMessage::RoomLog { room, entries } => self.log_heard(cx, room, entries.into_vec()),
+            PeerMessage::WantLog { room, from } => {
+                self.send_newer_entries(cx, link, room.into(), from.saturating_sub(1))
+            }
             PeerMessage::Skip { conversation, chain, number } => {
                 if number > COUNT_MAX {
                     return Err("a skip beyond all numbers");
@@ -136,10 +141,15 @@ impl Account {
         match self.take_run(cx, &run)? {
             Taken::Fork => {
                 self.fork_seen(cx, id, (person.identity, chain));
+                self.branch_came(cx, link, id, (person.identity, chain), events);
                 Ok(())
             }
             // In a room it was sent before my hello when I came back; what I passed over is sent again after it.
             Taken::Hole if !is_room => Err("a hole in a chain"),
+            Taken::Void => {
+                self.send_newer_entries(cx, link, id, first.head);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -169,8 +179,7 @@ impl Account {
             }
         }
         let conversation = self.conversations.get_mut(id).expect("it was there a moment ago");
-        let held = conversation.theirs.get_mut(&key).expect("it was there a moment ago");
-        let (checked, previous) = held.checked();
+        let (checked, previous) = conversation.theirs[&key].checked();
         if first.number > checked + 1 {
             return Ok(Taken::Hole);
         }
@@ -185,21 +194,24 @@ impl Account {
             }
             Err(_) => return Err("events that do not hold"),
         };
+        let counting = conversation.room().map_or(verified.len(), |room| counting(room, &verified, fresh));
+        let taken = if counting < verified.len() { Taken::Void } else { Taken::Whole };
         let until = cx.now.monotonic.plus(PARENT_WAIT);
-        let arrived = verified.into_iter().zip(fresh).map(|((id, event), wire)| {
+        let arrived = verified.into_iter().zip(fresh).take(counting).map(|((id, event), wire)| {
             let content = content(&event, author)?;
             Ok(Arrived { event, id, wire: wire.clone(), content, from: author.user.clone(), late: *late, until })
         });
         let arrived: Vec<_> = arrived.collect::<Result<_, Misbehaved>>()?;
         if let (Some(first), Some(last)) = (arrived.first(), arrived.last()) {
             let step = (first.event.clone(), last.event.number);
+            let held = conversation.theirs.get_mut(&key).expect("it was there a moment ago");
             held.moved_at = cx.now.monotonic;
             held.waiting.extend(arrived);
             conversation.held_back.insert(key);
             self.note_received(cx, (&step.0, step.1), *via);
         }
         self.release(cx, *id);
-        Ok(Taken::Whole)
+        Ok(taken)
     }
 
     /// The author does not serve us what lies before `number`.
@@ -278,6 +290,16 @@ impl Author {
     pub(super) fn of(person: &Person) -> Self {
         Self { identity: person.identity, user: person.user.clone(), key: person.event }
     }
+}
+
+/// How many of these events count before the first that does not. Whoever was removed is back with the join among them.
+fn counting(room: &Room, verified: &[(EventId, ChainEvent)], wires: &[WireEvent]) -> usize {
+    let mut is_back = false;
+    let counts = |((_, event), wire): &(&(EventId, ChainEvent), &WireEvent)| {
+        is_back |= event.kind == KIND_JOIN && room.lets_in(wire);
+        room.counts(event, is_back)
+    };
+    verified.iter().zip(wires).take_while(counts).count()
 }
 
 /// What an event of `author` says. A join speaks for them alone.

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::limits::{REGISTRY_PING_EVERY, WATCHED_MAX};
-use common::message::registry::{Code, FromRegistry, Invitation, News, Refusal, Request, ToRegistry};
-use common::message::room::check_genesis;
+use common::message::registry::{Code, FromRegistry, News, Refusal, Request, ToRegistry};
 use common::names::UserName;
 use common::secure::certificate::{self, Certificate, Credentials};
 use common::secure::sign::Signed;
@@ -17,8 +16,7 @@ use super::account::{Account, Replaced};
 use super::calls::{Call, PagePlace};
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
-use super::people::Contact;
-use crate::api::{Event, InvitationShown, LinkState};
+use crate::api::{Event, LinkState};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
 #[derive(Debug, Default)]
@@ -38,7 +36,7 @@ pub(super) struct RegistryCalls {
     told_retrying: bool,
     told_changed: bool,
     /// Invitations told since signing in: an offer is told once, and the rest can be asked for.
-    invites_told: BTreeSet<[u8; 32]>,
+    pub(super) invites_told: BTreeSet<[u8; 32]>,
     /// Why a new password was not taken, until the old keys are in place again.
     pub(super) password_refusal: Option<Refusal>,
 }
@@ -123,9 +121,11 @@ impl Account {
             .collect();
         let rooms: Vec<_> = rooms.into_iter().map(|room| (room.id, room.head())).collect();
         for (room, head) in rooms {
+            // The last one I know again: whether the registry has it, too.
+            let from = head.max(1);
+            self.ask(cx, Request::Log { room, from }, Call::LogOf { room: room.into(), from });
             let call = Call::MembersOf { room: room.into(), announce: true, place: PagePlace::default() };
             self.ask(cx, Request::Members { room, after: None }, call);
-            self.ask(cx, Request::Log { room, from: head + 1 }, Call::LogOf { room: room.into() });
         }
         for room in self.parting.clone() {
             self.repeat_part(cx, room);
@@ -237,6 +237,7 @@ impl Account {
                 self.leave_quietly(cx, room);
                 cx.fail(no_registry("Can't enter the room"));
             }
+            Call::LogToJoin { .. } => cx.fail(no_registry("Can't enter the room")),
             Call::JoinMembers { room, .. } | Call::JoinLog { room } | Call::FirstTopic { room, .. } => {
                 self.entered(cx, room)
             }
@@ -290,10 +291,10 @@ impl Account {
             }
             News::Entry { entry } => {
                 if let Ok(claim) = entry.claim() {
-                    self.entries_received(cx, claim.room, vec![*entry]);
+                    self.entries_received(cx, claim.room, vec![*entry], true);
                 }
             }
-            News::Invited(invitation) => self.tell_invitation(cx, &invitation),
+            News::Invited(invitation) => self.invited(cx, &invitation),
             News::Replaced => {
                 let text = "This account was signed in again elsewhere with the same keys, so it is signed out here.";
                 cx.tell(Event::Refused(Refusal::new(Code::NotSignedIn, text)));
@@ -303,26 +304,6 @@ impl Account {
             News::Closing => {}
         }
         Ok(())
-    }
-
-    /// Tells an invitation that holds, if it was not told yet.
-    pub(super) fn tell_invitation(&mut self, cx: &mut Context, invitation: &Invitation) {
-        let Some(invited) = self.invitation(cx, invitation) else { return };
-        let told = &mut self.registry.invites_told;
-        if told.len() < INVITES_TOLD_MAX && told.insert(invitation.invite.id()) {
-            cx.tell(Event::Invited(invited));
-        }
-    }
-
-    /// An invitation to me as a front-end shows it, if it holds.
-    pub(super) fn invitation(&self, cx: &Context, invitation: &Invitation) -> Option<InvitationShown> {
-        let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
-        let invite = invitation.invite.verify(genesis.owner.as_bytes()).ok()?;
-        let is_blocked = self.people.get(&genesis.owner_name).is_some_and(Contact::is_blocked);
-        let is_known = !is_blocked && self.may_be(&genesis.owner_name, &genesis.owner);
-        let is_ours = genesis.realm == self.realm && is_known;
-        let holds = is_ours && invite.room == room && invite.invitee == self.me && invite.expires > cx.now.wall;
-        holds.then_some(InvitationShown { conversation: genesis.name, by: genesis.owner_name, expires: invite.expires })
     }
 
     /// The registry says whether somebody is there. Who just came is given a moment to dial, unless something waits.
@@ -411,7 +392,5 @@ const NEWCOMER_DIALS_WITHIN: Duration = Duration::from_secs(2);
 const RESUME_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// A connection that we made anew ourselves is there within this, or somebody who typed should hear that it is not.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
-/// As many as a registry lists; more can be asked for with `/invites`.
-const INVITES_TOLD_MAX: usize = common::limits::ENTRIES_PER_PAGE;
 /// After a restart of the registry, peers come back within their first pauses.
 const OTHERS_COME_BACK_WITHIN: Duration = Duration::from_secs(10);

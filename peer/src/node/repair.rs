@@ -64,6 +64,11 @@ impl Repair {
         self.look_at
     }
 
+    /// Something was taken in: a hole may be filled.
+    pub(super) fn went_on(&mut self) {
+        self.due |= !self.gaps.is_empty();
+    }
+
     /// A link is gone: what it was asked for is asked of another.
     pub(super) fn forget_link(&mut self, link: LinkId) {
         self.serving.remove(&link);
@@ -76,6 +81,10 @@ impl Account {
     pub(super) fn claimed(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, holding: &Holding) {
         let key = (holding.author, holding.chain);
         let Some(conversation) = self.conversations.get(&id) else { return };
+        // Somebody may not have heard yet that what comes after does not count.
+        let limit = conversation.limit(&key);
+        let last = holding.last.filter(|_| holding.number <= limit);
+        let holding = &Holding { number: holding.number.min(limit), last, ..*holding };
         if holding.number > COUNT_MAX || self.is_forked(id, key) {
             return;
         }
@@ -222,6 +231,7 @@ impl Account {
             self.not_served(link);
             if is_fork {
                 self.fork_seen(cx, id, key);
+                self.branch_came(cx, link, id, key, events);
             }
             return Ok(());
         }
@@ -236,7 +246,10 @@ impl Account {
         };
         let after = self.conversations.get(&id).map_or(0, |conversation| conversation.reached(&self.me, &key).0);
         match taken {
-            Taken::Fork => self.fork_seen(cx, id, key),
+            Taken::Fork => {
+                self.fork_seen(cx, id, key);
+                self.branch_came(cx, link, id, key, events);
+            }
             Taken::Whole if after > before => {
                 self.repair.wants.remove(&link);
             }
@@ -260,6 +273,23 @@ impl Account {
         if let Some(gap) = self.repair.gaps.get_mut(&(id, key.0)) {
             gap.known.remove(&key.1);
         }
+    }
+
+    /// Nothing beyond what counts is missing of somebody, whatever was said before.
+    pub(super) fn limit_known(&mut self, id: ConversationId, author: &IdentityKey) {
+        let Some(conversation) = self.conversations.get(&id) else { return };
+        for live in self.links.iter_mut() {
+            let told = live.conversations.get_mut(&id);
+            told.into_iter().for_each(|told| {
+                told.claims.retain(|key, claim| key.0 != *author || claim.number <= conversation.limit(key));
+            });
+        }
+        if let Some(gap) = self.repair.gaps.get_mut(&(id, *author)) {
+            gap.known
+                .iter_mut()
+                .for_each(|(chain, known)| *known = (*known).min(conversation.limit(&(*author, *chain))));
+        }
+        self.repair.due = true;
     }
 
     /// The far end has nothing of what was asked for that it may give us.
@@ -313,7 +343,7 @@ impl Account {
         for ((id, author), gap) in &mut self.repair.gaps {
             let Some(conversation) = self.conversations.get(id) else { continue };
             let lacking = |(chain, known): (&ChainId, &u64)| {
-                known.saturating_sub(conversation.reached(&self.me, &(*author, *chain)).0)
+                known.saturating_sub(conversation.taken_in(&self.me, &(*author, *chain)))
             };
             let missing: u64 = gap.known.iter().map(lacking).fold(0, u64::saturating_add);
             let is_news = if missing == 0 { gap.told } else { !gap.told && now >= gap.since.plus(GAP_TOLD_AFTER) };
@@ -378,7 +408,15 @@ impl Account {
     /// What was read for somebody goes out, up to the last signature; what could not be read is not there.
     pub(super) fn served(&mut self, cx: &mut Context, link: LinkId, want: &Want, events: Vec<StoredEvent>) {
         let Some(next) = self.repair.serving.remove(&link) else { return };
-        let mut events: Vec<WireEvent> = events.into_iter().map(|event| event.wire).collect();
+        let identity = self.links.get(link).map(|live| live.person.identity);
+        let room = self.conversations.get(&want.conversation).and_then(Conversation::room);
+        // Removed while it was read: the answer is nothing.
+        let is_open = room.is_none_or(|room| identity.is_some_and(|identity| room.is_member(&identity)));
+        let counts = |event: &StoredEvent| {
+            room.is_none_or(|room| event.wire.claim().is_ok_and(|event| room.counts(&event, false)))
+        };
+        let mut events: Vec<WireEvent> =
+            events.into_iter().take_while(|event| is_open && counts(event)).map(|event| event.wire).collect();
         if !events.is_empty() {
             events.truncate(sync::count_fitting(events.iter()));
         }
@@ -407,6 +445,14 @@ impl Conversation {
             return self.own.get(&key.1).map_or((0, None), |log| (log.number, Some(log.last)));
         }
         self.theirs.get(key).map_or((0, None), Held::checked)
+    }
+
+    /// The same without what still waits for what it answers.
+    fn taken_in(&self, me: &IdentityKey, key: &ChainKey) -> u64 {
+        if key.0 == *me {
+            return self.reached(me, key).0;
+        }
+        self.theirs.get(key).map_or(0, |held| held.received)
     }
 }
 

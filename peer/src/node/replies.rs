@@ -20,20 +20,25 @@ impl Account {
             (Call::Resume | Call::Reclaim, Reply::SignedIn { certificate, .. }) => self.resumed(cx, certificate),
             (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
-            (Call::LookUpToDial { user }, Reply::Person(record)) => self.found_to_dial(cx, &user, &record),
-            (Call::LookUpToRemember { user }, Reply::Person(record)) => self.addresses_told(cx, &user, &record),
             (Call::Mail, Reply::Mail { items, more }) => self.mail_came(cx, &items, more),
-            (Call::LookUpToMail { user }, Reply::Person(record)) => self.found_to_mail(cx, &user, &record),
             (Call::MembersOf { room, announce, place }, Reply::Members { members, more }) => {
                 self.members_page(cx, room, announce, &place, &members, more);
             }
             (Call::JoinMembers { room, place }, Reply::Members { members, more }) => {
                 self.join_members(cx, room, &place, &members, more);
             }
-            (Call::LogOf { room }, Reply::Log { entries, more }) => self.log_page(cx, room, entries.into_vec(), more),
+            (Call::LogOf { room, from }, Reply::Log { entries, more }) => {
+                self.log_page(cx, room, from, entries.into_vec(), more);
+            }
+            (Call::LogOfInvitation { invitation }, Reply::Log { entries, more }) => {
+                self.log_of_invitation(cx, *invitation, entries.into_vec(), more);
+            }
+            (Call::LogToJoin { room, invite, invited }, Reply::Log { entries, more }) => {
+                self.log_to_join(cx, room, invite, invited, entries.into_vec(), more);
+            }
             (Call::JoinLog { room }, Reply::Log { entries, more }) => self.join_log(cx, room, entries.into_vec(), more),
             (Call::SeeInvites, Reply::Invites { invites }) => {
-                invites.iter().for_each(|invitation| self.tell_invitation(cx, invitation));
+                invites.iter().for_each(|invitation| self.invited(cx, invitation));
                 self.registry.begun = true;
             }
             (Call::Invites, Reply::Invites { invites }) => {
@@ -44,32 +49,6 @@ impl Account {
             (Call::Who { pattern, users }, Reply::Online { users: page, more }) => {
                 self.who_page(cx, pattern, users, page.into_vec(), more);
             }
-            (Call::WhoIs { user }, Reply::Person(record)) => self.who_is(cx, &user, &record),
-            (Call::LookUpToExplain { user }, Reply::Person(record)) => {
-                let why = self.explained(cx, &user, Some(&record));
-                cx.finish(Event::Why(why));
-            }
-            (Call::LookUpToSay { user, text, kind }, Reply::Person(record)) => {
-                if let Some(writes) = self.meet(cx, &user, &record) {
-                    let re = cx.done();
-                    self.say_directly(cx, re, &user, text, kind, writes);
-                }
-            }
-            (Call::LookUpToQuery { user, text }, Reply::Person(record)) => {
-                if let Some(writes) = self.meet(cx, &user, &record) {
-                    let re = cx.done();
-                    self.query_known(cx, re, &user, text, writes);
-                }
-            }
-            (Call::LookUpToVerify { user, digits }, Reply::Person(record)) => {
-                if let Some(writes) = self.meet(cx, &user, &record) {
-                    let re = cx.done();
-                    self.verify_known(cx, re, user, digits.as_deref(), writes);
-                }
-            }
-            (Call::LookUpToInvite { user, room }, Reply::Person(record)) => {
-                self.invitee_found(cx, room, &user, &record);
-            }
             (Call::Rooms { pattern, rooms }, Reply::Rooms { rooms: page, more }) => {
                 self.rooms_page(cx, pattern, rooms, page.into_vec(), more);
             }
@@ -77,8 +56,48 @@ impl Account {
                 self.room_found(cx, &room, *genesis, invite, invited);
             }
             (Call::FindToCreate(new), Reply::Room { .. }) => self.room_exists(cx, &new.name),
+            (call, Reply::Person(record)) => self.person_came(cx, call, &record),
             (call, Reply::Done) => self.done(cx, call),
             (call, _) => self.replied_unexpectedly(cx, call),
+        }
+    }
+
+    /// What the registry knows of somebody.
+    fn person_came(&mut self, cx: &mut Context, call: Call, record: &PersonRecord) {
+        match call {
+            Call::LookUpToDial { user } => self.found_to_dial(cx, &user, record),
+            Call::LookUpToRemember { user } => self.addresses_told(cx, &user, record),
+            Call::LookUpToMail { user } => self.found_to_mail(cx, &user, record),
+            Call::WhoIs { user } => self.who_is(cx, &user, record),
+            Call::LookUpToExplain { user } => {
+                let why = self.explained(cx, &user, Some(record));
+                cx.finish(Event::Why(why));
+            }
+            Call::LookUpToSay { user, text, kind } => {
+                if let Some(writes) = self.meet(cx, &user, record) {
+                    let re = cx.done();
+                    self.say_directly(cx, re, &user, text, kind, writes);
+                }
+            }
+            Call::LookUpToQuery { user, text } => {
+                if let Some(writes) = self.meet(cx, &user, record) {
+                    let re = cx.done();
+                    self.query_known(cx, re, &user, text, writes);
+                }
+            }
+            Call::LookUpToVerify { user, digits } => {
+                if let Some(writes) = self.meet(cx, &user, record) {
+                    let re = cx.done();
+                    self.verify_known(cx, re, user, digits.as_deref(), writes);
+                }
+            }
+            Call::LookUpToInvite { user, room } => {
+                self.invitee_found(cx, room, &user, record);
+            }
+            Call::LookUpToModerate { user, room, decision } => {
+                self.found_to_moderate(cx, room, &user, record, decision);
+            }
+            call => self.replied_unexpectedly(cx, call),
         }
     }
 

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use common::ids::ConversationId;
-use common::limits::{INVITE_LIFETIME, REASON_BYTES_MAX};
+use common::ids::{ConversationId, RoomId};
+use common::limits::REASON_BYTES_MAX;
 use common::message::event::{Content, Join, WireEvent};
-use common::message::registry::{Code, Invitation, MemberRecord, PersonRecord, Refusal, Request};
-use common::message::room::{Act, Genesis, Invite, LogEntry, check_genesis};
+use common::message::registry::{Code, MemberRecord, Refusal, Request};
+use common::message::room::{Act, Genesis, Invite, LogEntry, check_genesis, check_join};
 use common::names::{RoomName, UserName};
 use common::secure::sign::Signed;
 use common::wire::bounded::Text;
@@ -16,7 +16,7 @@ use super::account::{Account, Joining};
 use super::calls::{Call, PagePlace};
 use super::conduct::goes_on;
 use super::context::Context;
-use super::conversation::{Conversation, Kind, Member, Room};
+use super::conversation::{Conversation, Kind, Room};
 use super::outgoing::After;
 use super::people;
 use crate::api::{Event, MemberShown, NewRoom, RoomChange, Target};
@@ -65,7 +65,7 @@ impl Account {
         let (mark, by) = (cx.mark(), user.clone());
         let text = topic.clone().unwrap_or_default();
         cx.answer(mark, Event::Room { conversation, change: RoomChange::Created, user, by, text });
-        match topic.and_then(|text| self.sign_topic(cx, id, &text)) {
+        match topic.and_then(|text| self.sign_entry(cx, id, Act::Topic { text: Text::cut(&text) })) {
             Some(entry) => {
                 let request = Request::AddEntry { entry: entry.clone() };
                 self.ask(cx, request, Call::FirstTopic { room: id, entry: Box::new(entry) });
@@ -114,19 +114,67 @@ impl Account {
             let text = format!("{name} is another room now than the one you knew by that name. It was not entered.");
             return cx.fail(Refusal::new(Code::NotPermitted, &text));
         }
-        let is_owner = genesis.owner == self.me;
-        let needs_invite = genesis.private && !is_owner;
-        let before = self.room(id).and_then(|room| room.members.get(&self.me)).filter(|mine| mine.is_current());
+        self.know_room(cx, room, genesis, signed);
+        self.ask_log_to_join(cx, id, invite.map(Box::new), invited);
+    }
+
+    /// A room that I am not in, or not yet: its log is kept from now on.
+    pub(super) fn know_room(&mut self, cx: &mut Context, room: RoomId, genesis: Genesis, signed: Signed<Genesis>) {
+        let mut writes = Vec::new();
+        self.conversations.entry(room.into()).or_insert_with(|| {
+            writes.push(Write::Room { room, genesis: signed.clone(), joined: false });
+            Conversation::new(room.into(), Kind::Room(Box::new(Room::new(room, genesis, signed))))
+        });
+        self.commit(cx, writes, Vec::new());
+    }
+
+    /// A join names the entries of the owner's log that one knows: they come first.
+    fn ask_log_to_join(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        invite: Option<Box<Signed<Invite>>>,
+        invited: bool,
+    ) {
+        let from = self.room(id).map_or(0, Room::head) + 1;
+        self.ask(cx, Request::Log { room: id.into(), from }, Call::LogToJoin { room: id, invite, invited });
+    }
+
+    pub(super) fn log_to_join(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        invite: Option<Box<Signed<Invite>>>,
+        invited: bool,
+        entries: Vec<Signed<LogEntry>>,
+        more: bool,
+    ) {
+        let before = self.room(id).map_or(0, Room::head);
+        self.entries_received(cx, id.into(), entries, false);
+        let Some(room) = self.room(id) else { return };
+        if more && room.head() > before {
+            return self.ask_log_to_join(cx, id, invite, invited);
+        }
+        let (name, owner) = (&room.genesis.name, room.moderation.owner_name());
+        if room.moderation.standing(&self.me).is_some_and(|standing| standing.ban.is_some()) {
+            return cx.fail(banned(name, owner));
+        }
+        let is_owner = room.moderation.owner() == self.me;
+        let needs_invite = room.genesis.private && !is_owner;
+        let before = room.members.get(&self.me).filter(|mine| mine.is_current());
         if let (Some(mine), None) = (before, &invite) {
             // An earlier attempt whose answer was lost: the registry may have let me in with this very join.
             let request = Request::JoinRoom { join: mine.join.clone() };
             return self.ask(cx, request, Call::Join { room: id });
         }
+        let holds = |invite: &Signed<Invite>| {
+            let owner = invite.claim().ok().and_then(|claim| room.moderation.owners().at(claim.head));
+            owner.is_some_and(|owner| invite.verify(owner.as_bytes()).is_ok())
+        };
+        let invite = invite.map(|invite| *invite).filter(holds);
         if (needs_invite || invited) && invite.is_none() && !is_owner {
-            return cx.fail(not_invited(name, &genesis.owner_name));
+            return cx.fail(not_invited(name, owner));
         }
-        let fresh = || Conversation::new(id, Kind::Room(Box::new(Room::new(room, genesis, signed))));
-        self.conversations.entry(id).or_insert_with(fresh);
         let Some((join, writes, own)) = self.sign_join(cx, id, invite.filter(|_| needs_invite)) else { return };
         let (request, call) = (Box::new(Request::JoinRoom { join }), Box::new(Call::Join { room: id }));
         self.commit(cx, writes, vec![own, After::Ask { request, call }]);
@@ -140,15 +188,14 @@ impl Account {
         invite: Option<Signed<Invite>>,
     ) -> Option<(WireEvent, Vec<Write>, After)> {
         let statement = self.credentials.statement.clone();
+        self.leave_what_was_cut(cx, id);
         let appended = self.append(cx, id, &Content::Join(Box::new(Join { statement, invite })))?;
-        let (me, user) = (self.me, self.user.clone());
-        let room = self.conversations.get_mut(&id)?.room_mut()?;
-        let part = room.members.remove(&me).and_then(|member| member.part);
-        let (join, joined) = (appended.wire.clone(), appended.stamp);
+        let (me, join) = (self.me, appended.wire.clone());
         let own = After::Own { conversation: id, chain: self.chain, number: appended.number, re: None, tell: None };
-        let key = self.keys.event();
-        let member = Member { user, key, join: join.clone(), joined, part: part.clone(), stands_aside: false };
-        room.members.insert(me, member);
+        let room = self.conversations.get_mut(&id)?.room_mut()?;
+        let membership = check_join(room.id, &room.genesis, room.moderation.owners(), &join).ok()?;
+        let part = room.members.remove(&me).and_then(|member| member.part);
+        room.put_member(membership, join.clone(), part.clone(), false);
         self.links.hello_again(&id);
         let writes = vec![
             Write::Room { room: room.id, genesis: room.signed.clone(), joined: false },
@@ -198,11 +245,7 @@ impl Account {
         more: bool,
     ) {
         let before = self.room(id).map_or(0, Room::head);
-        let mut writes = Vec::new();
-        for entry in entries {
-            self.entry_received(cx, id.into(), entry, false, &mut writes);
-        }
-        self.commit(cx, writes, Vec::new());
+        self.entries_received(cx, id.into(), entries, false);
         let head = self.room(id).map_or(0, Room::head);
         if more && head > before {
             return self.ask(cx, Request::Log { room: id.into(), from: head + 1 }, Call::JoinLog { room: id });
@@ -317,7 +360,7 @@ impl Account {
             .map(|(identity, member)| {
                 let contact = self.people.get(&member.user);
                 let online = *identity == self.me || contact.is_some_and(people::Contact::is_online);
-                MemberShown { user: member.user.clone(), online, owner: *identity == room.genesis.owner }
+                MemberShown { user: member.user.clone(), online, owner: *identity == room.moderation.owner() }
             })
             .collect();
         members.sort_by(|one, other| one.user.cmp(&other.user));
@@ -331,108 +374,13 @@ impl Account {
         };
         let Some(room) = self.room(id) else { return };
         let Some(text) = text else {
-            return cx.answer(re, Event::TopicShown { conversation: name, text: room.topic.clone() });
+            return cx.answer(re, Event::TopicShown { conversation: name, text: room.moderation.topic().to_owned() });
         };
-        if room.genesis.owner != self.me {
-            let text = format!("Only the owner may change the topic of {name}. Owner: {}.", room.genesis.owner_name);
-            return cx.refuse(re, Refusal::new(Code::NotPermitted, &text));
-        }
-        if let Err(refusal) = topic_text(&text) {
+        if let Err(refusal) = self.decides(id, "change the topic of").and_then(|()| topic_text(&text).map(drop)) {
             return cx.refuse(re, refusal);
         }
         cx.wait(re);
-        if let Some(entry) = self.sign_topic(cx, id, &text) {
-            self.ask(cx, Request::AddEntry { entry: entry.clone() }, Call::AddEntry { entry: Box::new(entry) });
-        }
-    }
-
-    fn sign_topic(&self, cx: &Context, id: ConversationId, text: &str) -> Option<Signed<LogEntry>> {
-        let room = self.room(id)?;
-        let entry = LogEntry {
-            room: room.id,
-            index: room.head() + 1,
-            previous: room.last_entry(),
-            at: cx.now.wall,
-            act: Act::Topic { text: Text::cut(text) },
-        };
-        Some(Signed::sign(&entry, self.keys.identity_signer()))
-    }
-
-    /// The registry took my entry: so do I, and whoever is linked. What to tell of it.
-    pub(super) fn entry_added(&mut self, cx: &mut Context, signed: Signed<LogEntry>) -> Option<Event> {
-        let entry = signed.claim().ok()?;
-        let mut writes = Vec::new();
-        let id = ConversationId::from(entry.room);
-        self.entry_received(cx, entry.room, signed, false, &mut writes);
-        self.commit(cx, writes, Vec::new());
-        for link in self.links.ids() {
-            let shares = self.links.get(link).is_some_and(|link| link.conversations.contains_key(&id));
-            if shares {
-                self.send_newer_entries(cx, link, id, entry.index - 1);
-            }
-        }
-        let room = self.room(id)?;
-        let (conversation, user) = (room.genesis.name.clone(), self.user.clone());
-        let (change, by, text) = (RoomChange::Topic, user.clone(), room.topic.clone());
-        Some(Event::Room { conversation, change, user, by, text })
-    }
-
-    pub(super) fn invite(&mut self, cx: &mut Context, re: Option<String>, user: UserName, room: Option<RoomName>) {
-        let (name, id) = match self.room_meant(room) {
-            Ok(meant) => meant,
-            Err(refusal) => return cx.refuse(re, refusal),
-        };
-        let Some(room) = self.room(id) else { return };
-        if !room.genesis.private {
-            let text = format!("{name} is public: {user} can simply /join {name}.");
-            return cx.refuse(re, Refusal::new(Code::Usage, &text));
-        }
-        if room.genesis.owner != self.me {
-            let text = format!("Only the owner may invite to {name}. Owner: {}.", room.genesis.owner_name);
-            return cx.refuse(re, Refusal::new(Code::NotPermitted, &text));
-        }
-        let call = Call::LookUpToInvite { user: user.clone(), room: id };
-        self.begin_call(cx, re, Request::Lookup { user }, call);
-    }
-
-    pub(super) fn invitee_found(
-        &mut self,
-        cx: &mut Context,
-        id: ConversationId,
-        user: &UserName,
-        record: &PersonRecord,
-    ) {
-        let Some(writes) = self.meet(cx, user, record) else { return };
-        self.commit(cx, writes, Vec::new());
-        let (Some(invitee), Some(room)) = (self.identity_of(user), self.room(id)) else { return };
-        let invite = Invite {
-            room: room.id,
-            invitee,
-            head: room.head(),
-            at: cx.now.wall,
-            expires: cx.now.wall.plus(INVITE_LIFETIME),
-        };
-        let invite = Signed::sign(&invite, self.keys.identity_signer());
-        self.ask(cx, Request::Invite { invite }, Call::Invite { room: id, user: user.clone() });
-    }
-
-    pub(super) fn invite_sent(&self, cx: &mut Context, id: ConversationId, user: UserName) {
-        let Some(room) = self.room(id) else { return };
-        cx.finish(Event::InviteSent { conversation: room.genesis.name.clone(), user });
-    }
-
-    pub(super) fn decline_found(&mut self, cx: &mut Context, name: RoomName, invites: &[Invitation]) {
-        let found = invites.iter().find_map(|invitation| {
-            let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
-            (genesis.name == name).then_some(room)
-        });
-        match found {
-            Some(room) => self.ask(cx, Request::Decline { room }, Call::Decline { room: name }),
-            None => {
-                let text = format!("There is no invitation to {name}. /invites lists what there is.");
-                cx.fail(Refusal::new(Code::NotInvited, &text));
-            }
-        }
+        self.decide(cx, id, Act::Topic { text: Text::cut(&text) });
     }
 
     /// One page of who belongs to a room of mine, after signing in.
@@ -461,22 +409,7 @@ impl Account {
         self.tell_roster(cx);
     }
 
-    pub(super) fn log_page(
-        &mut self,
-        cx: &mut Context,
-        id: ConversationId,
-        entries: Vec<Signed<LogEntry>>,
-        more: bool,
-    ) {
-        let before = self.room(id).map_or(0, Room::head);
-        self.entries_received(cx, id.into(), entries);
-        let head = self.room(id).map_or(0, Room::head);
-        if more && head > before {
-            self.ask(cx, Request::Log { room: id.into(), from: head + 1 }, Call::LogOf { room: id });
-        }
-    }
-
-    fn room(&self, id: ConversationId) -> Option<&Room> {
+    pub(super) fn room(&self, id: ConversationId) -> Option<&Room> {
         self.conversations.get(&id).and_then(Conversation::room)
     }
 }
@@ -486,6 +419,11 @@ fn topic_text(text: &str) -> Result<Text<{ common::limits::TOPIC_BYTES_MAX }>, R
         let text = format!("That topic has {} bytes; at most {} are kept. Make it shorter.", error.length, error.max);
         Refusal::new(Code::TooLarge, &text)
     })
+}
+
+fn banned(room: &RoomName, owner: &UserName) -> Refusal {
+    let text = format!("You are banned from {room}. Only its owner can change that: /msg {owner} …");
+    Refusal::new(Code::Banned, &text)
 }
 
 fn not_invited(room: &RoomName, owner: &UserName) -> Refusal {

@@ -161,11 +161,7 @@ impl Account {
     fn push(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId) {
         let Some(conversation) = self.conversations.get(&id) else { return };
         let Some(live) = self.links.get(link) else { return };
-        let entitled = match &conversation.kind {
-            Kind::Direct { with } => *with == live.person.user,
-            Kind::Room(room) => room.is_member(&live.person.identity),
-        };
-        if !entitled || !live.conversations.get(&id).is_some_and(|told| told.have_heard) {
+        if !self.is_open_to(link, id) || !live.conversations.get(&id).is_some_and(|told| told.have_heard) {
             return;
         }
         let identity = live.person.identity;
@@ -208,11 +204,23 @@ impl Account {
         }
     }
 
+    /// Whether the far end of a link may be sent what is said there.
+    fn is_open_to(&self, link: LinkId, id: ConversationId) -> bool {
+        let (Some(live), Some(known)) = (self.links.get(link), self.conversations.get(&id)) else { return false };
+        match &known.kind {
+            Kind::Direct { with } => *with == live.person.user,
+            Kind::Room(room) => room.is_member(&live.person.identity),
+        }
+    }
+
     /// What was read goes out, unless the link went meanwhile.
     pub(super) fn chain_read(&mut self, cx: &mut Context, reading: &Reading, events: Vec<StoredEvent>) {
         let waited_for = self.first_pending(reading);
         let Some(cursor) = self.cursor(reading) else { return };
         cursor.reading = false;
+        if !self.is_open_to(reading.link, reading.conversation) {
+            return;
+        }
         self.links.pushes.insert((reading.link, reading.conversation));
         // The other end began again meanwhile, from somewhere else.
         let Some(cursor) = self.cursor(reading).filter(|cursor| cursor.sent + 1 == reading.from) else { return };

@@ -178,6 +178,11 @@ pub enum Write {
         index: u32,
         entry: Signed<LogEntry>,
     },
+    /// Another entry, signed by the owner as well, of a number that is taken.
+    OtherEntry {
+        room: RoomId,
+        entry: Signed<LogEntry>,
+    },
     /// The newest join and part of one member.
     Member {
         room: RoomId,
@@ -361,6 +366,8 @@ pub struct LoadedRoom {
     pub genesis: Signed<Genesis>,
     pub joined: bool,
     pub entries: Vec<Signed<LogEntry>>,
+    /// See [`Write::OtherEntry`].
+    pub other: Option<Signed<LogEntry>>,
     /// Newest join and part of each member.
     pub members: Vec<(WireEvent, Option<WireEvent>)>,
 }

@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use common::ids::{EntryId, IdentityKey, RealmId, RoomId};
-use common::limits::{ENTRIES_PER_PAGE, MEMBERS_PER_PAGE, ROOMS_PER_PAGE, SIGNED_BYTES_MAX};
+use common::limits::{ENTRIES_PER_PAGE, LOG_ENTRIES_MAX, MEMBERS_PER_PAGE, ROOMS_PER_PAGE, SIGNED_BYTES_MAX};
 use common::message::event::{Content, WireEvent};
+use common::message::moderation::makes_sense;
 use common::message::registry::{Code, Invitation, RoomSummary};
 use common::message::room::{self, Act, Genesis, Invite, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::identity::check_statement;
 use common::secure::sign::{Signable, Signed};
 use common::time::UnixMillis;
-use common::wire::bounded::Text;
 
 use crate::refusal::Failure;
-use crate::store::{Account, Joining, Member, Room, RoomCreation, Store};
+use crate::store::{Account, Effect, Joining, Member, Room, RoomCreation, Store};
 
 /// See the module.
 pub struct Rooms {
@@ -44,10 +44,9 @@ impl Rooms {
         if owner != (caller.claim.identity, caller.user(), self.realm) || too_long(signed) {
             return Err(usage(BAD_GENESIS));
         }
-        check_join(id, &genesis, caller, join)?;
-        let member = Member { user: caller.user().clone(), join: join.clone(), part: None };
-        let topic = Text::default();
-        let room = Room { id, signed: signed.clone(), genesis, topic };
+        let room = Room::new(id, signed.clone(), genesis);
+        check_join(&room, caller, join)?;
+        let member = Member::new(caller.user().clone(), join.clone());
         match self.store.create_room(&room, &member, self.rooms_per_account)? {
             RoomCreation::Created => Ok(()),
             RoomCreation::NameTaken => {
@@ -80,6 +79,12 @@ impl Rooms {
     /// One room, for somebody about to enter, with the invitation that lets them.
     pub fn find(&self, caller: &UserName, name: &RoomName, now: UnixMillis) -> Result<FoundRoom, Failure> {
         let room = self.store.room_named(name)?.ok_or_else(|| no_such_room(name.as_str()))?;
+        if room.is_closed {
+            return Err(closed(&room));
+        }
+        if self.store.standing(&room.id, caller)?.is_banned {
+            return Err(banned(&room));
+        }
         let invite = self.open_invite(&room.id, caller, now)?;
         if room.genesis.private && invite.is_none() && !self.is_present(&room.id, caller)? && !is_owner(&room, caller) {
             return Err(not_invited(&room));
@@ -91,16 +96,20 @@ impl Rooms {
     pub fn join(&self, caller: &Account, join: &WireEvent, now: UnixMillis) -> Result<(Room, Entry), Failure> {
         let id = RoomId::from(join.claim().map_err(|_| usage(BAD_JOIN))?.conversation);
         let room = self.room(&id)?;
-        let invite = check_join(id, &room.genesis, caller, join)?;
+        if room.is_closed {
+            return Err(closed(&room));
+        }
+        let invite = check_join(&room, caller, join)?;
         let is_free = !room.genesis.private || is_owner(&room, caller.user()) || self.is_present(&id, caller.user())?;
         if !is_free {
             self.check_invite(&room, caller.user(), invite.as_ref(), now)?;
         }
-        let member = Member { user: caller.user().clone(), join: join.clone(), part: None };
+        let member = Member::new(caller.user().clone(), join.clone());
         let is_news = match self.store.join(&id, &member, invite.as_ref())? {
             Joining::Entered | Joining::Renewed => true,
             Joining::Already => false,
             Joining::Stale => return Err(Failure::new(Code::NotPermitted, STALE_JOIN)),
+            Joining::Banned => return Err(banned(&room)),
             Joining::Full => return Err(full(&room)),
         };
         Ok((room, Entry { member, is_news }))
@@ -110,7 +119,8 @@ impl Rooms {
     pub fn part(&self, caller: &Account, part: &WireEvent) -> Result<Option<(Room, Member)>, Failure> {
         let id = RoomId::from(part.claim().map_err(|_| usage(BAD_PART))?.conversation);
         let room = self.room(&id)?;
-        let member = self.store.member(&id, caller.user())?.ok_or_else(|| not_member(&room))?;
+        let member = self.store.member(&id, caller.user())?.filter(|member| member.removed.is_none());
+        let member = member.ok_or_else(|| not_member(&room))?;
         if let Some(kept) = &member.part {
             return if kept == part { Ok(None) } else { Err(not_member(&room)) };
         }
@@ -157,32 +167,73 @@ impl Rooms {
             || self.is_present(id, caller)?
             || self.open_invite(id, caller, now)?.is_some();
         if !may_read {
-            return Err(not_invited(&room));
+            // Whoever was removed may read why, and nothing that came after.
+            let removed = self.store.member(id, caller)?.and_then(|member| member.removed);
+            return removed.map_or_else(|| Err(not_invited(&room)), |last| self.page(id, from, last));
         }
-        let mut entries = self.store.entries(id, from, one_more(ENTRIES_PER_PAGE))?;
+        self.page(id, from, u32::MAX)
+    }
+
+    // Entries up to number `last`, and whether there are more of them.
+    fn page(&self, id: &RoomId, from: u32, last: u32) -> Result<(Vec<Signed<LogEntry>>, bool), Failure> {
+        let open = last.saturating_sub(from).saturating_add(u32::from(last >= from));
+        let mut entries = self.store.entries(id, from, one_more(ENTRIES_PER_PAGE).min(open))?;
         let more = entries.len() > ENTRIES_PER_PAGE;
         entries.truncate(ENTRIES_PER_PAGE);
         Ok((entries, more))
     }
 
-    /// Adds to the owner's log. The room, if the entry is new.
-    pub fn add_entry(&self, caller: &Account, signed: &Signed<LogEntry>) -> Result<Option<Room>, Failure> {
+    /// Adds to the owner's log. Those who are to hear of it, if the entry is new: also whom it removes. The owner writes
+    /// it; any member may bring what a registry with an older copy has lost.
+    pub fn add_entry(&self, caller: &Account, signed: &Signed<LogEntry>) -> Result<Vec<UserName>, Failure> {
         let claim = signed.claim().map_err(|_| usage(BAD_ENTRY))?;
         let room = self.room(&claim.room)?;
-        self.check_owner(caller, &room)?;
+        let is_signed_by_owner = signed.verify(room.owners.now().as_bytes()).is_ok();
+        if !(is_signed_by_owner && self.is_present(&room.id, caller.user())?) {
+            self.check_owner(caller, &room)?;
+        }
         if self.store.entries(&room.id, claim.index, 1)?.first() == Some(signed) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let (head, previous): (u32, EntryId) = self.store.log_head(&room.id)?;
         if head >= LOG_ENTRIES_MAX {
             return Err(Failure::new(Code::TooLarge, LOG_FULL));
         }
-        let entry = room::check_entry(room.id, &room.genesis, signed, head, previous).map_err(|_| usage(BAD_ENTRY))?;
-        let Act::Topic { text } = &entry.act;
-        if too_long(signed) || !self.store.add_entry(&room.id, entry.index, signed, Some(text))? {
+        let owner = room.owners.now();
+        let entry = room::check_entry(room.id, &owner, signed, head, previous).map_err(|_| usage(BAD_ENTRY))?;
+        let told = self.store.present(&room.id)?;
+        let effect = self.effect(&room, entry.act)?;
+        if room.is_closed || !self.store.add_entry(&room.id, entry.index, signed, &effect)? {
             return Err(usage(BAD_ENTRY));
         }
-        Ok(Some(room))
+        Ok(told)
+    }
+
+    // What an act means for those who have an account here; an error if it makes no sense.
+    fn effect(&self, room: &Room, act: Act) -> Result<Effect, Failure> {
+        let user_of = |identity: &IdentityKey| self.store.user_of_identity(identity);
+        let whom = match &act {
+            Act::Remove(removal) | Act::Ban(removal) => user_of(&removal.identity)?,
+            Act::Unban { identity, .. } | Act::Transfer { identity, .. } => user_of(identity)?,
+            Act::Topic { .. } | Act::Close { .. } => None,
+        };
+        let is_banned = match &whom {
+            Some(user) => self.store.standing(&room.id, user)?.is_banned,
+            None => false,
+        };
+        if !makes_sense(&act, &room.owners.now(), |_| is_banned) {
+            return Err(usage(BAD_ENTRY));
+        }
+        Ok(match (act, whom) {
+            (Act::Topic { text }, _) => Effect::Topic(text),
+            (Act::Close { .. }, _) => Effect::Closed,
+            (Act::Remove(_), Some(user)) => Effect::Ended { user, is_banned: false },
+            (Act::Ban(_), Some(user)) => Effect::Ended { user, is_banned: true },
+            (Act::Unban { .. }, Some(user)) => Effect::Unbanned { user },
+            (Act::Transfer { identity, .. }, Some(user)) => Effect::Owned { user, identity },
+            (Act::Transfer { .. }, None) => return Err(Failure::new(Code::NoSuchUser, NO_SUCH_USER)),
+            (Act::Remove(_) | Act::Ban(_) | Act::Unban { .. }, None) => Effect::Nothing,
+        })
     }
 
     /// Keeps the owner's invitation. Whom it is for.
@@ -198,11 +249,20 @@ impl Rooms {
         if !room.genesis.private {
             return Err(usage(&format!("{} is public: anyone can /join it.", room.genesis.name)));
         }
-        let is_signed = signed.verify(room.genesis.owner.as_bytes()).is_ok();
-        if !is_signed || claim.expires < now || too_long(signed) {
+        let owner = room.owners.at(claim.head).filter(|owner| *owner == room.owners.now());
+        let is_signed = owner.is_some_and(|owner| signed.verify(owner.as_bytes()).is_ok());
+        if !is_signed || room.is_closed || claim.expires < now || too_long(signed) {
             return Err(usage(BAD_INVITE));
         }
         let invitee = self.user_of(&claim.invitee)?;
+        let standing = self.store.standing(&room.id, &invitee)?;
+        if standing.is_banned {
+            let text = format!("{invitee} is banned from {0}. /unban {invitee} first.", room.genesis.name);
+            return Err(Failure::new(Code::Banned, &text));
+        }
+        if claim.head < standing.ended {
+            return Err(usage(BAD_INVITE));
+        }
         if self.is_present(&room.id, &invitee)? {
             return Err(usage(&format!("{invitee} is in {} already. There is nothing to do.", room.genesis.name)));
         }
@@ -238,8 +298,7 @@ impl Rooms {
     }
 
     fn user_of(&self, identity: &IdentityKey) -> Result<UserName, Failure> {
-        let text = "There is no such person here. Check the name: /who lists who is online.";
-        self.store.user_of_identity(identity)?.ok_or_else(|| Failure::new(Code::NoSuchUser, text))
+        self.store.user_of_identity(identity)?.ok_or_else(|| Failure::new(Code::NoSuchUser, NO_SUCH_USER))
     }
 
     fn open_invite(&self, id: &RoomId, user: &UserName, now: UnixMillis) -> Result<Option<Signed<Invite>>, Failure> {
@@ -268,10 +327,10 @@ impl Rooms {
     }
 
     fn check_owner(&self, caller: &Account, room: &Room) -> Result<(), Failure> {
-        if room.genesis.owner == caller.claim.identity {
+        if room.owners.now() == caller.claim.identity {
             return Ok(());
         }
-        let (name, owner) = (&room.genesis.name, &room.genesis.owner_name);
+        let (name, owner) = (&room.genesis.name, &room.owner);
         Err(Failure::new(Code::NotPermitted, &format!("Only the owner of {name} may do that. Ask {owner}.")))
     }
 }
@@ -280,13 +339,8 @@ impl Rooms {
 pub type FoundRoom = (Signed<Genesis>, Option<Signed<Invite>>);
 
 // The join is the caller's own, under the keys we know them by. The invitation in it, checked where one is needed.
-fn check_join(
-    id: RoomId,
-    genesis: &Genesis,
-    caller: &Account,
-    join: &WireEvent,
-) -> Result<Option<Signed<Invite>>, Failure> {
-    let membership = room::check_join(id, genesis, join).map_err(|error| match error {
+fn check_join(room: &Room, caller: &Account, join: &WireEvent) -> Result<Option<Signed<Invite>>, Failure> {
+    let membership = room::check_join(room.id, &room.genesis, &room.owners, join).map_err(|error| match error {
         room::RoomError::NotInvited => Failure::new(Code::NotInvited, INVITE_DOES_NOT_HOLD),
         _ => usage(BAD_JOIN),
     })?;
@@ -294,7 +348,7 @@ fn check_join(
         return Err(usage(BAD_JOIN));
     }
     let Ok(Content::Join(body)) = membership.event.content() else { return Err(usage(BAD_JOIN)) };
-    Ok(body.invite.filter(|_| genesis.private && genesis.owner != caller.claim.identity))
+    Ok(body.invite.filter(|_| membership.invited.is_some()))
 }
 
 fn check_part(caller: &Account, member: &Member, part: &WireEvent) -> Result<(), Failure> {
@@ -312,7 +366,7 @@ fn check_part(caller: &Account, member: &Member, part: &WireEvent) -> Result<(),
 }
 
 fn is_owner(room: &Room, user: &UserName) -> bool {
-    room.genesis.owner_name == *user
+    room.owner == *user
 }
 
 // Fields that this version does not know could fill what is signed; copies of it have to fit a page.
@@ -348,6 +402,16 @@ fn not_member(room: &Room) -> Failure {
     Failure::new(Code::NotMember, &format!("You are not in {name}. Enter it first: /join {name}."))
 }
 
+fn closed(room: &Room) -> Failure {
+    let text = format!("{} was closed by its owner. /rooms lists what there is, /create makes one.", room.genesis.name);
+    Failure::new(Code::NoSuchRoom, &text)
+}
+
+fn banned(room: &Room) -> Failure {
+    let (name, owner) = (&room.genesis.name, &room.owner);
+    Failure::new(Code::Banned, &format!("You are banned from {name}. Only its owner can change that: /msg {owner} …"))
+}
+
 fn full(room: &Room) -> Failure {
     let name = &room.genesis.name;
     let text = format!("{name} is full: a room has at most {} members. Try again later.", common::limits::MEMBERS_MAX);
@@ -359,15 +423,14 @@ const BAD_JOIN: &str = "The join does not hold together or is not yours. You wer
 const BAD_PART: &str = "That is no leave of yours from that room. Nothing was changed: try /part again.";
 const BAD_ENTRY: &str = "That does not follow the room's log as it is here. Nothing was changed: try again.";
 const BAD_INVITE: &str = "That invitation is not signed by you, or has expired. Nobody was invited: try /invite again.";
-const STALE_JOIN: &str = "You left the room after that join was signed. You were not let in: try /join again.";
+const STALE_JOIN: &str = "You left, or were removed, after that join was signed. You were not let in: try /join again.";
+const NO_SUCH_USER: &str = "There is no such person here. Check the name: /who lists who is online.";
 const INVITE_DOES_NOT_HOLD: &str = "That invitation does not let you in. Ask the room's owner for a new one.";
-const LOG_FULL: &str = "The room's log is full. The topic stays as it is; /create a new room to go on.";
+const LOG_FULL: &str = "The room's log is full. Nothing was changed; /create a new room to go on.";
 const INVITES_FULL: &str = "Too many invitations of this room are open. Wait until some are taken or expire.";
 
 /// What one owner may invite at a time: four times a full room.
 const INVITES_PER_ROOM_MAX: u32 = 256;
-/// Topics of a room, for ever; each is kept.
-const LOG_ENTRIES_MAX: u32 = 10_000;
 /// A genesis or an invitation as kept: twice the largest honest one.
 const COPY_BYTES_MAX: usize = 768;
 /// A statement, an invitation and the event around them.

@@ -2,6 +2,7 @@
 
 use common::ids::RoomId;
 use common::message::registry::{MemberRecord, News, Reply, Request};
+use common::names::UserName;
 use common::time::Now;
 use common::wire::bounded::List;
 
@@ -55,10 +56,10 @@ impl Service {
                 Some((room, member)) => self.tell_of_member(caller, room.id, member)?,
                 None => Vec::new(),
             },
-            Request::AddEntry { entry } => match self.rooms.add_entry(&account, &entry)? {
-                Some(room) => self.tell_room(caller, room.id, &News::Entry { entry: Box::new(entry) })?,
-                None => Vec::new(),
-            },
+            Request::AddEntry { entry } => {
+                let told = self.rooms.add_entry(&account, &entry)?;
+                self.tell(caller, &told, &News::Entry { entry: Box::new(entry) })
+            }
             Request::Invite { invite } => {
                 self.accounts.invite(account.user(), now)?;
                 let (invitee, invitation) = self.rooms.invite(&account, &invite, now.wall)?;
@@ -83,8 +84,12 @@ impl Service {
     // Everybody in the room who is online, but whoever did it.
     fn tell_room(&self, caller: &Caller, room: RoomId, news: &News) -> Result<Vec<(SessionId, News)>, Failure> {
         let present = self.rooms.present(&room)?;
-        let mut sessions = self.online.sessions_of(&present);
+        Ok(self.tell(caller, &present, news))
+    }
+
+    fn tell(&self, caller: &Caller, users: &[UserName], news: &News) -> Vec<(SessionId, News)> {
+        let mut sessions = self.online.sessions_of(users);
         sessions.retain(|&session| session != caller.session);
-        Ok(sessions.into_iter().map(|session| (session, news.clone())).collect())
+        sessions.into_iter().map(|session| (session, news.clone())).collect()
     }
 }

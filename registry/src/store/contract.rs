@@ -16,8 +16,8 @@ use common::wire::bounded::{Blob, Text};
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 use super::{
-    Account, Accounts, BoxLimits, Creation, Joining, Member, NewMail, Page, Posting, Redemption, Room, RoomCreation,
-    Rooms, Store, StoredToken,
+    Account, Accounts, BoxLimits, Creation, Effect, Joining, Member, NewMail, Page, Posting, Redemption, Room,
+    RoomCreation, Rooms, Standing, Store, StoredToken,
 };
 
 const REALM: RealmId = RealmId([8; 32]);
@@ -57,22 +57,32 @@ impl Somebody {
         };
         let signed = Signed::sign(&genesis, self.keys.identity_signer());
         let (id, genesis) = check_genesis(&signed).unwrap();
-        Room { id, signed, genesis, topic: Text::default() }
+        Room::new(id, signed, genesis)
     }
 
     fn event(&self, room: &Room, lamport: u64, content: &Content) -> WireEvent {
+        self.event_knowing(room, lamport, 0, content)
+    }
+
+    /// An event of somebody who knows `head` entries of the room's log.
+    fn event_knowing(&self, room: &Room, lamport: u64, head: u32, content: &Content) -> WireEvent {
         let (kind, body) = content.encode().unwrap();
         let (chain, number, at) = (ChainId([1; 16]), lamport, UnixMillis(lamport));
         let (conversation, author, previous) = (room.id.into(), self.keys.identity(), NO_EVENT);
         let parents = common::wire::bounded::List::default();
-        Event { conversation, author, chain, number, previous, parents, head: 0, lamport, at, kind, body }
+        Event { conversation, author, chain, number, previous, parents, head, lamport, at, kind, body }
             .sign(self.keys.event_signer())
     }
 
     fn member(&self, room: &Room, lamport: u64) -> Member {
+        self.member_knowing(room, lamport, 0)
+    }
+
+    fn member_knowing(&self, room: &Room, lamport: u64, head: u32) -> Member {
         let statement = self.keys.statement(REALM, self.name.clone());
-        let join = self.event(room, lamport, &Content::Join(Box::new(Join { statement, invite: None })));
-        Member { user: self.name.clone(), join, part: None }
+        let content = Content::Join(Box::new(Join { statement, invite: None }));
+        let join = self.event_knowing(room, lamport, head, &content);
+        Member::new(self.name.clone(), join)
     }
 
     fn part(&self, room: &Room, lamport: u64) -> WireEvent {
@@ -84,10 +94,10 @@ impl Somebody {
         Signed::sign(&Invite { room: room.id, invitee, head: 0, at, expires }, self.keys.identity_signer())
     }
 
-    fn topic(&self, room: &Room, index: u32, text: &str) -> (Signed<LogEntry>, Text<400>) {
+    fn topic(&self, room: &Room, index: u32, text: &str) -> (Signed<LogEntry>, Effect) {
         let act = Act::Topic { text: Text::cut(text) };
         let entry = LogEntry { room: room.id, index, previous: NO_ENTRY, at: UnixMillis(1), act };
-        (Signed::sign(&entry, self.keys.identity_signer()), Text::cut(text))
+        (Signed::sign(&entry, self.keys.identity_signer()), Effect::Topic(Text::cut(text)))
     }
 }
 
@@ -236,13 +246,70 @@ fn a_log_grows_by_one_entry_per_number(store: &dyn Store) {
     store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
     assert_eq!(store.log_head(&dev.id), Ok((0, NO_ENTRY)));
     let (lunch, text) = alice.topic(&dev, 1, "lunch");
-    assert_eq!(store.add_entry(&dev.id, 1, &lunch, Some(&text)), Ok(true));
+    assert_eq!(store.add_entry(&dev.id, 1, &lunch, &text), Ok(true));
     let (other, other_text) = alice.topic(&dev, 1, "other");
-    assert_eq!(store.add_entry(&dev.id, 1, &other, Some(&other_text)), Ok(false));
+    assert_eq!(store.add_entry(&dev.id, 1, &other, &other_text), Ok(false));
     assert_eq!(store.log_head(&dev.id), Ok((1, EntryId(lunch.id()))));
     assert_eq!(store.room(&dev.id).unwrap().unwrap().topic.as_str(), "lunch");
     assert_eq!(store.entries(&dev.id, 1, 9), Ok(vec![lunch]));
     assert_eq!(store.entries(&dev.id, 2, 9), Ok(vec![]));
+}
+
+fn a_removal_ends_a_membership_and_a_ban_keeps_out(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    let dev = alice.room("#dev", false);
+    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    let join = bob.member(&dev, 2);
+    assert_eq!(store.join(&dev.id, &join, None), Ok(Joining::Entered));
+    let invite = alice.invite(&dev, &bob, 1, 100);
+    store.put_invite(&dev.id, &bob.name, &invite, 9, UnixMillis(1)).unwrap();
+    let add = |index, effect: Effect| {
+        let (entry, _) = alice.topic(&dev, index, "whatever it says");
+        assert_eq!(store.add_entry(&dev.id, index, &entry, &effect), Ok(true));
+    };
+    let user = bob.name.clone();
+    assert_eq!(store.standing(&dev.id, &user), Ok(Standing::default()));
+    add(1, Effect::Ended { user: user.clone(), is_banned: false });
+    assert_eq!(store.member(&dev.id, &user).unwrap().unwrap().removed, Some(1));
+    assert_eq!(store.present(&dev.id), Ok(vec![alice.name.clone()]));
+    assert_eq!(store.companions(&user), Ok(vec![]));
+    assert!(!store.rooms(&user, "dev", None, 1).unwrap()[0].joined);
+    assert!(!store.invite(&dev.id, &user).unwrap().unwrap().is_open);
+    assert_eq!(store.join(&dev.id, &bob.member(&dev, 9), None), Ok(Joining::Stale), "signed without knowing");
+    let newer = bob.member_knowing(&dev, 9, 1);
+    assert_eq!(store.join(&dev.id, &newer, None), Ok(Joining::Entered));
+    assert_eq!(store.member(&dev.id, &user), Ok(Some(newer)));
+    add(2, Effect::Ended { user: user.clone(), is_banned: true });
+    add(3, Effect::Ended { user: user.clone(), is_banned: false });
+    assert_eq!(store.standing(&dev.id, &user), Ok(Standing { ended: 3, is_banned: true }));
+    assert_eq!(store.join(&dev.id, &bob.member_knowing(&dev, 10, 3), None), Ok(Joining::Banned));
+    add(4, Effect::Unbanned { user: user.clone() });
+    assert_eq!(store.standing(&dev.id, &user), Ok(Standing { ended: 4, is_banned: false }));
+    assert_eq!(store.join(&dev.id, &bob.member_knowing(&dev, 10, 3), None), Ok(Joining::Stale));
+    assert_eq!(store.join(&dev.id, &bob.member_knowing(&dev, 11, 4), None), Ok(Joining::Entered));
+}
+
+fn a_room_is_given_away_and_closed_for_good(store: &dyn Store) {
+    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
+    let dev = alice.room("#dev", false);
+    store.create_room(&dev, &alice.member(&dev, 1), 1).unwrap();
+    store.join(&dev.id, &bob.member(&dev, 2), None).unwrap();
+    let add = |index, effect: Effect| {
+        let (entry, _) = alice.topic(&dev, index, "whatever it says");
+        store.add_entry(&dev.id, index, &entry, &effect).unwrap();
+        store.room(&dev.id).unwrap().unwrap()
+    };
+    let room = add(1, Effect::Owned { user: bob.name.clone(), identity: bob.keys.identity() });
+    assert_eq!((&room.owner, room.owners.now()), (&bob.name, bob.keys.identity()));
+    assert_eq!((room.owners.at(0), room.owners.at(2)), (Some(alice.keys.identity()), None));
+    assert_eq!(store.rooms(&bob.name, "dev", None, 1).unwrap()[0].owner, bob.name);
+    let other = bob.room("#other", false);
+    assert_eq!(store.create_room(&other, &bob.member(&other, 1), 1), Ok(RoomCreation::Created), "not of his making");
+    let room = add(2, Effect::Closed);
+    assert!(room.is_closed);
+    assert_eq!(store.present(&dev.id), Ok(vec![]));
+    assert_eq!(store.member(&dev.id, &alice.name).unwrap().unwrap().removed, Some(2));
+    assert_eq!(store.rooms(&bob.name, "dev", None, 1), Ok(vec![]));
 }
 
 fn an_invitation_is_open_until_it_is_used_declined_or_expired(store: &dyn Store) {
@@ -383,6 +450,8 @@ suite! {
     members_come_go_and_come_back_in_the_order_they_signed,
     a_room_takes_no_more_than_its_limit,
     a_log_grows_by_one_entry_per_number,
+    a_removal_ends_a_membership_and_a_ban_keeps_out,
+    a_room_is_given_away_and_closed_for_good,
     an_invitation_is_open_until_it_is_used_declined_or_expired,
     an_expired_invitation_takes_nobodys_place,
     mail_is_kept_in_order_for_its_recipient_alone,

@@ -6,19 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::ids::{EntryId, IdentityKey, RoomId};
-use common::limits::TOPIC_BYTES_MAX;
 use common::message::event::WireEvent;
+use common::message::moderation::Owners;
 use common::message::registry::RoomSummary;
 use common::message::room::{Invite, LogEntry, NO_ENTRY};
 use common::names::{RoomName, UserName};
 use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
-use common::wire::bounded::Text;
 
 use super::{
-    Account, Accounts, BoxLimits, Creation, Invites, Joining, Logs, Mailboxes, Member, Members, NewMail, Page, Posting,
-    Room, RoomCreation, Rooms, StoreError, StoredInvite, StoredMail, StoredToken, judge_join,
+    Account, Accounts, BoxLimits, Creation, Effect, Invites, Joining, Logs, Mailboxes, Member, Members, NewMail, Page,
+    Posting, Room, RoomCreation, Rooms, Standing, StoreError, StoredInvite, StoredMail, StoredToken, judge_join,
 };
 
 /// See the module.
@@ -35,6 +34,7 @@ struct Tables {
     rooms: BTreeMap<RoomId, Room>,
     members: BTreeMap<(RoomId, UserName), Member>,
     entries: BTreeMap<(RoomId, u32), Signed<LogEntry>>,
+    standings: BTreeMap<(RoomId, UserName), Standing>,
     invites: BTreeMap<(UserName, RoomId), StoredInvite>,
     prekeys: BTreeMap<UserName, Signed<Prekey>>,
     mail: BTreeMap<u64, NewMail>,
@@ -57,13 +57,45 @@ impl Tables {
         self.accounts.values().any(|other| other.user() != account.user() && same_key(other))
     }
 
+    /// What an entry changes.
+    fn follow(&mut self, id: &RoomId, index: u32, effect: &Effect) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        let mut transfers = room.owners.transfers().to_vec();
+        match effect {
+            Effect::Nothing => {}
+            Effect::Topic(topic) => room.topic = topic.clone(),
+            Effect::Ended { user, is_banned } => {
+                let standing = self.standings.entry((*id, user.clone())).or_default();
+                (standing.ended, standing.is_banned) = (index, standing.is_banned || *is_banned);
+                let member = self.members.get_mut(&(*id, user.clone())).filter(|member| member.is_present());
+                member.into_iter().for_each(|member| member.removed = Some(index));
+                let invite = self.invites.get_mut(&(user.clone(), *id));
+                invite.into_iter().for_each(|kept| kept.is_open = false);
+            }
+            Effect::Unbanned { user } => {
+                let standing = self.standings.get_mut(&(*id, user.clone())).filter(|standing| standing.is_banned);
+                standing.into_iter().for_each(|standing| *standing = Standing { ended: index, is_banned: false });
+            }
+            Effect::Owned { user, identity } => {
+                room.owner = user.clone();
+                transfers.push((index, *identity));
+            }
+            Effect::Closed => {
+                room.is_closed = true;
+                let present = self.members.iter_mut().filter(|((at, _), member)| at == id && member.is_present());
+                present.for_each(|(_, member)| member.removed = Some(index));
+            }
+        }
+        room.owners = Owners::after(room.genesis.owner, transfers, index);
+    }
+
     fn summary(&self, room: &Room, caller: &UserName) -> RoomSummary {
         let members = self.members_of(&room.id).filter(|member| member.is_present()).count();
         RoomSummary {
             name: room.genesis.name.clone(),
             private: room.genesis.private,
             members: u32::try_from(members).unwrap_or(u32::MAX),
-            owner: room.genesis.owner_name.clone(),
+            owner: room.owner.clone(),
             topic: room.topic.clone(),
             joined: self.is_present(&room.id, caller),
         }
@@ -150,7 +182,8 @@ impl Rooms for MemoryStore {
         let tables = self.tables();
         let shown = |room: &&Room| {
             let name = &room.genesis.name;
-            name.as_str().contains(pattern)
+            !room.is_closed
+                && name.as_str().contains(pattern)
                 && after.is_none_or(|after| name > after)
                 && (!room.genesis.private || tables.is_present(&room.id, caller))
         };
@@ -192,7 +225,8 @@ impl Members for MemoryStore {
         let mut tables = self.tables();
         let present_count = tables.members_of(room).filter(|member| member.is_present()).count();
         let kept = tables.members.get(&(*room, member.user.clone()));
-        let joining = judge_join(kept, present_count, &member.join)?;
+        let standing = tables.standings.get(&(*room, member.user.clone())).copied().unwrap_or_default();
+        let joining = judge_join(kept, standing, present_count, &member.join)?;
         if matches!(joining, Joining::Entered | Joining::Renewed) {
             tables.members.insert((*room, member.user.clone()), member.clone());
         }
@@ -228,17 +262,19 @@ impl Logs for MemoryStore {
         room: &RoomId,
         index: u32,
         entry: &Signed<LogEntry>,
-        topic: Option<&Text<TOPIC_BYTES_MAX>>,
+        effect: &Effect,
     ) -> Result<bool, StoreError> {
         let mut tables = self.tables();
         if tables.entries.contains_key(&(*room, index)) {
             return Ok(false);
         }
         tables.entries.insert((*room, index), entry.clone());
-        if let (Some(topic), Some(room)) = (topic, tables.rooms.get_mut(room)) {
-            room.topic = topic.clone();
-        }
+        tables.follow(room, index, effect);
         Ok(true)
+    }
+
+    fn standing(&self, room: &RoomId, user: &UserName) -> Result<Standing, StoreError> {
+        Ok(self.tables().standings.get(&(*room, user.clone())).copied().unwrap_or_default())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod sqlite;
 use common::ids::{DeviceKey, EntryId, IdentityKey, RoomId};
 use common::limits::{MAIL_BYTES_MAX, MEMBERS_MAX, TOPIC_BYTES_MAX};
 use common::message::event::{Event, WireEvent};
+use common::message::moderation::Owners;
 use common::message::registry::RoomSummary;
 use common::message::room::{Genesis, Invite, LogEntry};
 use common::names::{RoomName, UserName};
@@ -76,25 +77,27 @@ pub trait Members {
     fn present(&self, room: &RoomId) -> Result<Vec<UserName>, StoreError>;
     /// Everybody who is in a room together with `user`, each once, without `user`.
     fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError>;
-    /// Lets `member` in as [`judge_join`] decides; with `invite`, it is used up by that.
+    /// Lets `member` in as [`judge_join`] decides by what the log says then; with `invite`, it is used up by that.
     fn join(&self, room: &RoomId, member: &Member, invite: Option<&Signed<Invite>>) -> Result<Joining, StoreError>;
     /// Marks a member as having left; `false` if there is nobody to leave.
     fn part(&self, room: &RoomId, user: &UserName, part: &WireEvent) -> Result<bool, StoreError>;
 }
 
-/// The signed log of a room's owner.
+/// The signed log of a room's owner, and what it says of people.
 pub trait Logs {
     /// How many entries there are, and the id of the last.
     fn log_head(&self, room: &RoomId) -> Result<(u32, EntryId), StoreError>;
     fn entries(&self, room: &RoomId, from: u32, limit: u32) -> Result<Vec<Signed<LogEntry>>, StoreError>;
-    /// Adds entry `index`, perhaps with the topic it sets; `false` if that index is taken.
+    /// Adds entry `index` together with its effect; `false` if that index is taken.
     fn add_entry(
         &self,
         room: &RoomId,
         index: u32,
         entry: &Signed<LogEntry>,
-        topic: Option<&Text<TOPIC_BYTES_MAX>>,
+        effect: &Effect,
     ) -> Result<bool, StoreError>;
+    /// What the log says of `user`; nothing unless they were removed or banned once.
+    fn standing(&self, room: &RoomId, user: &UserName) -> Result<Standing, StoreError>;
 }
 
 /// Invitations, the latest per room and person, with what became of it.
@@ -257,6 +260,50 @@ pub struct Room {
     /// What `signed` says; it was checked before it was stored.
     pub genesis: Genesis,
     pub topic: Text<TOPIC_BYTES_MAX>,
+    /// Who owns it now.
+    pub owner: UserName,
+    /// By which keys it was owned when.
+    pub owners: Owners,
+    /// Nobody is in it any more, nor ever will be.
+    pub is_closed: bool,
+}
+
+impl Room {
+    /// One that begins now.
+    pub fn new(id: RoomId, signed: Signed<Genesis>, genesis: Genesis) -> Self {
+        let (owner, owners) = (genesis.owner_name.clone(), Owners::new(genesis.owner));
+        Self { id, signed, genesis, topic: Text::default(), owner, owners, is_closed: false }
+    }
+}
+
+/// What an entry changes besides the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// It is about somebody without an account here.
+    Nothing,
+    Topic(Text<TOPIC_BYTES_MAX>),
+    /// Their membership and their invitation end; when banned, they cannot come back.
+    Ended {
+        user: UserName,
+        is_banned: bool,
+    },
+    Unbanned {
+        user: UserName,
+    },
+    Owned {
+        user: UserName,
+        identity: IdentityKey,
+    },
+    /// Every membership ends.
+    Closed,
+}
+
+/// What a room's log says of one person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Joins and invitations made before this entry was known have ended.
+    pub ended: u32,
+    pub is_banned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,17 +313,23 @@ pub enum RoomCreation {
     TooMany,
 }
 
-/// What a member signed: the join, and the part once they left.
+/// What a member signed: the join, and the part once they left; and the entry of the log that ended it, if one did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub user: UserName,
     pub join: WireEvent,
     pub part: Option<WireEvent>,
+    pub removed: Option<u32>,
 }
 
 impl Member {
+    /// Somebody who enters.
+    pub fn new(user: UserName, join: WireEvent) -> Self {
+        Self { user, join, part: None, removed: None }
+    }
+
     pub fn is_present(&self) -> bool {
-        self.part.is_none()
+        self.part.is_none() && self.removed.is_none()
     }
 }
 
@@ -288,8 +341,10 @@ pub enum Joining {
     Renewed,
     /// This join is the one kept, or an older one of somebody who is in the room.
     Already,
-    /// Left after this join was signed.
+    /// Left, or was removed, after this join was signed.
     Stale,
+    /// Is banned.
+    Banned,
     /// The room has as many members as it may.
     Full,
 }
@@ -313,7 +368,19 @@ pub enum StoreError {
 
 /// What a join does to what is kept. The newer of two joins counts: the higher Lamport number, or, from a new chain
 /// (a person who lost their database counts from 1 again), the later signature.
-pub fn judge_join(kept: Option<&Member>, present_count: usize, join: &WireEvent) -> Result<Joining, StoreError> {
+/// What the owner decided meanwhile comes first.
+pub fn judge_join(
+    kept: Option<&Member>,
+    standing: Standing,
+    present_count: usize,
+    join: &WireEvent,
+) -> Result<Joining, StoreError> {
+    if standing.is_banned {
+        return Ok(Joining::Banned);
+    }
+    if claim(join)?.head < standing.ended {
+        return Ok(Joining::Stale);
+    }
     let Some(kept) = kept else {
         return Ok(if present_count < MEMBERS_MAX { Joining::Entered } else { Joining::Full });
     };

@@ -3,7 +3,7 @@
 use common::ids::{ChainId, RoomId};
 use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
 use common::message::registry::{Reply, Request};
-use common::message::room::{Genesis, Invite};
+use common::message::room::{Genesis, History, Invite};
 use common::names::RoomName;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
@@ -25,6 +25,25 @@ impl Room {
             Ok(Reply::Room { genesis, invite }) => Self { id: RoomId(genesis.id()), genesis: *genesis, invite },
             other => panic!("{name} was looked for: {other:?}"),
         }
+    }
+
+    /// A public room that `owner` makes.
+    pub fn create(link: &mut RegistryLink, owner: &Person, name: &str) -> Self {
+        let genesis = Genesis {
+            realm: link.realm(),
+            name: RoomName::parse(name).expect("a good name"),
+            owner: owner.keys.identity(),
+            owner_name: owner.name.clone(),
+            private: false,
+            history: History::All,
+            nonce: ChainId([7; 16]),
+            at: now(),
+        };
+        let genesis = Signed::sign(&genesis, owner.keys.identity_signer());
+        let room = Self { id: RoomId(genesis.id()), genesis: genesis.clone(), invite: None };
+        let join = room.join(owner, link, None);
+        link.ask(Request::CreateRoom { genesis: Box::new(genesis), join }).expect("the name is free");
+        room
     }
 
     /// The first event of `person` in this room.

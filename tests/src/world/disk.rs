@@ -3,6 +3,7 @@
 
 mod chain;
 mod lookup;
+mod rooms;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
 use common::message::event::{NO_EVENT, WireEvent};
 use common::message::room::{Genesis, LogEntry};
-use common::names::{RoomName, UserName};
+use common::names::UserName;
 use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
@@ -68,6 +69,7 @@ struct KeptRoom {
     genesis: Signed<Genesis>,
     joined: bool,
     entries: BTreeMap<u32, Signed<LogEntry>>,
+    other: Option<Signed<LogEntry>>,
     members: BTreeMap<IdentityKey, (WireEvent, Option<WireEvent>)>,
 }
 
@@ -179,13 +181,6 @@ impl VirtualDisk {
         self.log.iter().flat_map(|log| log.prekeys.keys().copied()).collect()
     }
 
-    /// Whether somebody is or was a member of a room, by what is here.
-    pub(super) fn knows_member(&self, name: &RoomName, identity: &IdentityKey) -> bool {
-        let kept = self.log.iter().flat_map(|log| log.conversations.values()).filter_map(|kept| kept.room.as_ref());
-        let is_it = |room: &&KeptRoom| room.genesis.claim().is_ok_and(|genesis| genesis.name == *name);
-        kept.filter(is_it).any(|room| room.members.contains_key(identity))
-    }
-
     /// My own events of a conversation, oldest first.
     pub(super) fn own_events(&self, id: &ConversationId) -> Vec<&StoredEvent> {
         let kept = self.log.as_ref().and_then(|log| log.conversations.get(id));
@@ -202,12 +197,6 @@ impl VirtualDisk {
             held.map(|(number, event)| ((*author, *chain, *number), event.id))
         });
         events.collect()
-    }
-
-    /// The rooms that somebody is in, by what is here.
-    pub(super) fn rooms_joined(&self) -> Vec<RoomName> {
-        let kept = self.log.iter().flat_map(|log| log.conversations.values()).filter_map(|kept| kept.room.as_ref());
-        kept.filter(|room| room.joined).filter_map(|room| Some(room.genesis.claim().ok()?.name)).collect()
     }
 
     /// Every event that is here.
@@ -321,18 +310,8 @@ impl Log {
             Write::Conversation { id, with } => {
                 self.conversations.entry(id).or_default().with.get_or_insert(with);
             }
-            Write::Room { room, genesis, joined } => {
-                let fresh = || KeptRoom { genesis, joined, entries: BTreeMap::new(), members: BTreeMap::new() };
-                self.conversations.entry(room.into()).or_default().room.get_or_insert_with(fresh).joined = joined;
-            }
-            Write::Entry { room, index, entry } => {
-                let known = self.room(room)?.entries.entry(index).or_insert_with(|| entry.clone());
-                if *known != entry {
-                    return Err(format!("two entries of number {index}"));
-                }
-            }
-            Write::Member { room, identity, join, part } => {
-                self.room(room)?.members.insert(identity, (join, part));
+            Write::Room { .. } | Write::Entry { .. } | Write::OtherEntry { .. } | Write::Member { .. } => {
+                self.write_room(write)?;
             }
             Write::Event { event, recipients } => {
                 let place = (event.conversation, event.author, event.chain, event.number);
@@ -493,6 +472,7 @@ impl KeptRoom {
             genesis: self.genesis.clone(),
             joined: self.joined,
             entries: self.entries.values().cloned().collect(),
+            other: self.other.clone(),
             members: self.members.values().cloned().collect(),
         }
     }

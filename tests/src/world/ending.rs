@@ -49,7 +49,9 @@ impl Model {
             if let Some(who) = left.find(|who| listed(who)) {
                 return Err(format!("the registry has {} in {name}, who has left", hosts[who.0].name));
             }
-            if let Some(who) = room.present.iter().find(|who| !listed(who)) {
+            // Whoever never came back may have been put out since.
+            let mut present = room.present.iter().filter(|who| is_here(hosts, **who));
+            if let Some(who) = present.find(|who| !listed(who)) {
                 return Err(format!("the registry does not have {} in {name}", hosts[who.0].name));
             }
         }
@@ -60,7 +62,12 @@ impl Model {
     fn whole_history(&self, text: &str, said: &Said, hosts: &[Host]) -> Result<(), Wrong> {
         let Target::Room(name) = &said.to else { return Ok(()) };
         let room = &self.rooms[name];
-        if room.private || room.muddled || !room.present.contains(&said.author) || self.may_be_lost(said, hosts) {
+        if self.was_removed(name, said.author)
+            || room.private
+            || room.muddled
+            || !room.present.contains(&said.author)
+            || self.may_be_lost(said, hosts)
+        {
             return Ok(());
         }
         let mut others = room.present.iter().filter(|reader| **reader != said.author && is_here(hosts, **reader));
@@ -84,11 +91,13 @@ impl Model {
                 for (place, id) in mine {
                     let author = hosts.iter().position(|host| host.identity_key() == place.0).map(Who);
                     let author = author.ok_or("an event of nobody")?;
-                    let (lies, other_name) = (hosts[author.0].lies.is_some(), &hosts[other.0].name);
+                    // Of somebody who was removed, some may hold what they had before they knew.
+                    let lies = hosts[author.0].lies.is_some() || self.was_removed(name, author);
+                    let other_name = &hosts[other.0].name;
                     match theirs.get(place) {
                         Some(same) if same == id => {}
                         Some(_) if !lies => return Err(format!("two events of one number are about in {name}")),
-                        Some(_) if !self.forks_flagged.contains(&(*one, author)) => {
+                        Some(_) if hosts[author.0].lies.is_some() && !self.forks_flagged.contains(&(*one, author)) => {
                             return Err(format!("{} was not told of a fork in {name}", hosts[one.0].name));
                         }
                         None if !lies && kept.genesis.history == History::All => {

@@ -20,16 +20,16 @@ pub(super) struct Model {
     pub(super) texts: BTreeMap<String, Said>,
     order: u64,
     /// Of the present lives: the changes of messages that were told.
-    changed: BTreeSet<(Who, EventId)>,
+    pub(super) changed: BTreeSet<(Who, EventId)>,
     pub(super) rooms: BTreeMap<RoomName, RoomModel>,
     pub(super) shown: BTreeSet<(Who, String)>,
     pub(super) delivered: BTreeSet<(Who, EventId, Who)>,
     /// Of the present lives: what was shown.
-    shown_now: BTreeSet<(Who, EventId)>,
+    pub(super) shown_now: BTreeSet<(Who, EventId)>,
     /// What was shown in an earlier life, and marked as such: never again.
-    shown_before: BTreeSet<(Who, EventId)>,
+    pub(super) shown_before: BTreeSet<(Who, EventId)>,
     /// Of the present lives: the newest text of each author shown in each conversation.
-    newest: BTreeMap<(Who, Target, Who), u64>,
+    pub(super) newest: BTreeMap<(Who, Target, Who), u64>,
     /// Reasons to refuse something that are meant to come up.
     expected: Vec<Code>,
     /// What every number of an honest chain means.
@@ -37,9 +37,9 @@ pub(super) struct Model {
     /// Signed times and true times are two things from now on.
     clocks_jumped: bool,
     /// Whose log is an older copy: what is in two chains of theirs has no order.
-    restored: BTreeSet<Who>,
+    pub(super) restored: BTreeSet<Who>,
     /// What was on somebody's disk before that.
-    lost: BTreeSet<(Who, EventId)>,
+    pub(super) lost: BTreeSet<(Who, EventId)>,
     /// Who was told that whose chain forks.
     pub(super) forks_flagged: BTreeSet<(Who, Who)>,
     /// Whose log is an older copy that nobody noticed: numbers may mean two things.
@@ -61,13 +61,15 @@ pub(super) struct Said {
 #[derive(Debug, Default)]
 pub(super) struct RoomModel {
     pub(super) private: bool,
-    owner: Option<Who>,
+    pub(super) owner: Option<Who>,
     pub(super) present: BTreeSet<Who>,
-    invited: BTreeSet<Who>,
+    pub(super) invited: BTreeSet<Who>,
+    /// Removed or banned at any time.
+    pub(super) removed: BTreeSet<Who>,
     /// Whoever began to enter at any time.
     entered: BTreeSet<Who>,
     /// On the way in, as they asked last.
-    entering: BTreeSet<Who>,
+    pub(super) entering: BTreeSet<Who>,
     /// Told to have left, and not on the way back.
     pub(super) left: BTreeSet<Who>,
     /// Whose restored log and the others do not agree on whether they are in it.
@@ -103,38 +105,6 @@ impl Model {
         self.expected.push(code);
     }
 
-    pub(super) fn life_begins(&mut self, who: Who) {
-        self.newest.retain(|(reader, _, _), _| *reader != who);
-        self.changed.retain(|(reader, _)| *reader != who);
-        self.shown_now.retain(|(reader, _)| *reader != who);
-    }
-
-    /// Something was told and the front-end died with it: nobody has seen it.
-    pub(super) fn not_written(&mut self, who: Who, event: &Event) {
-        if let Event::Message(message) = event
-            && !message.own
-        {
-            let typed = self.typed(message).map_or(message.text.as_str(), |(typed, _)| typed).to_owned();
-            self.shown.remove(&(who, typed));
-            self.shown_now.remove(&(who, message.id));
-        }
-    }
-
-    /// A program ended, by itself or not. What it had shown and stored is not to be shown again, but for the last lines
-    /// before a crash, which are not marked yet.
-    pub(super) fn life_ends(&mut self, who: Who, crashed: bool, hosts: &[Host]) {
-        let disk = &hosts[who.0].disk;
-        let is_quiet_end = !crashed && hosts[who.0].full_until <= self.now;
-        let firm = |id: &EventId| disk.holds(id) && (is_quiet_end || disk.is_marked(id));
-        let shown = self.shown_now.iter().filter(|(reader, id)| *reader == who && firm(id));
-        self.shown_before.extend(shown.copied());
-    }
-
-    /// The machine stopped, and with it went marks of what was shown.
-    pub(super) fn marks_lost(&mut self, who: Who, hosts: &[Host]) {
-        self.shown_before.retain(|(reader, id)| *reader != who || hosts[who.0].disk.is_marked(id));
-    }
-
     pub(super) fn clock_jumped(&mut self) {
         self.clocks_jumped = true;
     }
@@ -143,50 +113,12 @@ impl Model {
         self.may_fork.insert(who);
     }
 
-    /// Somebody's log is about to be replaced.
-    pub(super) fn log_goes(&mut self, who: Who, hosts: &[Host]) {
-        self.lost.extend(hosts[who.0].disk.ids().map(|id| (who, id)));
-    }
-
-    /// Somebody's log is an older copy from now on: what is not in it may be shown again, and what they had said may be
-    /// lost.
-    pub(super) fn log_put_back(&mut self, who: Who, hosts: &[Host]) {
-        let disk = &hosts[who.0].disk;
-        self.restored.insert(who);
-        self.shown_before.retain(|(reader, id)| *reader != who || disk.holds(id) && disk.is_marked(id));
-        for (text, said) in &mut self.texts {
-            if said.id.is_none_or(|id| disk.holds(&id)) {
-                continue;
-            }
-            if said.author == who {
-                said.audience.clear();
-            } else if self.shown.contains(&(who, text.clone())) {
-                // Who said it knows of nothing that is missing, and need not be there any more.
-                said.audience.remove(&who);
-            }
-        }
-        // Of having left, the copy may know nothing, and the registry neither.
-        for room in self.rooms.values_mut() {
-            room.left.remove(&who);
-        }
-        let joined = disk.rooms_joined();
-        let changed = |(name, room): &(&RoomName, &RoomModel)| joined.contains(name) != room.present.contains(&who);
-        let changed: Vec<_> = self.rooms.iter().filter(changed).map(|(name, _)| name.clone()).collect();
-        for name in changed {
-            let room = self.rooms.entry(name.clone()).or_default();
-            room.present.remove(&who);
-            room.left.remove(&who);
-            room.astray.insert(who);
-            self.owes_nothing(who, &Target::Room(name));
-        }
-    }
-
     /// The registry's store is an old backup from now on. Rooms that it knows as they are stay what they are.
     pub(super) fn registry_put_back(&mut self, now: &dyn Store, backup: &dyn Store) {
         for (name, room) in &mut self.rooms {
             let members = |store: &dyn Store| {
                 let kept = store.room_named(name).ok().flatten()?;
-                Some((kept.id, store.members(&kept.id, None, u32::MAX).ok()?))
+                Some((kept.id, store.log_head(&kept.id).ok()?, store.members(&kept.id, None, u32::MAX).ok()?))
             };
             if members(now) != members(backup) {
                 room.muddled = true;
@@ -268,6 +200,13 @@ impl Model {
                 self.forks_flagged.insert((who, liar.ok_or("a fork of somebody honest")?));
                 Ok(())
             }
+            Event::Frozen { conversation, .. } => {
+                self.frozen(conversation);
+                Ok(())
+            }
+            Event::Room { conversation, change, user, .. } if is_decision(*change) => {
+                self.decision_told(conversation, *change, who, user.as_str(), hosts)
+            }
             Event::Room { conversation, change, user, .. } => {
                 let user = named(hosts, user.as_str()).ok_or("a room changed by nobody")?;
                 self.room_changed(conversation, *change, user, user == who);
@@ -297,7 +236,7 @@ impl Model {
                     room.left.insert(user);
                 }
             }
-            RoomChange::Joined | RoomChange::Parted | RoomChange::Topic => {}
+            _ => {}
         }
     }
 
@@ -353,7 +292,8 @@ impl Model {
         match (&said.to, &message.conversation) {
             (Target::Person(to), Target::Person(from)) if *to == hosts[who.0].name && *from == message.from => {}
             (Target::Room(to), Target::Room(shown)) if to == shown => {
-                self.may_see(who, author, to, message, hosts, store)?
+                self.may_see(who, author, to, message, hosts, store)?;
+                self.counts(who, author, message, hosts)?;
             }
             _ => return Err("a text in another conversation than it was meant for".to_owned()),
         }
@@ -376,7 +316,7 @@ impl Model {
     }
 
     /// The text as it was typed, of a message that may have been changed before it was shown.
-    fn typed(&self, message: &MessageShown) -> Option<(&str, &Said)> {
+    pub(super) fn typed(&self, message: &MessageShown) -> Option<(&str, &Said)> {
         let changed = message.changes.edited || message.changes.deleted;
         let by_id = || self.texts.iter().find(|(_, said)| changed && said.id == Some(message.id));
         let found = self.texts.get_key_value(&message.text).filter(|_| !changed).or_else(by_id);
@@ -465,11 +405,16 @@ impl Model {
     }
 
     /// What had not reached somebody in a conversation need not reach them any more.
-    fn owes_nothing(&mut self, who: Who, to: &Target) {
+    pub(super) fn owes_nothing(&mut self, who: Who, to: &Target) {
         for said in self.texts.values_mut().filter(|said| said.to == *to) {
             said.audience.remove(&who);
         }
     }
+}
+
+fn is_decision(change: RoomChange) -> bool {
+    use RoomChange::{Banned, Closed, Kicked, Owner, Unbanned};
+    matches!(change, Kicked | Banned | Unbanned | Owner | Closed)
 }
 
 pub(super) fn named(hosts: &[Host], name: &str) -> Option<Who> {

@@ -35,6 +35,11 @@ pub(super) enum Deed {
     Part,
     Invite,
     Topic,
+    Kick,
+    Ban,
+    Unban,
+    Own,
+    Close,
     Cut,
     CutLine,
     Crash,
@@ -197,6 +202,7 @@ impl World {
                     self.command(who, Command::Topic { room: Some(room), text: Some("news".to_owned()) });
                 }
             }
+            Deed::Kick | Deed::Ban | Deed::Unban | Deed::Own | Deed::Close => self.decides(deed, who),
             _ => self.breaks(deed, who),
         }
     }
@@ -346,7 +352,7 @@ impl World {
 }
 
 /// What is done how often, and the fault that it belongs to.
-const DEEDS: [(Deed, usize, Option<Fault>); 26] = [
+const DEEDS: [(Deed, usize, Option<Fault>); 31] = [
     (Deed::SayDirectly, 20, None),
     (Deed::SayInRoom, 25, None),
     (Deed::Change, 10, None),
@@ -356,6 +362,11 @@ const DEEDS: [(Deed, usize, Option<Fault>); 26] = [
     (Deed::Part, 4, None),
     (Deed::Invite, 8, None),
     (Deed::Topic, 2, None),
+    (Deed::Kick, 5, None),
+    (Deed::Ban, 3, None),
+    (Deed::Unban, 3, None),
+    (Deed::Own, 2, None),
+    (Deed::Close, 1, None),
     (Deed::Cut, 10, Some(Fault::Links)),
     (Deed::CutLine, 4, Some(Fault::Links)),
     (Deed::Crash, 6, Some(Fault::Programs)),

@@ -239,9 +239,11 @@ impl World {
     fn say(&mut self, who: Who, link: LinkId, message: PeerMessage) {
         let Some((id, side)) = self.wire_of(who, link) else { return };
         let reader = self.wires[&id].ends[1 - side].who;
-        if let PeerMessage::Events(events) = &message
-            && let Err(wrong) = self.model.sent(&self.hosts, events)
-        {
+        let sent = match &message {
+            PeerMessage::Events(events) => self.model.sent(&self.hosts, events),
+            _ => Ok(()),
+        };
+        if let Err(wrong) = sent.and_then(|()| self.model.may_be_told((who, reader), &message, &self.hosts)) {
             let name = self.hosts[who.0].name.clone();
             return self.violated(|| format!("{name} {wrong}"));
         }

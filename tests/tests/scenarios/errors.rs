@@ -40,7 +40,7 @@ fn lines_that_cannot_be_are_refused_and_nothing_is_sent() {
     let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
     alice.says("/query bob hello");
     assert!(alice.refused("/mgs bob hi", "unknown_command").text("text").contains("/msg"));
-    alice.refused("/kick bob", "unknown_command");
+    alice.refused("/op bob", "unknown_command");
     alice.refused(" /msg bob guarded", "usage");
     alice.refused("/msg", "usage");
     alice.refused("/msg nobody-known hi", "no_such_user");

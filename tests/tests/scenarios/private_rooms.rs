@@ -107,7 +107,7 @@ fn a_stranger_who_dials_a_member_gets_nothing_of_the_room() {
         let text = leaked.event(&mallory, 2, join.id(), &Content::Text("let me in".to_owned()));
         let events = List::cut(vec![join, text]);
         link.sealed.send(&PeerMessage::Events(Events { conversation, late: false, events }));
-        link.sealed.send(&PeerMessage::Have(Have { conversation, head: 0, holdings: List::default() }));
+        link.sealed.send(&PeerMessage::Have(Have { conversation, head: 0, entry: None, holdings: List::default() }));
     }
     let heard = link.hear(Duration::from_secs(2));
     let of_the_room = heard.iter().any(|message| match message {

@@ -139,12 +139,12 @@ fn a_hole_that_stays_is_told_and_so_is_its_end() {
     world.crash(alice);
     world.start(bob);
     wait(&mut world, "bob to be signed in", |world| is_signed_in(world, bob));
-    world.weather.disk = (Duration::from_secs(4), Duration::from_secs(5));
+    world.weather.disk = (Duration::from_millis(2200), Duration::from_secs(3));
     let gaps = |world: &World| world.told(bob).filter_map(gap).collect::<Vec<_>>();
     wait(&mut world, "the hole to be told", |world| gaps(world) == [2]);
     assert!(world.shown(bob).is_empty(), "shown before the hole was told");
     wait(&mut world, "the hole to be filled", |world| gaps(world) == [2, 0]);
-    assert_eq!(world.shown(bob), ["one", "two"]);
+    assert_eq!(world.shown(bob), ["one", "two"], "{}", world.journal());
 }
 
 #[test]

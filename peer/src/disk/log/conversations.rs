@@ -70,6 +70,15 @@ pub(super) fn write_entry(
     }
 }
 
+/// One is enough to know that the owner signs what suits them.
+pub(super) fn write_other_entry(connection: &Connection, room: RoomId, entry: &Signed<LogEntry>) -> Result<(), Fault> {
+    let room = room_row(connection, room)?;
+    connection
+        .prepare_cached("INSERT INTO other_entries (room, entry) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![room, entry.to_bytes()])?;
+    Ok(())
+}
+
 pub(super) fn write_member(
     connection: &Connection,
     room: RoomId,
@@ -108,7 +117,12 @@ pub(super) fn load_room(connection: &Connection, row: i64) -> Result<Option<Load
     let Some((genesis, joined)) = room else { return Ok(None) };
     let genesis = Signed::from_bytes(&genesis)?;
     let (entries, members) = (load_entries(connection, row)?, load_members(connection, row)?);
-    Ok(Some(LoadedRoom { genesis, joined, entries, members }))
+    let other: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT entry FROM other_entries WHERE room = ?1")?
+        .query_row([row], |row| row.get(0))
+        .optional()?;
+    let other = other.map(|bytes| Signed::from_bytes(&bytes)).transpose()?;
+    Ok(Some(LoadedRoom { genesis, joined, entries, other, members }))
 }
 
 fn load_entries(connection: &Connection, room: i64) -> Result<Vec<Signed<LogEntry>>, Fault> {

@@ -316,6 +316,7 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
     match write {
         Write::Conversation { id, with } => conversations::write_direct(connection, id, with),
         Write::Room { room, genesis, joined } => conversations::write_room(connection, *room, genesis, *joined),
+        Write::OtherEntry { room, entry } => conversations::write_other_entry(connection, *room, entry),
         Write::Entry { room, index, entry } => conversations::write_entry(connection, *room, *index, entry),
         Write::Member { room, identity, join, part } => {
             conversations::write_member(connection, *room, identity, join, part.as_ref())

@@ -45,8 +45,18 @@ pub(super) fn plain_tables(connection: &Connection) -> Result<Vec<String>, Fault
     Ok(names?)
 }
 
-const MIGRATIONS: [&str; 9] =
-    [FIRST, BORROWED, CHANGES_AND_STEPS, OPENED, WITHOUT_REGISTRY, MAIL, SEARCH_AND_UNREAD, TOLD, DECIDED];
+const MIGRATIONS: [&str; 10] = [
+    FIRST,
+    BORROWED,
+    CHANGES_AND_STEPS,
+    OPENED,
+    WITHOUT_REGISTRY,
+    MAIL,
+    SEARCH_AND_UNREAD,
+    TOLD,
+    DECIDED,
+    OTHER_ENTRIES,
+];
 
 /// What was here before counts as shown.
 const TOLD: &str = "
@@ -67,6 +77,14 @@ CREATE TABLE held (
     identity BLOB NOT NULL,         -- whose key it came with
     at       INTEGER NOT NULL,      -- when it came, milliseconds since 1970
     content  BLOB NOT NULL          -- the opened item
+) STRICT;
+";
+
+/// An owner who tells different people different things.
+const OTHER_ENTRIES: &str = "
+CREATE TABLE other_entries (
+    room  INTEGER PRIMARY KEY REFERENCES rooms,
+    entry BLOB NOT NULL             -- signed by the owner, under a number that another entry has
 ) STRICT;
 ";
 

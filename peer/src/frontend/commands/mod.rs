@@ -6,6 +6,7 @@ mod asking;
 mod help;
 mod keys;
 mod messages;
+mod moderation;
 mod moment;
 mod parse;
 mod reference;

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn commands_of_other_programs_are_never_sent() {
-        for line in ["/kick bob", "/ban bob", "/nonsense x", "/verify-all", "/acceptkey bob", "/nick x"] {
+        for line in ["/op bob", "/silence bob", "/nonsense x", "/verify-all", "/acceptkey bob", "/nick x"] {
             assert_eq!(code(line), Code::UnknownCommand, "{line}");
         }
         assert_eq!(code("  /join #dev"), Code::Usage);
@@ -186,6 +186,19 @@ mod tests {
         "/invites",
         "/accept #dev",
         "/decline dev",
+        "/kick bob",
+        "/k #dev bob being  rude",
+        "/kick",
+        "/ban bob spam",
+        "/ub bob",
+        "/unban #dev bob now",
+        "/bans",
+        "/bans dev",
+        "/owner bob",
+        "/close",
+        "/close --yes",
+        "/close #dev",
+        "/close #dev --yes",
         "/switch #dev",
         "/switch bob",
         "/away",
@@ -273,7 +286,7 @@ mod tests {
         "/bye good night",
         " /help",
         "/helo",
-        "/kick bob",
+        "/op bob",
         "/",
         "/regster alice",
         "/zzzzzzzz",

@@ -1,7 +1,7 @@
 //! The commands, one row each: a new command is a new row, and parser, completion and help know it.
 
 use super::Group::{Account, People, Program, Rooms, Talk};
-use super::{Arguments, Line, Row, Slot, asking, keys, messages};
+use super::{Arguments, Line, Row, Slot, asking, keys, messages, moderation};
 use crate::api::{Command, MessageKind, Refusal, To};
 
 /// Every command, in the order in which help shows them.
@@ -366,6 +366,12 @@ pub(crate) static TABLE: &[Row] = &[
         see_also: &["invites", "accept"],
         build: |arguments| ask(Command::Decline { room: arguments.room()? }),
     },
+    moderation::KICK,
+    moderation::BAN,
+    moderation::UNBAN,
+    moderation::BANS,
+    moderation::OWNER,
+    moderation::CLOSE,
     Row {
         name: "help",
         aliases: &["h", "?"],

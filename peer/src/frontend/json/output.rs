@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::messages;
 use crate::api::{
-    Around, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown, MessageKind,
-    MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
+    Around, BanShown, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown,
+    MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
 };
 
 /// One line of output, with its newline; `None` for what programs are not told.
@@ -115,6 +115,20 @@ fn rooms(event: &Event) -> Option<Object> {
                 ("user", name(user)),
                 ("by", name(by)),
                 ("text", json!(text)),
+            ],
+        ),
+        Event::Bans { conversation, bans } => {
+            let ban = |ban: &BanShown| Object(vec![("user", name(&ban.user)), ("text", json!(ban.text))]);
+            let bans: Vec<Object> = bans.iter().map(ban).collect();
+            Object::of("bans", [("conversation", json!(conversation.as_str())), ("bans", json!(bans))])
+        }
+        Event::Frozen { conversation, by, number, entries } => Object::of(
+            "frozen",
+            [
+                ("conversation", json!(conversation.as_str())),
+                ("by", name(by)),
+                ("number", json!(number)),
+                ("entries", json!(entries)),
             ],
         ),
         Event::Invited(invitation) => {
@@ -231,6 +245,7 @@ fn delivered(delivery: &Delivery) -> Object {
         DeliveryState::Queued => "queued",
         DeliveryState::Mailbox => "mailbox",
         DeliveryState::Delivered => "delivered",
+        DeliveryState::Refused => "refused",
         DeliveryState::Expired => "expired",
     };
     Object::of(
@@ -325,6 +340,11 @@ fn room_change(change: RoomChange) -> &'static str {
         RoomChange::Joined => "joined",
         RoomChange::Parted => "parted",
         RoomChange::Topic => "topic",
+        RoomChange::Kicked => "kicked",
+        RoomChange::Banned => "banned",
+        RoomChange::Unbanned => "unbanned",
+        RoomChange::Owner => "owner",
+        RoomChange::Closed => "closed",
     }
 }
 

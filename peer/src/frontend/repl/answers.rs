@@ -41,6 +41,17 @@ pub(super) fn rows(look: &Look, event: &Event) -> Option<Vec<Safe>> {
             vec![answer(&format!("{conversation} has no topic. /topic TEXT sets one."))]
         }
         Event::TopicShown { conversation, text } => vec![answer(&format!("Topic of {conversation}: {text}"))],
+        Event::Bans { conversation, bans } if bans.is_empty() => {
+            vec![answer(&format!("Nobody is banned from {conversation}."))]
+        }
+        Event::Bans { conversation, bans } => {
+            let mut rows = vec![answer(&format!("Banned from {conversation}:"))];
+            rows.extend(bans.iter().map(|ban| {
+                let reason = if ban.text.is_empty() { String::new() } else { format!(": {}", ban.text) };
+                answer("  ").with(&look.theme.name(&ban.user, look.me.as_ref())).with(&answer(&reason))
+            }));
+            rows
+        }
         Event::Invites { invites } if invites.is_empty() => vec![answer("No invitations.")],
         Event::Invites { invites } => invites.iter().map(|invitation| invited(look, invitation)).collect(),
         _ => return None,

@@ -30,6 +30,8 @@ pub(super) enum Moved {
     Left,
     /// Not fetched from there in its time.
     Expired,
+    /// I was removed from the room first.
+    Refused,
 }
 
 /// What I said, or did to what was said.
@@ -103,6 +105,10 @@ impl Own {
             return self.moved.push((Moved::Delivered, target, text));
         }
         let moved = match delivery.state {
+            DeliveryState::Refused => {
+                let refused = self.open.remove(&delivery.id);
+                return self.moved.extend(refused.map(|(target, text)| (Moved::Refused, target, text)));
+            }
             DeliveryState::Mailbox => Moved::Left,
             DeliveryState::Expired => Moved::Expired,
             DeliveryState::Queued | DeliveryState::Delivered => return,

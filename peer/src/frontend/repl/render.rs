@@ -134,6 +134,7 @@ pub(super) fn moved(theme: Theme, (moved, target, newest, count): &(Moved, Targe
     let (symbol, one, more) = match moved {
         Moved::Delivered => (Symbol::Delivered, "has it", format!("has {count} messages")),
         Moved::Left => (Symbol::Mailbox, "finds it in the mailbox", format!("finds {count} messages in the mailbox")),
+        Moved::Refused => (Symbol::Error, "does not count it", format!("does not count {count} of your messages")),
         Moved::Expired => (Symbol::Accepted, "did not fetch it in time", format!("did not fetch {count} in time")),
     };
     let sign = theme.symbol(symbol);

@@ -279,6 +279,7 @@ impl Account {
                 return Err("it forks a chain");
             }
             Taken::PassedOver => return Err("it is of no concern here"),
+            Taken::Void => return Err("it is of after a removal"),
         }
         let chain = (person.identity, chain);
         self.mail.inbox.went_on |= self.received(id, &chain) > before;

@@ -113,6 +113,9 @@ impl Account {
 
     /// Mail of theirs came: unless a link says so first, they are told by mail what is held now.
     pub(super) fn owe_answer(&mut self, cx: &mut Context, user: &UserName, id: ConversationId, again: bool) {
+        if self.conversations.get(&id).is_none_or(|conversation| was_removed(conversation, user)) {
+            return;
+        }
         let post = self.mail.outbox.posts.entry(user.clone()).or_default();
         *post.answers.entry(id).or_default() |= again;
         self.mail_soon(cx, user);
@@ -221,7 +224,9 @@ impl Account {
     }
 
     fn next_answer(&mut self, cx: &mut Context, user: &UserName, recipient: IdentityKey, prekey: Box<Prekey>) {
+        let conversations = &self.conversations;
         let Some(post) = self.mail.outbox.posts.get_mut(user) else { return };
+        post.answers.retain(|id, _| conversations.get(id).is_some_and(|known| !was_removed(known, user)));
         let Some((conversation, again)) = post.answers.pop_first() else {
             (post.stage, post.failures, post.told_full) = (Stage::Idle, 0, false);
             return;
@@ -233,7 +238,8 @@ impl Account {
     /// What was read is sealed and put.
     pub(in crate::node) fn mail_read(&mut self, cx: &mut Context, reading: MailReading, events: Vec<StoredEvent>) {
         let MailReading { user, recipient, prekey, conversation, chain, from } = reading;
-        let log = self.conversations.get(&conversation).and_then(|known| known.own.get(&chain));
+        let known = self.conversations.get(&conversation).filter(|known| may_be_left(known, &user, &recipient));
+        let log = known.and_then(|known| known.own.get(&chain));
         let (sendable, held) = log.map_or((0, 0), |log| (log.sendable(), log.left_up_to(&recipient)));
         let mut events: Vec<WireEvent> =
             events.into_iter().take_while(|event| event.number <= sendable).map(|event| event.wire).collect();
@@ -262,7 +268,7 @@ impl Account {
         let join = known.room().and_then(|room| room.members.get(&self.me)).map(|member| member.join.clone());
         let content = Content {
             credentials: self.credentials.clone(),
-            have: Have { conversation: *conversation, head: known.head(), holdings },
+            have: Have { conversation: *conversation, head: known.head(), entry: known.last_entry(), holdings },
             join,
             skipped,
             events: List::cut(events),
@@ -427,6 +433,14 @@ fn may_be_left(conversation: &Conversation, user: &UserName, recipient: &Identit
         Kind::Direct { with } => with == user,
         Kind::Room(room) => room.is_member(recipient),
     }
+}
+
+/// Whether they were removed from this room: nothing more is said to them there.
+fn was_removed(conversation: &Conversation, user: &UserName) -> bool {
+    conversation.room().is_some_and(|room| {
+        let mut named = room.members.iter().filter(|(_, member)| member.user == *user);
+        named.any(|(identity, _)| room.ended_by(identity).is_some())
+    })
 }
 
 /// How many of these events go into one item: at least one.

@@ -1,14 +1,14 @@
-//! Table `entry`: the signed log of each room's owner.
+//! Tables `entry`, `transfer` and `standing`: the signed log of each room's owner, and what follows from it for owners
+//! and for those who were removed.
 
-use common::ids::{EntryId, RoomId};
-use common::limits::TOPIC_BYTES_MAX;
+use common::ids::{EntryId, IdentityKey, RoomId};
 use common::message::room::{LogEntry, NO_ENTRY};
+use common::names::UserName;
 use common::secure::sign::Signed;
-use common::wire::bounded::Text;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{SqliteStore, signed};
-use crate::store::{Logs, StoreError};
+use super::{Fault, SqliteStore, damaged, signed};
+use crate::store::{Effect, Logs, Standing, StoreError};
 
 impl Logs for SqliteStore {
     fn log_head(&self, room: &RoomId) -> Result<(u32, EntryId), StoreError> {
@@ -42,17 +42,85 @@ impl Logs for SqliteStore {
         room: &RoomId,
         index: u32,
         entry: &Signed<LogEntry>,
-        topic: Option<&Text<TOPIC_BYTES_MAX>>,
+        effect: &Effect,
     ) -> Result<bool, StoreError> {
-        let (room, entry, topic) = (*room, entry.to_bytes(), topic.cloned());
+        let (room, entry, effect) = (*room, entry.to_bytes(), effect.clone());
         self.writer.write(move |connection| {
             let insert = "INSERT INTO entry (room, number, signed) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
             let added = connection.prepare_cached(insert)?.execute(params![room.as_bytes(), index, entry])?;
-            if let (1, Some(topic)) = (added, &topic) {
-                let update = "UPDATE room SET topic = ?2 WHERE id = ?1";
-                connection.prepare_cached(update)?.execute(params![room.as_bytes(), topic.as_str()])?;
+            if added == 1 {
+                follow(connection, &room, index, &effect)?;
             }
             Ok(added == 1)
         })
     }
+
+    fn standing(&self, room: &RoomId, user: &UserName) -> Result<Standing, StoreError> {
+        self.read(|connection| standing(connection, room, user))
+    }
+}
+
+fn follow(connection: &Connection, room: &RoomId, index: u32, effect: &Effect) -> Result<(), Fault> {
+    let run = |statement: &str, values: &[&dyn rusqlite::ToSql]| -> Result<(), Fault> {
+        connection.prepare_cached(statement)?.execute(values)?;
+        Ok(())
+    };
+    let room = room.as_bytes();
+    match effect {
+        Effect::Nothing => Ok(()),
+        Effect::Topic(topic) => run("UPDATE room SET topic = ?2 WHERE id = ?1", &[room, &topic.as_str()]),
+        Effect::Ended { user, is_banned } => {
+            let user = user.as_str();
+            run(
+                "INSERT INTO standing (room, account, ended, banned) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET ended = excluded.ended, banned = max(banned, excluded.banned)",
+                &[room, &user, &index, is_banned],
+            )?;
+            run(
+                "UPDATE member SET removed = ?3
+                 WHERE room = ?1 AND account = ?2 AND parted IS NULL AND removed IS NULL",
+                &[room, &user, &index],
+            )?;
+            run("UPDATE invite SET open = 0 WHERE room = ?1 AND account = ?2", &[room, &user])
+        }
+        Effect::Unbanned { user } => run(
+            "UPDATE standing SET ended = ?3, banned = 0 WHERE room = ?1 AND account = ?2 AND banned = 1",
+            &[room, &user.as_str(), &index],
+        ),
+        Effect::Owned { user, identity } => {
+            run("UPDATE room SET keeper = ?2 WHERE id = ?1", &[room, &user.as_str()])?;
+            run(
+                "INSERT INTO transfer (room, number, identity) VALUES (?1, ?2, ?3)",
+                &[room, &index, identity.as_bytes()],
+            )
+        }
+        Effect::Closed => {
+            run("UPDATE room SET closed = 1 WHERE id = ?1", &[room])?;
+            run(
+                "UPDATE member SET removed = ?2 WHERE room = ?1 AND parted IS NULL AND removed IS NULL",
+                &[room, &index],
+            )
+        }
+    }
+}
+
+pub(super) fn standing(connection: &Connection, room: &RoomId, user: &UserName) -> Result<Standing, Fault> {
+    let query = "SELECT ended, banned FROM standing WHERE room = ?1 AND account = ?2";
+    let row = connection.prepare_cached(query)?.query_row(params![room.as_bytes(), user.as_str()], |row| {
+        Ok(Standing { ended: row.get(0)?, is_banned: row.get(1)? })
+    });
+    Ok(row.optional()?.unwrap_or_default())
+}
+
+/// Who came to own a room after its founder, and by which entries.
+pub(super) fn transfers(connection: &Connection, room: &RoomId) -> Result<Vec<(u32, IdentityKey)>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT number, identity FROM transfer WHERE room = ?1 ORDER BY number")?;
+    let mut rows = statement.query([room.as_bytes()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let identity = IdentityKey::from_slice(&row.get::<_, Vec<u8>>(1)?).ok_or_else(|| damaged("an owner's key"))?;
+        found.push((row.get(0)?, identity));
+    }
+    Ok(found)
 }

@@ -1,4 +1,5 @@
-//! Table `member`: the signed join of everybody who is or was in a room, and the part of those who left.
+//! Table `member`: the signed join of everybody who is or was in a room, the part of those who left, and what ended the
+//! membership of those who were removed.
 
 use common::ids::RoomId;
 use common::message::event::WireEvent;
@@ -8,7 +9,7 @@ use common::secure::sign::Signed;
 use common::wire::codec;
 use rusqlite::{Connection, Params, Row, params};
 
-use super::{Fault, SqliteStore, damaged, invites};
+use super::{Fault, SqliteStore, damaged, entries, invites};
 use crate::store::{Joining, Member, Members, StoreError, judge_join};
 
 impl Members for SqliteStore {
@@ -17,22 +18,23 @@ impl Members for SqliteStore {
     }
 
     fn members(&self, room: &RoomId, after: Option<&UserName>, limit: u32) -> Result<Vec<Member>, StoreError> {
-        let query = "SELECT account, joined, parted FROM member
+        let query = "SELECT account, joined, parted, removed FROM member
                      WHERE room = ?1 AND account > ?2 ORDER BY account LIMIT ?3";
         let after = after.map_or("", UserName::as_str);
         self.read(|connection| list(connection, query, params![room.as_bytes(), after, limit], member))
     }
 
     fn present(&self, room: &RoomId) -> Result<Vec<UserName>, StoreError> {
-        let query = "SELECT account FROM member WHERE room = ?1 AND parted IS NULL ORDER BY account";
+        let query = "SELECT account FROM member WHERE room = ?1 AND parted IS NULL AND removed IS NULL
+                     ORDER BY account";
         self.read(|connection| list(connection, query, params![room.as_bytes()], name))
     }
 
     fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError> {
         let query = "SELECT DISTINCT other.account FROM member AS mine
                      JOIN member AS other ON other.room = mine.room
-                     WHERE mine.account = ?1 AND mine.parted IS NULL
-                         AND other.parted IS NULL AND other.account <> ?1
+                     WHERE mine.account = ?1 AND mine.parted IS NULL AND mine.removed IS NULL
+                         AND other.parted IS NULL AND other.removed IS NULL AND other.account <> ?1
                      ORDER BY other.account";
         self.read(|connection| list(connection, query, params![user.as_str()], name))
     }
@@ -41,10 +43,11 @@ impl Members for SqliteStore {
         let (room, member, invite) = (*room, member.clone(), invite.cloned());
         self.writer.write(move |connection| {
             let present_count: u32 = connection
-                .prepare_cached("SELECT count(*) FROM member WHERE room = ?1 AND parted IS NULL")?
+                .prepare_cached("SELECT count(*) FROM member WHERE room = ?1 AND parted IS NULL AND removed IS NULL")?
                 .query_row([room.as_bytes()], |row| row.get(0))?;
             let kept = find(connection, &room, &member.user)?;
-            let joining = judge_join(kept.as_ref(), present_count as usize, &member.join)?;
+            let standing = entries::standing(connection, &room, &member.user)?;
+            let joining = judge_join(kept.as_ref(), standing, present_count as usize, &member.join)?;
             if matches!(joining, Joining::Entered | Joining::Renewed) {
                 put(connection, &room, &member)?;
             }
@@ -58,7 +61,8 @@ impl Members for SqliteStore {
     fn part(&self, room: &RoomId, user: &UserName, part: &WireEvent) -> Result<bool, StoreError> {
         let (room, user, part) = (*room, user.clone(), codec::encode(part));
         self.writer.write(move |connection| {
-            let update = "UPDATE member SET parted = ?3 WHERE room = ?1 AND account = ?2 AND parted IS NULL";
+            let update = "UPDATE member SET parted = ?3
+                          WHERE room = ?1 AND account = ?2 AND parted IS NULL AND removed IS NULL";
             let changed = connection.prepare_cached(update)?.execute(params![room.as_bytes(), user.as_str(), part])?;
             Ok(changed == 1)
         })
@@ -69,13 +73,13 @@ pub(super) fn put(connection: &Connection, room: &RoomId, member: &Member) -> Re
     let part = member.part.as_ref().map(codec::encode);
     let row = params![room.as_bytes(), member.user.as_str(), codec::encode(&member.join), part];
     let insert = "INSERT INTO member (room, account, joined, parted) VALUES (?1, ?2, ?3, ?4)
-                  ON CONFLICT DO UPDATE SET joined = excluded.joined, parted = excluded.parted";
+                  ON CONFLICT DO UPDATE SET joined = excluded.joined, parted = excluded.parted, removed = NULL";
     connection.prepare_cached(insert)?.execute(row)?;
     Ok(())
 }
 
 fn find(connection: &Connection, room: &RoomId, user: &UserName) -> Result<Option<Member>, Fault> {
-    let query = "SELECT account, joined, parted FROM member WHERE room = ?1 AND account = ?2";
+    let query = "SELECT account, joined, parted, removed FROM member WHERE room = ?1 AND account = ?2";
     Ok(list(connection, query, params![room.as_bytes(), user.as_str()], member)?.pop())
 }
 
@@ -101,5 +105,5 @@ fn name(row: &Row<'_>) -> Result<UserName, Fault> {
 fn member(row: &Row<'_>) -> Result<Member, Fault> {
     let event = |bytes: Vec<u8>| codec::decode::<WireEvent>(&bytes).map_err(damaged);
     let part = row.get::<_, Option<Vec<u8>>>(2)?.map(event).transpose()?;
-    Ok(Member { user: name(row)?, join: event(row.get(1)?)?, part })
+    Ok(Member { user: name(row)?, join: event(row.get(1)?)?, part, removed: row.get(3)? })
 }

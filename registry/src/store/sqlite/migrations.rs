@@ -33,7 +33,7 @@ pub(super) fn known() -> u32 {
     u32::try_from(STEPS.len()).expect("there are few steps")
 }
 
-const STEPS: &[&str] = &[FIRST, MAILBOX, OVERSIGHT];
+const STEPS: &[&str] = &[FIRST, MAILBOX, OVERSIGHT, MODERATION];
 
 const FIRST: &str = "
     CREATE TABLE meta (
@@ -92,6 +92,27 @@ const FIRST: &str = "
         PRIMARY KEY (room, account)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX invite_account ON invite (account) WHERE open = 1;
+";
+
+const MODERATION: &str = "
+    ALTER TABLE room ADD COLUMN keeper TEXT REFERENCES account (name);  -- owns it now; NULL: the founder, `owner`
+    ALTER TABLE room ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;      -- 1: nobody is or will be in it
+    ALTER TABLE member ADD COLUMN removed INTEGER;                      -- number of the entry that ended it
+
+    CREATE TABLE transfer (
+        room        BLOB NOT NULL REFERENCES room (id),
+        number      INTEGER NOT NULL,       -- of the entry
+        identity    BLOB NOT NULL,          -- who owns the room from then on
+        PRIMARY KEY (room, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE standing (
+        room        BLOB NOT NULL REFERENCES room (id),
+        account     TEXT NOT NULL REFERENCES account (name),
+        ended       INTEGER NOT NULL,       -- joins signed before this entry was known count no more
+        banned      INTEGER NOT NULL,       -- 0 or 1
+        PRIMARY KEY (room, account)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 const MAILBOX: &str = "

@@ -2,23 +2,23 @@
 
 use common::ids::RoomId;
 use common::limits::TOPIC_BYTES_MAX;
+use common::message::moderation::Owners;
 use common::message::registry::RoomSummary;
 use common::message::room::Genesis;
 use common::names::{RoomName, UserName};
 use common::wire::bounded::Text;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::{Fault, SqliteStore, damaged, members, signed};
+use super::{Fault, SqliteStore, damaged, entries, members, signed};
 use crate::store::{Member, Room, RoomCreation, Rooms, StoreError};
 
 impl Rooms for SqliteStore {
     fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError> {
-        self.read(|connection| find(connection, "SELECT id, genesis, topic FROM room WHERE id = ?1", room.as_bytes()))
+        self.read(|connection| find(connection, BY_ID, room.as_bytes()))
     }
 
     fn room_named(&self, name: &RoomName) -> Result<Option<Room>, StoreError> {
-        let query = "SELECT id, genesis, topic FROM room WHERE name = ?1";
-        self.read(|connection| find(connection, query, &name.as_str()))
+        self.read(|connection| find(connection, BY_NAME, &name.as_str()))
     }
 
     fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError> {
@@ -55,11 +55,12 @@ impl Rooms for SqliteStore {
         after: Option<&RoomName>,
         limit: u32,
     ) -> Result<Vec<RoomSummary>, StoreError> {
-        let query = "SELECT name, private, owner, topic,
-                         (SELECT count(*) FROM member WHERE room = room.id AND parted IS NULL),
-                         EXISTS (SELECT 1 FROM member WHERE room = room.id AND account = ?1 AND parted IS NULL) AS mine
+        let query = "SELECT name, private, coalesce(keeper, owner), topic,
+                         (SELECT count(*) FROM member WHERE room = room.id AND parted IS NULL AND removed IS NULL),
+                         EXISTS (SELECT 1 FROM member WHERE room = room.id AND account = ?1
+                                 AND parted IS NULL AND removed IS NULL) AS mine
                      FROM room
-                     WHERE (private = 0 OR mine) AND instr(name, ?2) > 0 AND name > ?3
+                     WHERE closed = 0 AND (private = 0 OR mine) AND instr(name, ?2) > 0 AND name > ?3
                      ORDER BY name LIMIT ?4";
         self.read(|connection| {
             let mut statement = connection.prepare_cached(query)?;
@@ -75,15 +76,27 @@ impl Rooms for SqliteStore {
 }
 
 fn find(connection: &Connection, query: &str, key: &dyn ToSql) -> Result<Option<Room>, Fault> {
-    let row: Option<(Vec<u8>, Vec<u8>, String)> = connection
-        .prepare_cached(query)?
-        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let Some((id, genesis, topic)) = row else { return Ok(None) };
+    type Columns = (Vec<u8>, Vec<u8>, String, String, bool, u32);
+    let columns = |row: &Row<'_>| -> rusqlite::Result<Columns> {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    };
+    let row = connection.prepare_cached(query)?.query_row([key], columns).optional()?;
+    let Some((id, genesis, topic, owner, is_closed, head)) = row else { return Ok(None) };
     let id = RoomId::from_slice(&id).ok_or_else(|| damaged("a room's id"))?;
     let (signed, genesis) = signed::<Genesis>(&genesis)?;
-    Ok(Some(Room { id, signed, genesis, topic: Text::<TOPIC_BYTES_MAX>::cut(&topic) }))
+    let owners = Owners::after(genesis.owner, entries::transfers(connection, &id)?, head);
+    let (topic, owner) = (Text::<TOPIC_BYTES_MAX>::cut(&topic), UserName::parse(&owner).map_err(damaged)?);
+    Ok(Some(Room { id, signed, genesis, topic, owner, owners, is_closed }))
 }
+
+const BY_ID: &str = "
+    SELECT id, genesis, topic, coalesce(keeper, owner), closed,
+        (SELECT coalesce(max(number), 0) FROM entry WHERE room = room.id)
+    FROM room WHERE id = ?1";
+const BY_NAME: &str = "
+    SELECT id, genesis, topic, coalesce(keeper, owner), closed,
+        (SELECT coalesce(max(number), 0) FROM entry WHERE room = room.id)
+    FROM room WHERE name = ?1";
 
 fn summary(row: &Row<'_>) -> Result<RoomSummary, Fault> {
     let (name, owner, topic): (String, String, String) = (row.get(0)?, row.get(2)?, row.get(3)?);

@@ -22,6 +22,7 @@ mod keys;
 mod lookups;
 mod origin;
 mod refusals;
+mod safety;
 mod told;
 mod versions;
 mod without_registry;
@@ -183,6 +184,11 @@ fn entry(room: RoomId, index: u32, topic: &str) -> Write {
     Write::Entry { room, index, entry: Signed::sign(&entry, keys(1).identity_signer()) }
 }
 
+fn other(entry: Write) -> Write {
+    let Write::Entry { room, entry, .. } = entry else { panic!("{entry:?}") };
+    Write::OtherEntry { room, entry }
+}
+
 /// One of everything that can be written.
 fn everything() -> Vec<Write> {
     let genesis = genesis();
@@ -194,6 +200,8 @@ fn everything() -> Vec<Write> {
         Write::Room { room, genesis, joined: true },
         entry(room, 1, "lunch"),
         entry(room, 2, "dinner"),
+        other(entry(room, 1, "tea")),
+        other(entry(room, 2, "one lie is enough")),
         Write::Member { room, identity: BOB, join: join.clone(), part: Some(part) },
         Write::Member { room, identity: CAROL, join, part: None },
         own(in_room, &[BOB, CAROL]),
@@ -269,6 +277,8 @@ fn everything_written_is_there_after_a_restart() {
         entry: entry.clone(),
     });
     assert_eq!(entries.collect::<Vec<_>>(), [entry(room.id.into(), 1, "lunch"), entry(room.id.into(), 2, "dinner")]);
+    let other_entry = Write::OtherEntry { room: room.id.into(), entry: made.other.clone().unwrap() };
+    assert_eq!(other_entry, other(entry(room.id.into(), 1, "tea")));
     assert_eq!(made.members, [(bobs(1).wire, Some(bobs(2).wire)), (bobs(1).wire, None)]);
 
     let (log, _) = desk.open();
@@ -453,46 +463,4 @@ fn a_history_is_the_newest_that_is_shown_by_arrival() {
     let plan: Vec<String> = plan.query_map([1, 1, 0], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
     assert!(plan.iter().any(|line| line.contains("events_shown")), "{plan:?}");
     assert!(!plan.iter().any(|line| line == "SCAN events" || line.contains("TEMP B-TREE")), "{plan:?}");
-}
-
-#[test]
-fn a_killed_program_loses_nothing_it_was_told_is_written() {
-    let (desk, after) = (Desk::with_bob(), Desk::new());
-    let (mut log, _) = desk.open();
-    log.commit([&[theirs(bobs(1)), own(mine(1), &[BOB])][..], &[theirs(bobs(2))]].into_iter(), Survives::Machine)
-        .unwrap();
-    for file in ["messages.db", "messages.db-wal"] {
-        fs::copy(desk.folder.path().join(file), after.folder.path().join(file)).unwrap();
-    }
-    let conversation = after.only_conversation();
-    assert_eq!((conversation.theirs[0].number, conversation.own[0].number), (2, 1));
-}
-
-#[test]
-fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
-    let desk = Desk::with_bob();
-    let (mut log, _) = desk.open();
-    let pages: i64 = log.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-    let limit =
-        |log: &Log, pages: i64| log.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()));
-    limit(&log, pages).unwrap();
-    let many: Vec<Write> = (1..=500).map(|number| theirs(bobs(number))).collect();
-    let error = log.commit([&many[..]].into_iter(), Survives::Machine).unwrap_err();
-    assert!(error.text.starts_with("Can't write /") && error.text.contains("the disk is full. Free some"), "{error}");
-    assert!(log.read_history(TALK, 1, None).unwrap().0.is_empty());
-    limit(&log, 1_000_000).unwrap();
-    log.commit([&many[..]].into_iter(), Survives::Machine).unwrap();
-    log.close();
-    assert_eq!(desk.only_conversation().theirs[0].number, 500);
-}
-
-#[test]
-#[cfg(unix)]
-fn a_log_is_private() {
-    let desk = Desk::with_bob();
-    let (mut log, _) = desk.open();
-    log.commit([&[theirs(bobs(1))][..]].into_iter(), Survives::Machine).unwrap();
-    for file in ["messages.db", "messages.db-wal", "messages.db-shm"] {
-        assert_eq!(files::tests::mode(&desk.folder.path().join(file)), 0o600, "{file}");
-    }
 }

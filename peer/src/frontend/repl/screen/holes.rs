@@ -19,6 +19,16 @@ impl Screen {
         self.notice(Some(conversation), Symbol::Notice, &text, now);
     }
 
+    /// Both decisions, so that people can see what their owner did.
+    pub(super) fn frozen(&mut self, room: &Target, by: &UserName, [one, other]: &[String; 2]) {
+        let sign = self.look.theme.symbol(Symbol::Error);
+        let text = format!(
+            "{sign}{room} is frozen: {by}, its owner, signed two decisions in one place. Nothing is said there any more."
+        );
+        let row = self.look.theme.paint(Safe::line(&text), Paint::Warning);
+        self.say([row, Safe::line(&format!("   one:   {one}")), Safe::line(&format!("   other: {other}"))], false);
+    }
+
     pub(super) fn forked(&mut self, conversation: &Target, user: &UserName) {
         let sign = self.look.theme.symbol(Symbol::Error);
         let text = format!("{sign}{user} told different people different things in {conversation}. Ask them why.");

@@ -3,6 +3,7 @@
 
 mod holes;
 mod keys;
+mod moderation;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -200,6 +201,7 @@ impl Screen {
             }
             Event::Gap { conversation, from, missing } => self.gap(&conversation, &from, missing, now),
             Event::Forked { conversation, user } => self.forked(&conversation, &user),
+            Event::Frozen { conversation, by, entries, .. } => self.frozen(&Target::Room(conversation), &by, &entries),
             Event::Presence { user, online } if self.settings.presence => {
                 let symbol = if online { Symbol::Joined } else { Symbol::Parted };
                 let text = if online { "is online" } else { "is offline" };
@@ -308,8 +310,11 @@ impl Screen {
             RoomChange::Parted => (Symbol::Parted, format!("{who} left")),
             RoomChange::Topic if text.is_empty() => (Symbol::Notice, format!("{by} cleared the topic")),
             RoomChange::Topic => (Symbol::Notice, format!("{by} set the topic: {text}")),
+            decided => moderation::decided(decided, own, &who, by, text),
         };
-        if own && change == RoomChange::Parted {
+        let is_over = change == RoomChange::Closed
+            || own && matches!(change, RoomChange::Parted | RoomChange::Kicked | RoomChange::Banned);
+        if is_over {
             self.unread.remove(room);
             self.count_unread();
         }
