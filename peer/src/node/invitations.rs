@@ -81,7 +81,8 @@ impl Account {
         let Ok((room, genesis)) = check_genesis(&invitation.genesis) else { return };
         let is_for_me = invitation.invite.claim().is_ok_and(|invite| invite.room == room && invite.invitee == self.me);
         let unknown = self.conversations.values().filter_map(Conversation::room).filter(|room| room.members.is_empty());
-        if is_for_me && genesis.realm == self.realm && unknown.count() < LOOKED_INTO_MAX {
+        let is_founders = genesis.realm == self.realm && self.may_be(&genesis.owner_name, &genesis.owner);
+        if is_for_me && is_founders && unknown.count() < LOOKED_INTO_MAX {
             self.know_room(cx, room, genesis, invitation.genesis.clone());
             self.ask_whose(cx, invitation.clone());
         }
