@@ -1,8 +1,9 @@
 //! What the tests of the whole are made of: the two programs as processes, people who speak the wire protocol by
-//! script, a seeded world of many nodes, and a harness that kills real ones. The scenarios stand in `tests/tests`, one story a file.
+//! script, a seeded world of many nodes, a harness that kills real ones, and one that measures. The scenarios stand in `tests/tests`, one story a file.
 
 #![expect(clippy::disallowed_methods, reason = "tests run processes, sockets and clocks")]
 
+pub mod bench;
 pub mod crash;
 pub mod programs;
 pub mod wire;

@@ -15,6 +15,7 @@ mod errors;
 mod hostile_peer_link;
 mod hostile_registry_link;
 mod mailbox;
+mod measuring;
 mod one_to_one;
 mod presence;
 mod private_rooms;

@@ -92,6 +92,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zeroize", &["common/src", "peer/src/disk", "peer/src/frontend"]),
     // Of tests.
     ("cargo_metadata", &["tests/tests/tidy"]),
+    ("divan", &["tests/benches"]),
     ("insta", &["common", "peer", "registry", "tests"]),
     ("portable_pty", &["tests/src"]),
     ("proptest", &["common", "peer", "registry", "tests"]),
