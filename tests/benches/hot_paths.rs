@@ -10,7 +10,7 @@ use common::limits::FRAME_BYTES_MAX;
 use common::message::event::{self, Content, Event, NO_EVENT, Position, WireEvent};
 use common::message::peer::{Events, PeerMessage};
 use common::names::UserName;
-use crossbeam_channel::bounded;
+use common::queue::bounded;
 use common::secure::handshake::Handshake;
 use common::secure::seal::{Opener, Sealer};
 use common::time::UnixMillis;

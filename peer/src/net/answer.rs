@@ -5,10 +5,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam_channel::Sender;
-
-use super::NetEvent;
 use super::establish::answered;
+use super::{Inbox, NetEvent};
 use crate::ports::LocalIdentity;
 
 /// Counts the handshakes under way.
@@ -32,13 +30,7 @@ impl HalfOpen {
 }
 
 /// Shakes hands on a thread of its own; beyond the limit the connection is closed at once.
-pub(super) fn start(
-    number: u64,
-    stream: TcpStream,
-    identity: Arc<LocalIdentity>,
-    half_open: &HalfOpen,
-    inbox: Sender<NetEvent>,
-) {
+pub(super) fn start(number: u64, stream: TcpStream, identity: Arc<LocalIdentity>, half_open: &HalfOpen, inbox: Inbox) {
     let Some(place) = half_open.place() else {
         tracing::debug!(number, "too many handshakes at once");
         return;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::message::event::{Content, Event, WireEvent};
 use common::names::UserName;
-use crossbeam_channel::{Receiver, bounded};
+use common::queue::{Receiver, bounded};
 use common::secret::Secret;
 use common::secure::password::{ARGON2_KIB, ARGON2_PASSES, stretch};
 use common::time::UnixMillis;

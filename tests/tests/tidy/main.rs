@@ -17,6 +17,7 @@ const TOP_LEVEL: &[&str] =
 const FLOORS: &[(&str, &[&str])] = &[
     ("common/src/limits.rs", &[]),
     ("common/src/names.rs", &[]),
+    ("common/src/queue.rs", &[]),
     ("common/src/secret.rs", &[]),
     ("common/src/thread.rs", &[]),
     ("common/src/time.rs", &[]),
@@ -51,6 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "crossbeam_channel",
         &[
+            "common/src/queue.rs",
             "peer/src/disk",
             "peer/src/engine",
             "peer/src/frontend",

@@ -1,6 +1,7 @@
 //! What `main` does with a line that was typed: a command for the engine, a question of the front-end itself, a
 //! password to be asked for first. The same with and without a line editor.
 
+use common::queue;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::printer::Local;
@@ -11,7 +12,7 @@ use crate::frontend::signals::Signals;
 use crate::frontend::{PATIENCE_AT_QUIT_MS, quit};
 
 pub(super) struct Reader<'a> {
-    pub(super) commands: Sender<Asked>,
+    pub(super) commands: queue::Sender<Asked>,
     pub(super) locals: Sender<Local>,
     pub(super) passwords: &'a Passwords,
     pub(super) signals: &'a Signals,
