@@ -23,6 +23,7 @@ use super::people::{self, People};
 use super::registry::RegistryCalls;
 use super::repair::Repair;
 use super::restored;
+use super::said::Said;
 use super::sign_in::Standing;
 use super::unread::UnreadLines;
 use crate::api::{Event, Target};
@@ -52,6 +53,8 @@ pub(super) struct Account {
     pub(super) links: Links,
     pub(super) registry: RegistryCalls,
     pub(super) disk: Disk,
+    /// What was said since outputs were last drained.
+    pub(super) said: Said,
     pub(super) unread: UnreadLines,
     pub(super) repair: Repair,
     /// Chains whose author signed two events for one place.
@@ -130,6 +133,7 @@ impl Account {
             links: Links::default(),
             registry: RegistryCalls::default(),
             disk: Disk::default(),
+            said: Said::default(),
             unread: UnreadLines::default(),
             repair: Repair::default(),
             forked: BTreeSet::new(),
@@ -161,6 +165,7 @@ impl Account {
     }
 
     pub(super) fn handle(&mut self, cx: &mut Context, input: Input) -> Result<(), Replaced> {
+        self.keep_said(cx);
         match input {
             Input::Disk(reply) => self.disk_replied(cx, reply),
             Input::Registry(input) => self.registry_input(cx, input)?,
@@ -172,6 +177,7 @@ impl Account {
     }
 
     pub(super) fn tick(&mut self, cx: &mut Context) {
+        self.keep_said(cx);
         self.registry_timers(cx);
         self.dial_timers(cx);
         self.joins_told(cx);
@@ -196,8 +202,9 @@ impl Account {
             .min()
     }
 
-    /// Sends what has gathered since outputs were last drained: pushes and acknowledgements, one frame for many.
+    /// Keeps and sends what has gathered since outputs were last drained: one commit, and one frame, for many.
     pub(super) fn flush(&mut self, cx: &mut Context) {
+        self.keep_said(cx);
         self.send_pushes(cx);
         self.send_haves(cx);
         self.repair(cx);
@@ -245,12 +252,12 @@ impl Account {
 
     /// Whether something was accepted or asked that is not on the disk yet.
     pub(super) fn has_unsaved(&self) -> bool {
-        self.disk.is_busy()
+        self.disk.is_busy() || !self.said.is_empty()
     }
 
     /// Whether something asked before is still to be answered.
     pub(super) fn has_unanswered(&self) -> bool {
-        self.disk.is_busy() || !self.joining.is_empty()
+        self.has_unsaved() || !self.joining.is_empty()
     }
 
     /// Whether it is worth waiting: a text of mine is on its way to somebody who is there.

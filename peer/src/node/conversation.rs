@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
-use common::ids::{ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RoomId};
+use common::ids::{ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RoomId, Signature};
 use common::limits::PARENTS_MAX;
 use common::message::event::{Event as ChainEvent, NO_EVENT, Parent, Stamp, WireEvent};
 use common::message::room::{Act, Genesis, LogEntry, NO_ENTRY};
@@ -277,6 +277,20 @@ impl OwnLog {
             let Some(oldest) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.wire.bytes.len();
         }
+    }
+
+    /// The event `number` vouches for those before it from now on.
+    pub(super) fn sign(&mut self, number: u64, signature: Signature) {
+        if let Some(recent) = self.recent.iter_mut().rev().find(|recent| recent.number == number) {
+            recent.wire.signature = Some(signature);
+        }
+    }
+
+    /// Of the numbers up to `number`, those before the run that it stands in, as far as that is at hand.
+    pub(super) fn before_run_of(&self, number: u64) -> u64 {
+        let earlier = self.recent.iter().rev().skip_while(|recent| recent.number >= number);
+        let inside = earlier.take_while(|recent| recent.wire.signature.is_none()).count();
+        (number - 1).saturating_sub(inside as u64)
     }
 
     /// What may be sent: on the disk, and certain to be the only event of its number.

@@ -29,6 +29,7 @@ mod repair;
 mod replies;
 mod restored;
 mod rooms;
+mod said;
 mod search;
 mod sign_in;
 mod surviving;

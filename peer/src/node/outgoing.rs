@@ -9,6 +9,8 @@ use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, Wir
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
+use common::wire::bounded::Blob;
+use common::wire::codec;
 
 use super::account::Account;
 use super::calls::Call;
@@ -154,7 +156,7 @@ impl Account {
         re: Option<String>,
         conversation: ConversationId,
         content: &Content,
-        mut writes: Vec<Write>,
+        writes: Vec<Write>,
         told: impl FnOnce(&Appended) -> Event,
     ) -> bool {
         if self.disk.is_failing() {
@@ -167,12 +169,12 @@ impl Account {
         let Some(appended) = self.append(cx, conversation, content) else { return false };
         let tell = Some(Box::new(told(&appended)));
         let after = After::Own { conversation, chain: self.chain, number: appended.number, re, tell };
-        writes.push(appended.write);
-        self.commit(cx, writes, vec![after]);
+        self.add_said(appended.write, writes, after);
         true
     }
 
-    /// Gives the next number of my chain to `content`. The caller commits the event, in the order of these calls.
+    /// Gives the next number of my chain to `content`. The caller commits the event, in the order of these calls. A join
+    /// or a part is signed, for it stands alone elsewhere; anything else awaits the end of its run.
     pub(super) fn append(
         &mut self,
         cx: &mut Context,
@@ -203,7 +205,10 @@ impl Account {
             kind,
             body,
         };
-        let wire = event.sign(self.keys.event_signer());
+        let wire = match content {
+            Content::Join(_) | Content::Part(_) => event.sign(self.keys.event_signer()),
+            _ => WireEvent { bytes: Blob::new(codec::encode(&event)).ok()?, signature: None },
+        };
         let id = wire.id();
         log.number = event.number;
         log.last = id;
@@ -216,8 +221,14 @@ impl Account {
         Some(Appended { id, number: event.number, wire, stamp: event.stamp(), write })
     }
 
-    /// Writes and, once that is safe, does what follows.
-    pub(super) fn commit(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
+    /// Writes and, once that is safe, does what follows. What was said before is written before.
+    pub(super) fn commit(&mut self, cx: &mut Context, writes: Vec<Write>, after: Vec<After>) {
+        self.keep_said(cx);
+        self.commit_alone(cx, writes, after);
+    }
+
+    /// The same with nothing before it.
+    pub(super) fn commit_alone(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
         writes.append(&mut self.disk.lazy);
         self.disk.lazy_until = None;
         if writes.is_empty() && after.is_empty() {
@@ -230,6 +241,7 @@ impl Account {
 
     /// Whatever was handed over before is on the disk when this has come back, and counts as unsaved until then.
     pub(super) fn secure(&mut self, cx: &mut Context) {
+        self.keep_said(cx);
         if self.disk.exposed_until.is_some() {
             let ticket = cx.number();
             self.hand_over(cx, ticket, Commit { writes: Vec::new(), survives: Survives::Machine, after: Vec::new() });

@@ -379,8 +379,7 @@ impl Account {
         if !events.is_empty() {
             events.truncate(sync::count_fitting(events.iter()));
         }
-        let signed = events.iter().rposition(|event| event.signature.is_some()).map_or(0, |last| last + 1);
-        events.truncate(signed);
+        events.truncate(sync::signed_part(&events, |event| event));
         sync::send_events(cx, link, want.conversation, true, events);
         if let Some(next) = next {
             self.want_heard(cx, link, next);
