@@ -15,6 +15,7 @@ mod forks;
 mod heartbeat;
 mod holdings;
 mod inquiries;
+mod lazy;
 mod links;
 mod loading;
 mod mail;

@@ -17,6 +17,7 @@ use super::calls::Call;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::deeds::Heard;
+use super::lazy;
 use super::reads::Read;
 use super::surviving::has_to_survive;
 use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
@@ -38,7 +39,7 @@ pub(super) struct Disk {
     /// Acts of others whose messages could not be read.
     pub(super) untold: Vec<Heard>,
     told_failing: bool,
-    /// Writes that nothing waits for: they ride along with the next commit.
+    /// Writes that nothing waits for: a commit takes them along when they have waited long enough.
     lazy: Vec<Write>,
     lazy_until: Option<Monotonic>,
     /// Lines of mine that a killed program does not lose and a stopped machine might, until then.
@@ -229,8 +230,11 @@ impl Account {
 
     /// The same with nothing before it.
     pub(super) fn commit_alone(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
-        writes.append(&mut self.disk.lazy);
-        self.disk.lazy_until = None;
+        let is_due = self.disk.lazy_until.is_some_and(|until| until <= cx.now.monotonic);
+        if writes.is_empty() || is_due || self.disk.lazy.len() >= LAZY_WRITES_MAX {
+            writes.append(&mut self.disk.lazy);
+            self.disk.lazy_until = None;
+        }
         if writes.is_empty() && after.is_empty() {
             return;
         }
@@ -260,9 +264,9 @@ impl Account {
         self.disk.commits.insert(ticket, commit);
     }
 
-    /// Remembers what may be lost in a crash without harm.
+    /// Remembers what may be lost in a crash without harm. What only goes on from an earlier one is one with it.
     pub(super) fn write_lazily(&mut self, cx: &Context, write: Write) {
-        if !self.disk.lazy.contains(&write) {
+        if !self.disk.lazy.iter_mut().rev().any(|kept| lazy::goes_on(kept, &write)) {
             self.disk.lazy.push(write);
         }
         self.disk.lazy_until.get_or_insert(cx.now.monotonic.plus(LAZY_WRITE_AFTER));
@@ -393,6 +397,8 @@ impl Appended {
 /// For so long a loss of power may take back a line that was told to be sent. A disk writes out everything that has
 /// queued in about as much time.
 const EXPOSED_AT_MOST: Duration = Duration::from_millis(50);
+/// As many notes as one transaction takes in passing.
+const LAZY_WRITES_MAX: usize = 256;
 /// Acknowledgements are kept for after a restart, but a peer would repeat them anyway.
 const LAZY_WRITE_AFTER: Duration = Duration::from_secs(2);
 /// Space may have been made meanwhile.
