@@ -366,6 +366,10 @@ struct Escaping;
 
 impl serde_json::ser::Formatter for Escaping {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // Almost everything that is written: nothing to hide, and no need to look at characters.
+        if fragment.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            return writer.write_all(fragment.as_bytes());
+        }
         for piece in fragment.split_inclusive(is_hidden) {
             let Some(hidden) = piece.chars().next_back().filter(|c| is_hidden(*c)) else {
                 writer.write_all(piece.as_bytes())?;
