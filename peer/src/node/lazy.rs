@@ -3,6 +3,12 @@
 
 use crate::ports::Write;
 
+/// Whether it means the same however much is written before it. Others ride along with the very next commit: "read up to
+/// here" is about what is in the log when it is written.
+pub(super) fn may_wait(write: &Write) -> bool {
+    matches!(write, Write::Acked { .. } | Write::Step(_))
+}
+
 /// Whether `kept` says what `write` does, or does so from now on.
 pub(super) fn goes_on(kept: &mut Write, write: &Write) -> bool {
     match (kept, write) {
@@ -38,6 +44,12 @@ mod tests {
         let (author, party) = (IdentityKey([3; 32]), IdentityKey([4; 32]));
         let (step, route, at) = (Step::Sent, None, UnixMillis(at));
         Write::Step(StepRun { conversation, author, chain, first, last, step, party, at, route })
+    }
+
+    #[test]
+    fn what_was_read_is_written_before_what_comes_next() {
+        assert!(!may_wait(&Write::Read { conversation: ConversationId([1; 32]), up_to: None }));
+        assert!(may_wait(&acked(1, 5)) && may_wait(&step(1, 5, 0)));
     }
 
     #[test]

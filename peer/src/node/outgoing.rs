@@ -39,7 +39,7 @@ pub(super) struct Disk {
     /// Acts of others whose messages could not be read.
     pub(super) untold: Vec<Heard>,
     told_failing: bool,
-    /// Writes that nothing waits for: a commit takes them along when they have waited long enough.
+    /// Writes that nothing waits for: the next commit takes them along, or a later one what may wait.
     lazy: Vec<Write>,
     lazy_until: Option<Monotonic>,
     /// Lines of mine that a killed program does not lose and a stopped machine might, until then.
@@ -233,6 +233,10 @@ impl Account {
         let is_due = self.disk.lazy_until.is_some_and(|until| until <= cx.now.monotonic);
         if writes.is_empty() || is_due || self.disk.lazy.len() >= LAZY_WRITES_MAX {
             writes.append(&mut self.disk.lazy);
+        } else {
+            writes.extend(self.disk.lazy.extract_if(.., |write| !lazy::may_wait(write)));
+        }
+        if self.disk.lazy.is_empty() {
             self.disk.lazy_until = None;
         }
         if writes.is_empty() && after.is_empty() {
