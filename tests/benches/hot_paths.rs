@@ -1,8 +1,6 @@
 //! The pieces that every message passes through, one by one: `cargo bench --package tests`. What they come to together
 //! is measured by `scripts/bench.sh`.
 
-#![expect(clippy::disallowed_methods, reason = "a measurement runs threads and waits for them")]
-
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, RealmId};

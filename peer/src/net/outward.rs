@@ -196,7 +196,7 @@ mod tests {
         let reader = common::thread::spawn("far end", move || read(far, opener)).unwrap();
         let last = codec::encode(&said(stuck + 1));
         outward.queue(last.len());
-        outward.write(&[last.clone()], last.len()).unwrap();
+        outward.write(std::slice::from_ref(&last), last.len()).unwrap();
         assert_eq!(outward.try_write(&[codec::encode(&said(stuck + 2))]), Taken::Whole, "the way is free again");
         outward.end();
         assert_eq!(reader.join(), (0..=stuck + 2).map(said).collect::<Vec<_>>());

@@ -95,7 +95,7 @@ pub(super) fn written(value: f64) -> String {
     let digits = format!("{value:.0}");
     let ends = digits.len() % 3;
     let mut parts: Vec<&str> =
-        digits[ends..].as_bytes().chunks(3).filter_map(|part| str::from_utf8(part).ok()).collect();
+        digits.as_bytes()[ends..].chunks(3).filter_map(|part| str::from_utf8(part).ok()).collect();
     if ends > 0 {
         parts.insert(0, &digits[..ends]);
     }
