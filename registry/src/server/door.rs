@@ -86,6 +86,10 @@ impl Door {
 }
 
 impl Admission {
+    pub(super) fn is_stranger(&self) -> bool {
+        self.is_stranger
+    }
+
     /// Somebody signed in: no stranger any more.
     pub(super) fn welcome(&mut self) {
         if std::mem::take(&mut self.is_stranger) {
