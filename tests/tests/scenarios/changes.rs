@@ -66,7 +66,6 @@ fn where_a_message_is_and_why_can_be_asked() {
     let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
     let own = alice.says("@bob hello");
     bob.hears("@alice", "alice", "hello");
-    alice.wait("the word that bob has it", |event| event.is("delivery") && event.text("state") == "delivered");
     alice.send("/query bob");
     let trace = alice.must("/trace", "trace");
     assert_eq!((trace.text("id"), trace.text("from")), (own.text("id"), "alice"));
