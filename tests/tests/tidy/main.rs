@@ -17,7 +17,7 @@ const TOP_LEVEL: &[&str] =
 const FLOORS: &[(&str, &[&str])] = &[
     ("common/src/limits.rs", &[]),
     ("common/src/names.rs", &[]),
-    ("common/src/queue.rs", &[]),
+    ("common/src/queue.rs", &["thread"]),
     ("common/src/secret.rs", &[]),
     ("common/src/thread.rs", &[]),
     ("common/src/time.rs", &[]),
