@@ -80,6 +80,15 @@ pub(super) fn cpu_time(pid: u32) -> io::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
+/// How many files this process may open.
+pub(super) fn files_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(FILES_EVERYWHERE)
+}
+
+/// What every system allows.
+const FILES_EVERYWHERE: usize = 1024;
 /// Where Debian puts servers; the search path of a user may lack it.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// `sysconf(_SC_CLK_TCK)` on every Linux there is.

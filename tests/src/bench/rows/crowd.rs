@@ -10,7 +10,7 @@ use common::secure::handshake::Handshake;
 use common::secure::identity::DeviceSecret;
 use common::thread::{Handle, spawn_small};
 
-use super::super::child::{cpu_time, resident_kib};
+use super::super::child::{cpu_time, files_max, resident_kib};
 use super::super::contenders::{ALL, Server};
 use super::super::contestant::{Candidate, Values, each};
 use super::super::figures::Column;
@@ -160,7 +160,8 @@ fn shake(_: usize) {
 
 /// Somebody comes, everybody else is told.
 pub(super) fn presence(plan: &Plan) -> Vec<Candidate> {
-    let count = plan.number(10_000, 40);
+    // A watcher is one open file here, and a bare pair of sockets two.
+    let count = plan.number(10_000, 40).min((files_max() / 3).saturating_sub(100));
     let ours = Candidate::ours("p2p-chat", move |_| {
         let fleet = Fleet::start(count + 1);
         let mut links = fleet.sign_in_all(0..count)?;
