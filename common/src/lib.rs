@@ -1,4 +1,4 @@
-//! What the registry and its peers agree on: names, ids, limits, the wire, the messages and the keys.
+//! What the registry and its peers agree on: names, ids, limits, the wire, the messages and the keys; and how their threads wait.
 //! Both programs call it; it opens no socket and no file, and knows nothing of either program.
 
 #[doc(hidden)]
@@ -8,6 +8,7 @@ pub mod limits;
 pub mod message;
 pub mod names;
 pub mod process;
+pub mod queue;
 pub mod secret;
 pub mod secure;
 pub mod thread;

@@ -35,6 +35,13 @@ impl FrameDecoder {
         self.compact();
         let held = self.buffer.len();
         let wanted = self.missing().clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+        if wanted == READ_BYTES_MIN {
+            // While a connection waits, the room for what will come costs it nothing.
+            let mut piece = [0; READ_BYTES_MIN];
+            let result = reader.read(&mut piece);
+            self.buffer.extend_from_slice(&piece[..*result.as_ref().unwrap_or(&0)]);
+            return result;
+        }
         self.buffer.resize(held + wanted, 0);
         let result = reader.read(&mut self.buffer[held..]);
         self.buffer.truncate(held + *result.as_ref().unwrap_or(&0));

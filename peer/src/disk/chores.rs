@@ -43,7 +43,7 @@ impl Chores {
             _ if !self.searches.is_empty() => Some(Duration::ZERO),
             Behind::Nothing => None,
             Behind::Little => Some(IDLE_BEFORE_INDEXING),
-            Behind::Much => Some(Duration::ZERO),
+            Behind::Much => Some(IDLE_BETWEEN_CHUNKS),
         }
     }
 
@@ -133,3 +133,5 @@ impl Chores {
 
 /// A conversation in full flow is not slowed down by a second write for each line.
 const IDLE_BEFORE_INDEXING: Duration = Duration::from_secs(1);
+/// A burst is served before it is indexed: a chunk takes several milliseconds, and whatever comes meanwhile waits for it.
+const IDLE_BETWEEN_CHUNKS: Duration = Duration::from_millis(2);

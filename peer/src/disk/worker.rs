@@ -5,8 +5,9 @@
 use std::{io, iter};
 
 use common::names::UserName;
+use common::queue::{Receiver, Sender};
 use common::thread::{self, Handle};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::RecvTimeoutError;
 
 use super::chores::Chores;
 use super::log::{ChainName, ChainRead, Log};
@@ -210,10 +211,10 @@ mod tests {
     use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RealmId, RootKey};
     use common::message::event::{Content, Event, KIND_TEXT, NO_EVENT, WireEvent};
     use common::names::UserName;
+    use common::queue::bounded;
     use common::time::UnixMillis;
     use common::wire::bounded::Blob;
     use common::wire::codec;
-    use crossbeam_channel::unbounded;
     use std::time::Duration;
     use tempfile::TempDir;
 
@@ -221,6 +222,8 @@ mod tests {
 
     const TALK: ConversationId = ConversationId([1; 32]);
     const BOB: IdentityKey = IdentityKey([2; 32]);
+    /// More than any of these tests asks at a time.
+    const QUEUE: usize = 4096;
 
     /// The thread with both its channels. Jobs sent before `start` are one queue for certain.
     struct Desk {
@@ -236,7 +239,7 @@ mod tests {
         }
 
         fn start_in(folder: TempDir, queued: Vec<DiskJob>) -> Self {
-            let ((jobs, to_do), (done, replies)) = (unbounded(), unbounded());
+            let ((jobs, to_do), (done, replies)) = (bounded(QUEUE), bounded(QUEUE));
             queued.into_iter().for_each(|job| jobs.send(job).unwrap());
             let profile = Profile::open(folder.path()).unwrap();
             let thread = start(profile, to_do, done).unwrap();

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::message::registry::{Code, Refusal};
+use common::queue::{self, Receiver, Sender};
 use common::secret::Secret;
 use common::thread::{self, Handle};
-use crossbeam_channel::{Receiver, Sender};
 
 use crate::api::{Asked, Exit, Told, Written};
 use crate::disk::{self, Profile, ProfileError};
@@ -67,9 +67,9 @@ pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
     let pinned = profile.pinned(&config.registry).map_err(|error| failed(Code::Storage, &error.text, Exit::Disk))?;
     let (listener, listen) = listen(&profile, config.listen).map_err(|error| cannot_listen(config.listen, &error))?;
     // Full: the front-end waits, and with it whoever types or pipes.
-    let (commands, asked) = crossbeam_channel::bounded(COMMANDS_MAX);
+    let (commands, asked) = queue::bounded(COMMANDS_MAX);
     // Full: the engine takes nothing from front-end and net until there is room again.
-    let (telling, events) = crossbeam_channel::bounded(EVENTS_MAX);
+    let (telling, events) = queue::bounded(EVENTS_MAX);
     let seed = random_seed().map_err(|error| failed(Code::Internal, &error.to_string(), Exit::Failed))?;
     let clock = Clock::start();
     let EngineConfig { registry, fingerprint, trust_new_realm, can_ask, startup, .. } = config;

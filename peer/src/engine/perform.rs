@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::queue::Sender;
 use common::thread::{self, Handle};
-use crossbeam_channel::Sender;
 
 use super::clock::Clock;
 use super::running::{Control, Waiting};
@@ -22,6 +22,8 @@ pub(super) struct Performer {
     listener: Listener,
     registry: RegistryLink,
     links: BTreeMap<LinkId, LinkHandle>,
+    /// Links on which something was said and not sent.
+    dirty: Vec<LinkId>,
     last_link: u64,
     identity: Option<Arc<LocalIdentity>>,
     net_events: Sender<NetEvent>,
@@ -47,6 +49,7 @@ impl Performer {
             listener,
             registry,
             links: BTreeMap::new(),
+            dirty: Vec::new(),
             last_link: 0,
             identity: None,
             net_events,
@@ -59,6 +62,18 @@ impl Performer {
 
     pub(super) fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Has what was said on links since the last time sent: one frame for all that the node wanted at once.
+    pub(super) fn flush_links(&mut self) {
+        for link in self.dirty.drain(..) {
+            if let Some(handle) = self.links.get_mut(&link)
+                && !handle.flush()
+            {
+                tracing::info!(link = link.0, "a far end does not read; its link is cut");
+                handle.cut();
+            }
+        }
     }
 
     /// Does one thing. What is for the front-end is handed back.
@@ -136,15 +151,15 @@ impl Performer {
                 }
             }
             LinkOutput::Send { link, message } => {
-                if let Some(handle) = self.links.get(&link)
-                    && !handle.send(&message)
-                {
-                    tracing::info!(link = link.0, "a far end does not read; its link is cut");
-                    handle.cut();
+                if let Some(handle) = self.links.get_mut(&link) {
+                    if !handle.is_dirty() {
+                        self.dirty.push(link);
+                    }
+                    handle.send(&message);
                 }
             }
             LinkOutput::Close { link } => {
-                if let Some(handle) = self.links.get(&link) {
+                if let Some(handle) = self.links.get_mut(&link) {
                     handle.close();
                 }
             }
@@ -179,9 +194,9 @@ impl Performer {
 
     /// Says goodbye on every link, waits a moment for what is queued, and ends all threads.
     pub(super) fn end(self) {
-        let Self { jobs, listener, registry, links, net_events, control, vault, .. } = self;
+        let Self { jobs, listener, registry, mut links, net_events, control, vault, .. } = self;
         drop((jobs, net_events, control));
-        for handle in links.values() {
+        for handle in links.values_mut() {
             handle.close();
         }
         let deadline = Clock::after(GOODBYE_WITHIN);

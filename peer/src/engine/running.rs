@@ -6,9 +6,10 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use common::queue::{self, Receiver, Sender};
 use common::thread::Handle;
 use common::time::Now;
-use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError};
+use crossbeam_channel::{Select, TryRecvError, TrySendError};
 
 use super::clock::Clock;
 use super::perform::Performer;
@@ -60,9 +61,9 @@ impl<T> Waiting<T> {
         Self { queue, rest: VecDeque::new() }
     }
 
+    /// Takes an item; it is handed over with the next [`Waiting::flush`].
     pub(super) fn push(&mut self, item: T) {
         self.rest.push_back(item);
-        self.flush();
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -70,7 +71,7 @@ impl<T> Waiting<T> {
     }
 
     /// Hands over what fits now. Nobody at the other end: there is nobody to tell.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while let Some(item) = self.rest.pop_front() {
             match self.queue.try_send(item) {
                 Ok(()) => {}
@@ -91,11 +92,11 @@ impl Running {
     ) -> io::Result<Self> {
         let FrontEnd { commands, events, written } = front_end;
         // Full: readers wait, TCP slows the far ends down.
-        let (net_events, inbox) = crossbeam_channel::bounded(INBOX_MAX);
-        let (control_events, control) = crossbeam_channel::bounded(CONTROL_MAX);
+        let (net_events, inbox) = queue::bounded_at(commands.bell(), INBOX_MAX);
+        let (control_events, control) = queue::bounded_at(commands.bell(), CONTROL_MAX);
         // Full: the engine takes nothing that could make more of them.
-        let (jobs, queued) = crossbeam_channel::bounded(JOBS_MAX);
-        let (answers, replies) = crossbeam_channel::bounded(REPLIES_MAX);
+        let (jobs, queued) = queue::bounded(JOBS_MAX);
+        let (answers, replies) = queue::bounded_at(commands.bell(), REPLIES_MAX);
         let disk = disk::worker::start(profile.clone(), queued, answers)?;
         let registry = net::start_registry_link(registry, net_events.clone())?;
         let listener = net::start_listener(listener, net_events.clone())?;
@@ -123,6 +124,10 @@ impl Running {
                     self.events.push(told);
                 }
             }
+            // Whoever waits elsewhere goes first, and what takes longest comes last.
+            self.performer.flush_links();
+            self.events.flush();
+            self.performer.jobs.flush();
             if self.performer.is_ended() {
                 break;
             }
@@ -132,24 +137,32 @@ impl Running {
         self.end();
     }
 
-    /// Sleeps until something can be taken in, handed over, or is due.
+    /// Sleeps until something can be taken in, handed over, or is due. Whatever it is, `take_in` looks at all of them.
     fn wait(&mut self, node: &Node) {
-        let mut select = Select::new();
-        select.recv(&self.replies);
-        select.recv(&self.control);
-        if !self.is_blocked() {
-            select.recv(&self.inbox);
-            if node.wants_commands() && !self.performer.front_end_gone {
-                select.recv(&self.commands);
-            }
+        if self.is_blocked() {
+            return self.wait_for_room(node);
         }
+        let takes_commands = node.wants_commands() && !self.performer.front_end_gone;
+        let deadline = node.next_timeout().map(|at| self.clock.instant(at));
+        self.commands.bell().sleep(deadline, || {
+            self.replies.is_ready()
+                || self.control.is_ready()
+                || self.inbox.is_ready()
+                || takes_commands && self.commands.is_ready()
+        });
+    }
+
+    /// The same while somebody slower is behind: net and front-end have to wait until there is room.
+    fn wait_for_room(&self, node: &Node) {
+        let mut select = Select::new();
+        select.recv(self.replies.channel());
+        select.recv(self.control.channel());
         if self.events.is_full() {
-            select.send(&self.events.queue);
+            select.send(self.events.queue.channel());
         }
         if self.performer.jobs.is_full() {
-            select.send(&self.performer.jobs.queue);
+            select.send(self.performer.jobs.queue.channel());
         }
-        // Whatever it is, `take_in` looks at all of them.
         match node.next_timeout() {
             Some(at) => {
                 let _ = select.ready_deadline(self.clock.instant(at));

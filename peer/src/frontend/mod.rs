@@ -18,7 +18,7 @@ mod sample;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
+use common::queue::{Receiver, Sender};
 
 use crate::api::{Asked, Command, Told, Written};
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use common::queue;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals as Iterator};
@@ -29,7 +30,7 @@ pub struct Signals {
 struct Shared {
     /// The exit code of the first signal that came, or 0.
     exit: AtomicU8,
-    commands: OnceLock<Sender<Asked>>,
+    commands: OnceLock<queue::Sender<Asked>>,
     /// The terminal as it was, for leaving at once.
     modes: OnceLock<Modes>,
     /// SIGINT is the program's own and means nothing.
@@ -78,7 +79,7 @@ impl Signals {
     }
 
     /// From now on a signal asks the engine to quit at once.
-    pub fn quit_through(&self, commands: &Sender<Asked>) {
+    pub fn quit_through(&self, commands: &queue::Sender<Asked>) {
         // Set once per program: there is one engine.
         let _ = self.shared.commands.set(commands.clone());
         if self.exit().is_some() {
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn a_signal_becomes_quit_and_its_exit_code() {
         let shared = Shared::default();
-        let (commands, asked) = bounded(4);
+        let (commands, asked) = queue::bounded(4);
         shared.commands.set(commands).unwrap();
         shared.prompting.store(true, Ordering::SeqCst);
         shared.prompt_left.tell.send(()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use crossbeam_channel::{Receiver, bounded};
+use common::queue::{Receiver, bounded};
 
 /// What standard input had. After `End` nothing more comes.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,10 +5,8 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbeam_channel::Sender;
-
-use super::NetEvent;
 use super::establish::answered;
+use super::{Inbox, NetEvent};
 use crate::ports::LocalIdentity;
 
 /// The handshakes under way, oldest first. Only the listener looks at it.
@@ -72,7 +70,7 @@ pub(super) fn start(
     from: IpAddr,
     identity: Arc<LocalIdentity>,
     half_open: &mut HalfOpen,
-    inbox: Sender<NetEvent>,
+    inbox: Inbox,
 ) {
     let stream = Arc::new(stream);
     let Some(over) = half_open.enter(from, &stream) else {

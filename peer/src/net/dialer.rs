@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::secure::certificate::Person;
-use crossbeam_channel::Sender;
 
 use super::establish::dialed;
-use super::{NetEvent, not_connected};
+use super::{Inbox, NetEvent, not_connected};
 use crate::ports::{DialId, LocalIdentity};
 
 /// Tries to reach `person`; the inbox hears of the link or of the failure, once.
@@ -21,7 +20,7 @@ pub(crate) fn dial(
     person: Box<Person>,
     addresses: Vec<SocketAddr>,
     identity: Arc<LocalIdentity>,
-    inbox: Sender<NetEvent>,
+    inbox: Inbox,
 ) {
     let name = format!("dial-{}", dial.0);
     let (failed, all) = (inbox.clone(), addresses.clone());
@@ -108,7 +107,7 @@ mod tests {
             stream.read_to_end(&mut Vec::new()).unwrap();
         };
         let hangs_up = common::thread::spawn("stranger", hangs_up).unwrap();
-        let (inbox, heard) = crossbeam_channel::bounded(1);
+        let (inbox, heard) = common::queue::bounded(1);
         dial(DialId(7), Box::new(person("bob")), addresses.clone(), Arc::new(identity("alice")), inbox);
         let NetEvent::DialFailed { dial: DialId(7), mut tried } = heard.recv_timeout(Duration::from_secs(20)).unwrap()
         else {

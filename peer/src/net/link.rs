@@ -1,24 +1,27 @@
-//! A link's two threads: `link-N-read` opens and decodes, `link-N-write` encodes, seals and writes, many messages to a
-//! frame. Silence is broken by pings; a link that is silent in spite of them is dead.
+//! A link: the engine seals and writes what there is to say by itself while nothing waits; what the socket does not take
+//! at once, and everything after it, goes through `link-N-write`, many messages to a frame. `link-N-read` opens and
+//! decodes. Silence is broken by pings; a link that is silent in spite of them is dead.
 
 #![expect(clippy::disallowed_methods, reason = "how long a frame takes is held against the clock")]
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::limits::{LINK_DEAD_AFTER, LINK_PING_AFTER};
+use common::limits::{BATCH_BYTES_MAX, LINK_DEAD_AFTER, LINK_PING_AFTER};
 use common::message::peer::PeerMessage;
-use common::secure::seal::{Opener, Sealer};
+use common::queue::{self, Receiver, Sender};
+use common::secure::seal::Opener;
 use common::thread::{self, Handle};
-use common::wire::batch::{self, Batch};
+use common::wire::batch;
 use common::wire::codec;
 use common::wire::frame::FrameDecoder;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{RecvTimeoutError, TrySendError};
 
-use super::{Established, NetEvent, end_unacknowledged};
+use super::outward::{Outward, Taken};
+use super::{Established, Inbox, NetEvent, end_unacknowledged};
 use crate::ports::LinkId;
 
 /// The engine's end of a link. Dropping it closes the socket, which ends both threads, and waits for them.
@@ -26,18 +29,23 @@ use crate::ports::LinkId;
 pub(crate) struct LinkHandle {
     // `None` only while dropping: the writer ends when the outbox is gone.
     outbox: Option<Sender<Outgoing>>,
-    queued_bytes: Arc<AtomicUsize>,
+    outward: Arc<Outward>,
+    /// Said and not handed over: encoded messages one after the other, as many to a piece as fit a batch.
+    pieces: Vec<Vec<u8>>,
     closing: Arc<AtomicBool>,
     stream: Arc<TcpStream>,
     /// Disconnected when the writer has ended.
-    written: Receiver<()>,
+    written: crossbeam_channel::Receiver<()>,
     reader: Option<Handle>,
     writer: Option<Handle>,
 }
 
 #[derive(Debug)]
 enum Outgoing {
-    Message(Vec<u8>),
+    /// Encoded messages that fit a batch.
+    Piece(Vec<u8>),
+    /// Sealed bytes wait that the socket did not take.
+    Rest,
     /// Say goodbye and end.
     Close,
 }
@@ -50,35 +58,30 @@ struct Silence {
 }
 
 /// Starts both threads of an authenticated link.
-pub(crate) fn start(link: LinkId, established: Established, inbox: Sender<NetEvent>) -> io::Result<LinkHandle> {
+pub(crate) fn start(link: LinkId, established: Established, inbox: Inbox) -> io::Result<LinkHandle> {
     start_with(SILENCE, link, established, inbox)
 }
 
-fn start_with(
-    silence: Silence,
-    link: LinkId,
-    established: Established,
-    inbox: Sender<NetEvent>,
-) -> io::Result<LinkHandle> {
+fn start_with(silence: Silence, link: LinkId, established: Established, inbox: Inbox) -> io::Result<LinkHandle> {
     let Established { stream, sealer, opener, decoder, early, .. } = established;
     // Set once: a read or write that makes no progress for this long ends the link.
     stream.set_read_timeout(Some(silence.dead_after))?;
     stream.set_write_timeout(Some(silence.dead_after))?;
     end_unacknowledged(&stream)?;
     // What does not fit means that the far end does not read: the link is cut and resumes from acknowledgements.
-    let (outbox, outgoing) = crossbeam_channel::bounded(OUTBOX_MESSAGES_MAX);
-    let queued_bytes = Arc::new(AtomicUsize::new(0));
+    let (outbox, outgoing) = queue::bounded(OUTBOX_PIECES_MAX);
+    let outward = Arc::new(Outward::new(Arc::clone(&stream), sealer));
     let (writing, written) = crossbeam_channel::bounded(0);
-    let (socket, queued) = (Arc::clone(&stream), Arc::clone(&queued_bytes));
+    let (socket, sealing) = (Arc::clone(&stream), Arc::clone(&outward));
     let writer = thread::spawn(&format!("link-{}-write", link.0), move || {
-        let _writing: Sender<()> = writing;
-        if let Err(error) = write(&socket, sealer, &outgoing, &queued, silence.ping_after) {
+        let _writing: crossbeam_channel::Sender<()> = writing;
+        if let Err(error) = write(&sealing, &outgoing, silence.ping_after) {
             tracing::debug!(link = link.0, %error, "writing ended");
             let _ = socket.shutdown(Shutdown::Both);
         }
     })?;
     let socket = Arc::clone(&stream);
-    let answers = outbox.clone();
+    let answers = Answers { outbox: outbox.clone(), outward: Arc::clone(&outward) };
     let closing = Arc::new(AtomicBool::new(false));
     let is_closing = Arc::clone(&closing);
     let body = move || {
@@ -101,32 +104,53 @@ fn start_with(
     };
     let (reader, writer) = (Some(reader), Some(writer));
     let outbox = Some(outbox);
-    Ok(LinkHandle { outbox, queued_bytes, closing, stream, written, reader, writer })
+    Ok(LinkHandle { outbox, outward, pieces: Vec::new(), closing, stream, written, reader, writer })
 }
 
 impl LinkHandle {
-    /// Queues a message. `false`: the far end does not keep up, and the link has to go.
-    #[must_use]
-    pub(crate) fn send(&self, message: &PeerMessage) -> bool {
+    /// Takes a message; it goes out with the next [`LinkHandle::flush`].
+    pub(crate) fn send(&mut self, message: &PeerMessage) {
         let bytes = codec::encode(message);
-        let length = bytes.len();
-        let queued = self.queued_bytes.fetch_add(length, Ordering::AcqRel);
-        if queued > OUTBOX_BYTES_MAX {
-            return false;
-        }
-        let Some(outbox) = &self.outbox else { return true };
-        match outbox.try_send(Outgoing::Message(bytes)) {
-            // A writer that has ended means a link that is going down: the reader says so.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => true,
-            Err(TrySendError::Full(_)) => false,
+        match self.pieces.last_mut() {
+            Some(piece) if piece.len() + bytes.len() <= BATCH_BYTES_MAX => piece.extend_from_slice(&bytes),
+            _ => self.pieces.push(bytes),
         }
     }
 
-    /// What is queued still goes out, then goodbye. The reader reports the end; whatever the far end goes on sending,
+    /// Whether something waits for a flush.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
+    /// Has everything taken so far sent: by this thread as far as the socket takes it now. `false`: the far end does
+    /// not keep up, and the link has to go.
+    #[must_use]
+    pub(crate) fn flush(&mut self) -> bool {
+        let Some(outbox) = &self.outbox else { return true };
+        let handed_over = match self.outward.try_write(&self.pieces) {
+            Taken::Whole => {
+                self.pieces.clear();
+                return true;
+            }
+            Taken::Partly => {
+                self.pieces.clear();
+                outbox.try_send(Outgoing::Rest)
+            }
+            Taken::Not => self.pieces.drain(..).try_for_each(|piece| {
+                self.outward.queue(piece.len());
+                outbox.try_send(Outgoing::Piece(piece))
+            }),
+        };
+        // A writer that has ended means a link that is going down: the reader says so.
+        !matches!(handed_over, Err(TrySendError::Full(_))) && self.outward.queued_bytes() <= OUTBOX_BYTES_MAX
+    }
+
+    /// What was taken still goes out, then goodbye. The reader reports the end; whatever the far end goes on sending,
     /// it takes one more read.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&mut self) {
+        let keeps_up = self.flush();
         self.closing.store(true, Ordering::Release);
-        if self.outbox.as_ref().is_none_or(|outbox| outbox.try_send(Outgoing::Close).is_err()) {
+        if !keeps_up || self.outbox.as_ref().is_none_or(|outbox| outbox.try_send(Outgoing::Close).is_err()) {
             self.cut();
         }
     }
@@ -151,13 +175,19 @@ impl Drop for LinkHandle {
     }
 }
 
+/// The reader's way to the writer.
+struct Answers {
+    outbox: Sender<Outgoing>,
+    outward: Arc<Outward>,
+}
+
 struct Reader<'a> {
     link: LinkId,
     stream: &'a TcpStream,
     opener: Opener,
     decoder: FrameDecoder,
-    inbox: &'a Sender<NetEvent>,
-    answers: Sender<Outgoing>,
+    inbox: &'a Inbox,
+    answers: Answers,
     is_closing: Arc<AtomicBool>,
     /// A far end that is alive sends whole frames: bytes that never become one are no sign of life.
     frame_within: Duration,
@@ -216,8 +246,10 @@ impl Reader<'_> {
         for message in batch {
             match message {
                 PeerMessage::Ping => {
-                    // A full outbox is a sign of life of its own.
-                    let _ = self.answers.try_send(Outgoing::Message(codec::encode(&PeerMessage::Pong)));
+                    let pong = codec::encode(&PeerMessage::Pong);
+                    self.answers.outward.queue(pong.len());
+                    // A full outbox is a sign of life of its own, of a link that is about to be cut.
+                    let _ = self.answers.outbox.try_send(Outgoing::Piece(pong));
                 }
                 PeerMessage::Pong => {}
                 PeerMessage::Bye => return Some((true, "it said goodbye".to_owned())),
@@ -236,54 +268,42 @@ impl Reader<'_> {
     }
 }
 
-fn write(
-    stream: &TcpStream,
-    mut sealer: Sealer,
-    outgoing: &Receiver<Outgoing>,
-    queued_bytes: &AtomicUsize,
-    ping_after: Duration,
-) -> io::Result<()> {
-    let mut batch = Batch::default();
-    let (mut plaintext, mut frames) = (Vec::new(), Vec::new());
+fn write(outward: &Outward, outgoing: &Receiver<Outgoing>, ping_after: Duration) -> io::Result<()> {
+    let mut pieces = Vec::new();
     let mut open = true;
     while open {
         let mut next = match outgoing.recv_timeout(ping_after) {
             Ok(first) => Some(first),
-            Err(RecvTimeoutError::Timeout) => Some(Outgoing::Message(codec::encode(&PeerMessage::Ping))),
+            // The engine may have spoken meanwhile; then the far end knows that we are there.
+            Err(RecvTimeoutError::Timeout) if outward.was_used() => continue,
+            Err(RecvTimeoutError::Timeout) => {
+                let ping = codec::encode(&PeerMessage::Ping);
+                outward.queue(ping.len());
+                Some(Outgoing::Piece(ping))
+            }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        frames.clear();
+        let mut bytes = 0;
         // Never waits in order to batch: what is there goes into as few frames as it fits.
         while let Some(out) = next {
-            let bytes = match out {
-                Outgoing::Message(bytes) => {
-                    let _ = queued_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
-                        Some(queued.saturating_sub(bytes.len()))
-                    });
-                    bytes
+            match out {
+                Outgoing::Piece(piece) => {
+                    bytes += piece.len();
+                    pieces.push(piece);
                 }
-                Outgoing::Close => {
-                    open = false;
-                    codec::encode(&PeerMessage::Bye)
-                }
-            };
-            if !batch.push_encoded(&bytes) {
-                batch.take_padded(&mut plaintext);
-                sealer.seal(&plaintext, &mut frames);
-                let fits = batch.push_encoded(&bytes);
-                debug_assert!(fits, "the largest message fits an empty batch");
+                Outgoing::Rest => {}
+                Outgoing::Close => open = false,
             }
-            let more = open && frames.len() < WRITE_BYTES_MAX;
+            let more = open && bytes < WRITE_BYTES_MAX;
             next = if more { outgoing.try_recv().ok() } else { None };
         }
-        if !batch.is_empty() {
-            batch.take_padded(&mut plaintext);
-            sealer.seal(&plaintext, &mut frames);
+        if !open {
+            pieces.push(codec::encode(&PeerMessage::Bye));
         }
-        (&mut &*stream).write_all(&frames)?;
+        outward.write(&pieces, bytes)?;
+        pieces.clear();
     }
-    // The far end reads what is left and then the end.
-    let _ = stream.shutdown(Shutdown::Write);
+    outward.end();
     Ok(())
 }
 
@@ -295,9 +315,9 @@ const SILENCE: Silence = Silence { ping_after: LINK_PING_AFTER, dead_after: LINK
 
 /// As many times the silence that is borne: the largest frame gets through at a kilobyte a second.
 const FRAME_WITHIN: u32 = 2;
-/// Messages and bytes that may wait for a far end that does not read. Beyond, the link is cut; nothing is lost with
+/// Pieces and bytes that may wait for a far end that does not read. Beyond, the link is cut; nothing is lost with
 /// it, for what was not acknowledged is sent again.
-const OUTBOX_MESSAGES_MAX: usize = 8192;
+const OUTBOX_PIECES_MAX: usize = 8192;
 const OUTBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// As much as is sealed before the socket hears of it.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
@@ -306,12 +326,13 @@ const WRITE_BYTES_MAX: usize = 256 * 1024;
 mod tests {
     use super::*;
     use crate::net::tests::pair;
+    use std::io::Write;
 
     const BRIEF: Silence = Silence { ping_after: Duration::from_millis(50), dead_after: Duration::from_millis(500) };
 
     #[test]
     fn a_far_end_that_does_not_answer_pings_is_dead_and_one_that_does_is_not() {
-        let (inbox, heard) = crossbeam_channel::unbounded();
+        let (inbox, heard) = queue::bounded(64);
         let [ours, theirs] = pair();
         // The far end's machine is there and takes every byte; its program does nothing.
         let dead = start_with(BRIEF, LinkId(1), ours, inbox.clone()).unwrap();
@@ -332,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_never_ends_is_no_sign_of_life() {
-        let (inbox, heard) = crossbeam_channel::unbounded();
+        let (inbox, heard) = queue::bounded(64);
         let [ours, theirs] = pair();
         let link = start_with(BRIEF, LinkId(1), ours, inbox).unwrap();
         let drip = move || {

@@ -12,7 +12,7 @@ use common::thread::{self, Handle};
 use crossbeam_channel::{Receiver, Sender};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::NetEvent;
+use super::Inbox;
 use super::answer::{self, HalfOpen};
 use crate::ports::LocalIdentity;
 
@@ -50,7 +50,7 @@ fn bind_exactly(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Starts accepting. Until an identity is set, whoever connects is closed at once.
-pub(crate) fn start(listener: TcpListener, inbox: Sender<NetEvent>) -> io::Result<Listener> {
+pub(crate) fn start(listener: TcpListener, inbox: Inbox) -> io::Result<Listener> {
     let address = listener.local_addr()?;
     // Identities change a few times in a program's life; the thread takes what has queued with each connection.
     let (identities, identity_changes) = crossbeam_channel::unbounded();
@@ -89,7 +89,7 @@ fn accept(
     listener: &TcpListener,
     identity_changes: &Receiver<Option<Arc<LocalIdentity>>>,
     stopping: &AtomicBool,
-    inbox: &Sender<NetEvent>,
+    inbox: &Inbox,
 ) {
     let mut identity = None;
     let mut half_open = HalfOpen::default();

@@ -7,6 +7,7 @@ mod establish;
 mod interfaces;
 mod link;
 mod listener;
+mod outward;
 mod registry_dial;
 mod registry_link;
 #[cfg(test)]
@@ -24,6 +25,9 @@ use std::time::Duration;
 
 use crate::ports::{DialId, LinkId, RegistryInput};
 use common::message::peer::PeerMessage;
+
+/// Where this floor is heard: the engine's inbox. A sender waits while it is full.
+pub(crate) type Inbox = common::queue::Sender<NetEvent>;
 
 /// What the net floor tells the engine. Sending blocks while the engine is busy, so TCP slows the far end down.
 #[derive(Debug)]

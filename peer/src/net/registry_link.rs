@@ -20,7 +20,7 @@ use common::wire::stream::{ReadError, fill, write_all};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 
 use super::registry_dial::{Connected, DialError, prove};
-use super::{NetEvent, fill_random, interfaces, jitter_millis};
+use super::{Inbox, NetEvent, fill_random, interfaces, jitter_millis};
 use crate::ports::{RegistryInput, RegistryOutput};
 
 /// The engine's end. Dropping it hangs up and ends the thread.
@@ -33,7 +33,7 @@ pub(crate) struct RegistryLink {
 }
 
 /// Starts the thread; it does nothing until told to connect.
-pub(crate) fn start(registry: String, inbox: Sender<NetEvent>) -> std::io::Result<RegistryLink> {
+pub(crate) fn start(registry: String, inbox: Inbox) -> std::io::Result<RegistryLink> {
     // The node asks a handful of things at a time; while they wait for a slow registry it goes on.
     let (calls, requests) = crossbeam_channel::bounded(CALLS_MAX);
     let (ending, ended) = crossbeam_channel::bounded::<()>(0);
@@ -68,7 +68,7 @@ impl Drop for RegistryLink {
 struct Dialer {
     registry: String,
     requests: Receiver<RegistryOutput>,
-    inbox: Sender<NetEvent>,
+    inbox: Inbox,
 }
 
 /// Whom to be while connected.
@@ -282,7 +282,7 @@ fn write(stream: &TcpStream, sealer: &mut Sealer, requests: &[ToRegistry]) -> Re
     write_all(stream, &frames, Instant::now() + SIGN_IN_TIMEOUT)
 }
 
-fn read(stream: &TcpStream, mut opener: Opener, mut decoder: FrameDecoder, inbox: &Sender<NetEvent>) -> String {
+fn read(stream: &TcpStream, mut opener: Opener, mut decoder: FrameDecoder, inbox: &Inbox) -> String {
     loop {
         loop {
             let messages = match next_batch(&mut decoder, &mut opener) {

@@ -25,6 +25,7 @@ use super::people::{self, People};
 use super::registry::RegistryCalls;
 use super::repair::Repair;
 use super::restored;
+use super::said::Said;
 use super::sign_in::Standing;
 use super::unread::UnreadLines;
 use super::writing::Writing;
@@ -58,6 +59,8 @@ pub(super) struct Account {
     pub(super) registry: RegistryCalls,
     pub(super) conduct: Conduct,
     pub(super) disk: Disk,
+    /// What was said since outputs were last drained.
+    pub(super) said: Said,
     pub(super) unread: UnreadLines,
     pub(super) writing: Writing,
     pub(super) repair: Repair,
@@ -142,6 +145,7 @@ impl Account {
             registry: RegistryCalls::default(),
             conduct: Conduct::new(cx.now.monotonic),
             disk: Disk::default(),
+            said: Said::default(),
             unread: UnreadLines::default(),
             writing: Writing::default(),
             repair: Repair::default(),
@@ -178,6 +182,7 @@ impl Account {
     }
 
     pub(super) fn handle(&mut self, cx: &mut Context, input: Input) -> Result<(), Replaced> {
+        self.keep_said(cx);
         match input {
             Input::Disk(reply) => self.disk_replied(cx, reply),
             Input::Registry(input) => self.registry_input(cx, input)?,
@@ -189,6 +194,7 @@ impl Account {
     }
 
     pub(super) fn tick(&mut self, cx: &mut Context) {
+        self.keep_said(cx);
         self.registry_timers(cx);
         self.conduct_timer(cx);
         self.dial_timers(cx);
@@ -217,8 +223,9 @@ impl Account {
             .min()
     }
 
-    /// Sends what has gathered since outputs were last drained: pushes and acknowledgements, one frame for many.
+    /// Keeps and sends what has gathered since outputs were last drained: one commit, and one frame, for many.
     pub(super) fn flush(&mut self, cx: &mut Context) {
+        self.keep_said(cx);
         self.send_pushes(cx);
         self.send_haves(cx);
         self.repair(cx);
@@ -271,12 +278,12 @@ impl Account {
 
     /// Whether something was accepted or asked that is not on the disk yet.
     pub(super) fn has_unsaved(&self) -> bool {
-        self.disk.is_busy()
+        self.disk.is_busy() || !self.said.is_empty()
     }
 
     /// Whether something asked before is still to be answered.
     pub(super) fn has_unanswered(&self) -> bool {
-        self.disk.is_busy() || !self.joining.is_empty()
+        self.has_unsaved() || !self.joining.is_empty()
     }
 
     /// Whether it is worth waiting: a text of mine is on its way to somebody who is there.

@@ -21,6 +21,10 @@ use crate::ports::{DiskJob, Output, VaultJob, Write};
 
 impl Account {
     pub(super) fn command(&mut self, cx: &mut Context, re: Option<String>, command: Command) {
+        if !matches!(command, Command::Say { .. }) {
+            // Whatever it looks up or changes comes after what was said before it.
+            self.keep_said(cx);
+        }
         match command {
             Command::Say { to, text, kind } => self.say_to(cx, re, &to, text, kind),
             Command::Query { target, text } => self.query(cx, re, target, text),

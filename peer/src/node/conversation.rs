@@ -2,19 +2,18 @@
 //! Pure bookkeeping; what follows from it is decided elsewhere in the node.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::RangeInclusive;
 
-use common::ids::{ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RoomId};
+use common::ids::{ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RoomId, Signature};
 use common::limits::{MEMBERS_MAX, PARENTS_MAX};
 use common::message::event::{Event as ChainEvent, NO_EVENT, Parent, Stamp, WireEvent};
 use common::message::moderation::Moderation;
 use common::message::room::{Genesis, LogEntry, Membership, check_join};
 use common::names::UserName;
 use common::secure::sign::Signed;
-use common::time::{Monotonic, UnixMillis};
+use common::time::UnixMillis;
 use common::wire::bounded::List;
 
-use super::arrivals::Arrived;
+use super::held::Held;
 use crate::api::Target;
 use crate::ports::{MailedRun, StoredEvent};
 
@@ -79,28 +78,6 @@ pub(super) struct Recent {
     pub(super) id: EventId,
     pub(super) at: UnixMillis,
     pub(super) wire: WireEvent,
-}
-
-/// What is held of somebody else's chain.
-#[derive(Debug)]
-pub(super) struct Held {
-    /// Taken in; shown already.
-    pub(super) received: u64,
-    /// On the disk; acknowledged up to here.
-    pub(super) stored: u64,
-    /// `None` if the one before the next is not here.
-    pub(super) last: Option<EventId>,
-    /// The highest Lamport number in it.
-    pub(super) lamport: u64,
-    /// Checked and not taken in yet: what the first of them answers is not here.
-    pub(super) waiting: VecDeque<Arrived>,
-    /// When it last went forward.
-    pub(super) moved_at: Monotonic,
-    /// The first number held, if somebody else than the author said that it begins there: the author, who may know
-    /// better, is not told that we hold any of it.
-    pub(super) borrowed_from: Option<u64>,
-    /// Taken in before, while the author goes through it again from an earlier beginning.
-    pub(super) again: Option<RangeInclusive<u64>>,
 }
 
 #[derive(Debug)]
@@ -242,49 +219,6 @@ impl Conversation {
     }
 }
 
-impl Held {
-    /// Nothing yet of a chain that begins with its first event.
-    pub(super) fn new() -> Self {
-        Self::up_to(0, Some(NO_EVENT), 0)
-    }
-
-    /// On the disk up to `number`.
-    pub(super) fn up_to(number: u64, last: Option<EventId>, lamport: u64) -> Self {
-        Self {
-            received: number,
-            stored: number,
-            last,
-            lamport,
-            waiting: VecDeque::new(),
-            moved_at: Monotonic(0),
-            borrowed_from: None,
-            again: None,
-        }
-    }
-
-    /// The author's own telling of the chain begins at `number`. Whether that is no earlier than what another told us;
-    /// else the author's word is followed from there.
-    pub(super) fn author_begins(&mut self, number: u64) -> bool {
-        let Some(borrowed) = self.borrowed_from.filter(|_| self.again.is_none()) else { return false };
-        if number >= borrowed {
-            self.borrowed_from = None;
-            return true;
-        }
-        self.waiting.clear();
-        self.again = Some(borrowed..=self.received);
-        (self.received, self.last) = (number - 1, (number == 1).then_some(NO_EVENT));
-        false
-    }
-
-    /// What was checked, whether it is shown or waits: what comes next has to follow on it.
-    pub(super) fn checked(&self) -> (u64, Option<EventId>) {
-        match self.waiting.back() {
-            Some(arrived) => (arrived.event.number, Some(arrived.id)),
-            None => (self.received, self.last),
-        }
-    }
-}
-
 impl OwnLog {
     pub(super) fn new() -> Self {
         Self {
@@ -314,6 +248,20 @@ impl OwnLog {
             let Some(oldest) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.wire.bytes.len();
         }
+    }
+
+    /// The event `number` vouches for those before it from now on.
+    pub(super) fn sign(&mut self, number: u64, signature: Signature) {
+        if let Some(recent) = self.recent.iter_mut().rev().find(|recent| recent.number == number) {
+            recent.wire.signature = Some(signature);
+        }
+    }
+
+    /// Of the numbers up to `number`, those before the run that it stands in, as far as that is at hand.
+    pub(super) fn before_run_of(&self, number: u64) -> u64 {
+        let earlier = self.recent.iter().rev().skip_while(|recent| recent.number >= number);
+        let inside = earlier.take_while(|recent| recent.wire.signature.is_none()).count();
+        (number - 1).saturating_sub(inside as u64)
     }
 
     /// What may be sent: on the disk, and certain to be the only event of its number.

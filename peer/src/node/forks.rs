@@ -10,7 +10,8 @@ use common::names::UserName;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{ChainKey, Conversation, Held};
+use super::conversation::{ChainKey, Conversation};
+use super::held::Held;
 use super::reads::Read;
 use super::repair::Claim;
 use crate::api::{Event, MessageKind};

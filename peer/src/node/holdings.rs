@@ -11,8 +11,9 @@ use common::wire::bounded::List;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{Conversation, Held, Kind, OwnLog};
+use super::conversation::{Conversation, Kind, OwnLog};
 use super::forks::is_branch;
+use super::held::Held;
 use super::reads::Read;
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output};
 

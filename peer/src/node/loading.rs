@@ -1,11 +1,12 @@
 //! From what the disk read at the start to conversations: nothing is checked again that was checked before it was
 //! stored.
 
-use common::ids::{IdentityKey, RoomId};
+use common::ids::{ChainId, IdentityKey, RoomId};
 use common::message::event::{Content, WireEvent};
 use common::message::room::{Membership, check_genesis};
 
-use super::conversation::{Conversation, Held, Kind, OwnLog, PendingEvent, Room};
+use super::conversation::{Conversation, Kind, OwnLog, PendingEvent, Room};
+use super::held::Held;
 use crate::ports::{LoadedConversation, LoadedRoom, OwnChain};
 
 /// The conversation, unless its parts do not decode (which the disk's own checks make impossible but for bad memory).
@@ -18,16 +19,20 @@ pub(super) fn conversation(loaded: LoadedConversation, me: &IdentityKey) -> Opti
     };
     let mut conversation = Conversation::new(id, kind);
     conversation.lamport = lamport;
+    let used: Vec<ChainId> = own.iter().map(|chain| chain.chain).collect();
     conversation.own = own.into_iter().map(|chain| (chain.chain, own_log(chain))).collect();
     if let Kind::Room(room) = &conversation.kind {
         // Whoever left since is not waited for, and nobody is by whom was removed.
         let is_out = room.ended_by(me).is_some();
+        let left = left_behind(room, me, &used);
         for (chain, log) in &mut conversation.own {
             log.pending.values_mut().for_each(|event| {
                 event.recipients.retain(|identity| !is_out && room.is_member(identity));
             });
             log.forget_complete();
-            log.withdraw_beyond(room.moderation.limit(me, chain));
+            if is_out || left.contains(chain) {
+                log.withdraw_beyond(room.moderation.limit(me, chain));
+            }
         }
     }
     let held = theirs.into_iter().map(|theirs| {
@@ -37,6 +42,14 @@ pub(super) fn conversation(loaded: LoadedConversation, me: &IdentityKey) -> Opti
     });
     conversation.theirs = held.collect();
     Some(conversation)
+}
+
+/// Of my chains, in the order of their use, those before the one that I am in a room by: whoever comes back after a
+/// removal goes on in another chain if there was something that does not count.
+fn left_behind<'a>(room: &Room, me: &IdentityKey, used: &'a [ChainId]) -> &'a [ChainId] {
+    let join = room.members.get(me).and_then(|mine| mine.join.claim().ok());
+    let first = join.and_then(|join| used.iter().position(|chain| *chain == join.chain));
+    &used[..first.unwrap_or(0)]
 }
 
 fn own_log(chain: OwnChain) -> OwnLog {

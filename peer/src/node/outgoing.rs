@@ -9,12 +9,15 @@ use common::message::event::{COUNT_MAX, Content, Event as ChainEvent, Stamp, Wir
 use common::message::registry::{Code, Refusal, Request};
 use common::names::UserName;
 use common::time::Monotonic;
+use common::wire::bounded::Blob;
+use common::wire::codec;
 
 use super::account::Account;
 use super::calls::Call;
 use super::context::Context;
 use super::conversation::{OwnLog, PendingEvent, Recent};
 use super::deeds::Heard;
+use super::lazy;
 use super::reads::Read;
 use super::surviving::has_to_survive;
 use crate::api::{Changes, Event, MessageKind, MessageShown, Target};
@@ -36,7 +39,7 @@ pub(super) struct Disk {
     /// Acts of others whose messages could not be read.
     pub(super) untold: Vec<Heard>,
     told_failing: bool,
-    /// Writes that nothing waits for: they ride along with the next commit.
+    /// Writes that nothing waits for: the next commit takes them along, or a later one what may wait.
     lazy: Vec<Write>,
     lazy_until: Option<Monotonic>,
     /// What a killed program does not lose and a stopped machine might, until then; and whether lines of mine are in it.
@@ -157,7 +160,7 @@ impl Account {
         re: Option<String>,
         conversation: ConversationId,
         content: &Content,
-        mut writes: Vec<Write>,
+        writes: Vec<Write>,
         told: impl FnOnce(&Appended) -> Event,
     ) -> bool {
         if let Err(refusal) = self.may_go_on(conversation) {
@@ -174,12 +177,12 @@ impl Account {
         let Some(appended) = self.append(cx, conversation, content) else { return false };
         let tell = Some(Box::new(told(&appended)));
         let after = After::Own { conversation, chain: self.chain, number: appended.number, re, tell };
-        writes.push(appended.write);
-        self.commit(cx, writes, vec![after]);
+        self.add_said(appended.write, writes, after);
         true
     }
 
-    /// Gives the next number of my chain to `content`. The caller commits the event, in the order of these calls.
+    /// Gives the next number of my chain to `content`. The caller commits the event, in the order of these calls. A join
+    /// or a part is signed, for it stands alone elsewhere; anything else awaits the end of its run.
     pub(super) fn append(
         &mut self,
         cx: &mut Context,
@@ -210,7 +213,10 @@ impl Account {
             kind,
             body,
         };
-        let wire = event.sign(self.keys.event_signer());
+        let wire = match content {
+            Content::Join(_) | Content::Part(_) => event.sign(self.keys.event_signer()),
+            _ => WireEvent { bytes: Blob::new(codec::encode(&event)).ok()?, signature: None },
+        };
         let id = wire.id();
         log.number = event.number;
         log.last = id;
@@ -223,10 +229,23 @@ impl Account {
         Some(Appended { id, number: event.number, wire, stamp: event.stamp(), write })
     }
 
-    /// Writes and, once that is safe, does what follows.
-    pub(super) fn commit(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
-        writes.append(&mut self.disk.lazy);
-        self.disk.lazy_until = None;
+    /// Writes and, once that is safe, does what follows. What was said before is written before.
+    pub(super) fn commit(&mut self, cx: &mut Context, writes: Vec<Write>, after: Vec<After>) {
+        self.keep_said(cx);
+        self.commit_alone(cx, writes, after);
+    }
+
+    /// The same with nothing before it.
+    pub(super) fn commit_alone(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
+        let is_due = self.disk.lazy_until.is_some_and(|until| until <= cx.now.monotonic);
+        if writes.is_empty() || is_due || self.disk.lazy.len() >= LAZY_WRITES_MAX {
+            writes.append(&mut self.disk.lazy);
+        } else {
+            writes.extend(self.disk.lazy.extract_if(.., |write| !lazy::may_wait(write)));
+        }
+        if self.disk.lazy.is_empty() {
+            self.disk.lazy_until = None;
+        }
         if writes.is_empty() && after.is_empty() {
             return;
         }
@@ -237,6 +256,7 @@ impl Account {
 
     /// Whatever was handed over before is on the disk when this has come back, and counts as unsaved until then.
     pub(super) fn secure(&mut self, cx: &mut Context) {
+        self.keep_said(cx);
         if self.disk.exposed_until.is_some() {
             let ticket = cx.number();
             self.hand_over(cx, ticket, Commit { writes: Vec::new(), survives: Survives::Machine, after: Vec::new() });
@@ -258,9 +278,9 @@ impl Account {
         self.disk.commits.insert(ticket, commit);
     }
 
-    /// Remembers what may be lost in a crash without harm.
+    /// Remembers what may be lost in a crash without harm. What only goes on from an earlier one is one with it.
     pub(super) fn write_lazily(&mut self, cx: &Context, write: Write) {
-        if !self.disk.lazy.contains(&write) {
+        if !self.disk.lazy.iter_mut().rev().any(|kept| lazy::goes_on(kept, &write)) {
             self.disk.lazy.push(write);
         }
         self.disk.lazy_until.get_or_insert(cx.now.monotonic.plus(LAZY_WRITE_AFTER));
@@ -399,6 +419,8 @@ impl Appended {
 const EXPOSED_AT_MOST: Duration = Duration::from_millis(50);
 /// What a loss of power takes back of the marks of what was shown is shown again, and no more than that.
 const MARKS_EXPOSED_AT_MOST: Duration = Duration::from_secs(2);
+/// As many notes as one transaction takes in passing.
+const LAZY_WRITES_MAX: usize = 256;
 /// Acknowledgements are kept for after a restart, but a peer would repeat them anyway.
 const LAZY_WRITE_AFTER: Duration = Duration::from_secs(2);
 /// Space may have been made meanwhile.

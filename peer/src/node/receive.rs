@@ -10,7 +10,8 @@ use common::secure::certificate::Person;
 use super::account::Account;
 use super::arrivals::Arrived;
 use super::context::Context;
-use super::conversation::{ChainKey, Conversation, Held, Kind, Room};
+use super::conversation::{ChainKey, Conversation, Kind, Room};
+use super::held::Held;
 use super::outgoing::After;
 use crate::ports::{LinkId, Write};
 

@@ -13,7 +13,8 @@ use common::time::Monotonic;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{ChainKey, Conversation, Held, Kind};
+use super::conversation::{ChainKey, Conversation, Kind};
+use super::held::Held;
 use super::reads::Read;
 use super::receive::{Author, Misbehaved, Run, Taken, Via};
 use super::sync;
@@ -420,8 +421,7 @@ impl Account {
         if !events.is_empty() {
             events.truncate(sync::count_fitting(events.iter()));
         }
-        let signed = events.iter().rposition(|event| event.signature.is_some()).map_or(0, |last| last + 1);
-        events.truncate(signed);
+        events.truncate(sync::signed_part(&events, |event| event));
         sync::send_events(cx, link, want.conversation, true, events);
         if let Some(next) = next {
             self.want_heard(cx, link, next);

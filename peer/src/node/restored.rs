@@ -31,6 +31,8 @@ impl Account {
         let Some(log) = log.filter(|log| log.withdrawn_from.is_none() && chain != self.chain) else { return };
         // What was there when the program began is what the copy has in common with the others.
         let Some(from) = log.pending.range(log.before + 1..).next().map(|(number, _)| *number) else { return };
+        // Nobody can be sent a part of a run without its end.
+        let from = (log.before_run_of(from) + 1).max(log.before + 1);
         log.withdrawn_from = Some(from);
         self.read_again(cx, id, chain);
     }

@@ -240,7 +240,13 @@ impl Account {
         cursor.begun = true;
         let sendable = self.own_log(reading).map_or(0, OwnLog::sendable);
         events.retain(|event| event.number <= sendable);
+        let read = events.len();
+        events.truncate(signed_part(&events, |event| &event.wire));
         let Some(cursor) = self.cursor(reading) else { return };
+        if events.is_empty() && read > 0 {
+            // Nothing up to there has a signature behind it that may be sent.
+            cursor.sent = cursor.sent.max(sendable.min(reading.committed));
+        }
         if let Some(last) = events.last() {
             cursor.send(last.number, events.iter().map(|event| event.wire.bytes.len()).sum());
         }
@@ -250,8 +256,8 @@ impl Account {
         let mut rest = events.as_slice();
         while let Some(first) = rest.first() {
             let late_first = late(first);
-            let alike = rest.iter().take_while(|event| late(event) == late_first);
-            let count = count_fitting(alike.map(|event| &event.wire));
+            let alike = rest.iter().take_while(|event| late(event) == late_first).count();
+            let count = whole_runs(rest, alike, |event| &event.wire);
             let (batch, left) = rest.split_at(count);
             let events = batch.iter().map(|event| event.wire.clone()).collect();
             send_events(cx, reading.link, reading.conversation, late_first, events);
@@ -303,9 +309,23 @@ fn fitting<'a>(recent: impl Iterator<Item = &'a Recent>, late: impl Fn(&Recent) 
     let mut recent: Vec<_> = recent.take(EVENTS_PER_MESSAGE_MAX).collect();
     let is_late = recent.first().is_some_and(|first| late(first));
     let alike = recent.iter().take_while(|recent| late(recent) == is_late).count();
-    recent.truncate(alike);
-    recent.truncate(count_fitting(recent.iter().map(|recent| &recent.wire)));
+    recent.truncate(signed_part(&recent, |recent| &recent.wire));
+    recent.truncate(whole_runs(&recent, alike, |recent| &recent.wire));
     recent
+}
+
+/// How many of these make one message: of the first `alike` as many as fit and end with a signature, but the whole
+/// first run in any case. All of them together end with one.
+fn whole_runs<T>(events: &[T], alike: usize, wire: impl Fn(&T) -> &WireEvent) -> usize {
+    let fits = count_fitting(events.iter().map(&wire)).min(alike);
+    let signed = |event: &T| wire(event).signature.is_some();
+    let within = events.iter().take(fits).rposition(signed);
+    within.or_else(|| events.iter().position(signed)).map_or(events.len(), |last| last + 1)
+}
+
+/// How many of these end with a signature: whoever is served a part of a chain is served up to one.
+pub(super) fn signed_part<T>(events: &[T], wire: impl Fn(&T) -> &WireEvent) -> usize {
+    events.iter().rposition(|event| wire(event).signature.is_some()).map_or(0, |last| last + 1)
 }
 
 /// How many of these events go into one message: at least one.

@@ -357,6 +357,7 @@ pub struct LoadedConversation {
     pub room: Option<LoadedRoom>,
     /// The highest Lamport number in it.
     pub lamport: u64,
+    /// In the order in which they were begun.
     pub own: Vec<OwnChain>,
     pub theirs: Vec<TheirChain>,
 }

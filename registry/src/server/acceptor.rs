@@ -13,24 +13,33 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::counts::Counts;
 use super::door::Closed;
+use super::session::Session;
 use super::{Shared, ceilings, session};
 use crate::service::SessionId;
 
 /// The threads of all sessions.
 pub(super) struct Sessions {
     threads: HashMap<SessionId, thread::Handle>,
-    ended: Receiver<SessionId>,
+    words: Receiver<Word>,
     // Memory is looked at now and then, not for every connection of a storm.
     memory_seen: Option<(Instant, u64)>,
     // One line in the log tells of many failures.
     complained: Option<Instant>,
 }
 
+/// From a session's threads to whoever holds them.
+enum Word {
+    /// It is signed in and goes on in this thread; the one it came in by is at its end.
+    Inside(SessionId, thread::Handle),
+    Ended(SessionId),
+}
+
 /// Accepts until the server stops.
 pub(super) fn run(listener: &TcpListener, shared: &Arc<Shared>, sessions_max: u32) -> Sessions {
-    // Every admitted session says once that it ended, and is taken out before more are admitted: it never fills.
-    let (sender, ended) = bounded(sessions_max as usize + 16);
-    let mut sessions = Sessions { threads: HashMap::new(), ended, memory_seen: None, complained: None };
+    // Every admitted session says once that it is inside and once that it ended, and is taken out before more are
+    // admitted: it never fills.
+    let (sender, words) = bounded(2 * (sessions_max as usize + 16));
+    let mut sessions = Sessions { threads: HashMap::new(), words, memory_seen: None, complained: None };
     for number in 0.. {
         let accepted = listener.accept();
         if shared.is_stopping.load(Ordering::SeqCst) {
@@ -52,7 +61,7 @@ impl Sessions {
         id: SessionId,
         socket: TcpStream,
         source: SocketAddr,
-        ended: &Sender<SessionId>,
+        words: &Sender<Word>,
     ) {
         let accepted = Instant::now();
         let counts = &shared.counts;
@@ -76,14 +85,16 @@ impl Sessions {
                 };
             }
         };
-        let farewell = Farewell { id, ended: ended.clone() };
+        let farewell = Farewell { id, words: words.clone() };
         let guests = Arc::clone(shared);
         let body = move || {
             // Dropped last, also when the session panics.
-            let _farewell = farewell;
-            session::run(&guests, id, socket, source, admission, accepted);
+            let farewell = farewell;
+            if let Some(session) = session::run(&guests, id, socket, source, admission, accepted) {
+                go_on(id, session, farewell);
+            }
         };
-        match thread::spawn_small(&format!("session-{}", id.0), STACK_BYTES, body) {
+        match thread::spawn_small(&format!("door-{}", id.0), STACK_BYTES, body) {
             Ok(thread) => {
                 self.threads.insert(id, thread);
             }
@@ -112,8 +123,8 @@ impl Sessions {
         }
         counts.refused_descriptors.up();
         self.complain(error, "cannot accept");
-        if let Ok(id) = self.ended.recv_timeout(Duration::from_millis(100)) {
-            self.end(id, counts);
+        if let Ok(word) = self.words.recv_timeout(Duration::from_millis(100)) {
+            self.hear(word, counts);
         }
     }
 
@@ -126,28 +137,40 @@ impl Sessions {
     }
 
     fn sweep(&mut self, counts: &Counts) {
-        while let Ok(id) = self.ended.try_recv() {
-            self.end(id, counts);
+        while let Ok(word) = self.words.try_recv() {
+            self.hear(word, counts);
         }
     }
 
     /// Waits for all of them until `deadline`; whoever is not done by then is left behind.
     pub(super) fn join(mut self, deadline: Instant, counts: &Counts) {
         while !self.threads.is_empty() {
-            match self.ended.recv_deadline(deadline) {
-                Ok(id) => self.end(id, counts),
+            match self.words.recv_deadline(deadline) {
+                Ok(word) => self.hear(word, counts),
                 Err(_) => break,
             }
         }
         if !self.threads.is_empty() {
             tracing::warn!(count = self.threads.len(), "sessions did not end in time");
         }
-        self.threads.into_values().for_each(thread::Handle::detach);
+        let late = self.words.try_iter().filter_map(|word| match word {
+            Word::Inside(_, thread) => Some(thread),
+            Word::Ended(_) => None,
+        });
+        late.chain(self.threads.into_values()).for_each(thread::Handle::detach);
     }
 
-    fn end(&mut self, id: SessionId, counts: &Counts) {
-        // A thread that could not be started says that it ended, too.
-        let Some(thread) = self.threads.remove(&id) else { return };
+    fn hear(&mut self, word: Word, counts: &Counts) {
+        let done = match word {
+            // An end that was heard before the beginning leaves nothing to hold.
+            Word::Inside(id, inside) => match self.threads.get_mut(&id) {
+                Some(thread) => Some((id, std::mem::replace(thread, inside))),
+                None => Some((id, inside)),
+            },
+            // A thread that could not be started says that it ended, too.
+            Word::Ended(id) => self.threads.remove(&id).map(|thread| (id, thread)),
+        };
+        let Some((id, thread)) = done else { return };
         if thread.join_quietly().is_err() {
             counts.panicked.up();
             tracing::error!(session = id.0, "a session panicked");
@@ -155,15 +178,30 @@ impl Sessions {
     }
 }
 
+/// A session that is signed in goes on in a thread whose stack and caches nothing has grown yet.
+fn go_on(id: SessionId, session: Session, farewell: Farewell) {
+    let words = farewell.words.clone();
+    let body = move || {
+        // Dropped last, also when the session panics.
+        let _farewell = farewell;
+        session.go_on();
+    };
+    match thread::spawn_small(&format!("session-{}", id.0), STACK_BYTES, body) {
+        // Fails only when the server is gone.
+        Ok(thread) => drop(words.try_send(Word::Inside(id, thread))),
+        Err(error) => tracing::warn!(%error, "no thread for a session"),
+    }
+}
+
 struct Farewell {
     id: SessionId,
-    ended: Sender<SessionId>,
+    words: Sender<Word>,
 }
 
 impl Drop for Farewell {
     fn drop(&mut self) {
         // Fails only when the server is gone.
-        let _ = self.ended.try_send(self.id);
+        let _ = self.words.try_send(Word::Ended(self.id));
     }
 }
 

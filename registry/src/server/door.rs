@@ -134,6 +134,10 @@ impl Door {
 }
 
 impl Admission {
+    pub(super) fn is_stranger(&self) -> bool {
+        self.standing == Standing::Stranger
+    }
+
     /// Somebody signed in: no stranger any more, unless the place was given away meanwhile.
     pub(super) fn welcome(&mut self) -> Result<(), Evicted> {
         if self.standing == Standing::Guest {

@@ -139,8 +139,8 @@ impl std::fmt::Debug for Outbound {
 
 /// Sealed bytes that wait for a client: the largest reply and some news.
 pub(super) const OUTBOX_BYTES_MAX: usize = 96 * 1024;
-/// Times ten thousand sessions.
-const KEPT_BYTES_MAX: usize = 4096;
+/// A short reply; times ten thousand sessions.
+const KEPT_BYTES_MAX: usize = 512;
 /// How often a full socket is tried again; there is no poll without unsafe code.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(5);
 

@@ -1,5 +1,6 @@
 //! One client from its first byte to its last: handshake, requests in order, replies in batches. Blocks in reading and
-//! in password work only. Whatever comes, it ends in time, and nobody else notices.
+//! in password work only. Whatever comes, it ends in time, and nobody else notices. Shaking hands and signing in leave
+//! memory behind in their thread, so that whoever is in goes on in a fresh one.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -52,20 +53,29 @@ enum Ended {
     Stopping,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until somebody has signed in: what goes on then, on another thread. `None`: it has ended.
 pub(super) fn run(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     id: SessionId,
     socket: Arc<TcpStream>,
     source: SocketAddr,
     admission: Admission,
     accepted: Instant,
-) {
+) -> Option<Session> {
     shared.hall.enter(id, &socket);
-    let _guest = Guest { shared, id };
-    let Err(ended) = serve(shared, id, &socket, source, admission, accepted);
+    let guest = Guest { shared: Arc::clone(shared), id };
+    match serve(guest, &socket, source, admission, accepted) {
+        Ok(session) => Some(session),
+        Err(ended) => {
+            note(shared, id, &ended);
+            None
+        }
+    }
+}
+
+fn note(shared: &Shared, id: SessionId, ended: &Ended) {
     let counts = &shared.counts;
-    match &ended {
+    match ended {
         Ended::Read(ReadError::Closed | ReadError::Io(_)) | Ended::Replaced | Ended::Evicted | Ended::Stopping => {}
         Ended::Flood => counts.flooded.up(),
         Ended::Read(ReadError::Late) => counts.late.up(),
@@ -76,20 +86,20 @@ pub(super) fn run(
 }
 
 fn serve(
-    shared: &Shared,
-    id: SessionId,
+    guest: Guest,
     socket: &Arc<TcpStream>,
     source: SocketAddr,
     admission: Admission,
     accepted: Instant,
-) -> Result<std::convert::Infallible, Ended> {
+) -> Result<Session, Ended> {
+    let Guest { shared, id } = &guest;
     // Without it a reply would wait for the acknowledgement of the one before; it is not worth an end if it fails.
     let _ = socket.set_nodelay(true);
     let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
     let (device, sealer, opener) = shake_hands(shared, socket, &mut decoder, accepted)?;
     let outbound = Arc::new(Outbound::new(Arc::clone(socket), sealer));
-    shared.service.open(id, device, source);
-    shared.hall.sit(id, &outbound);
+    shared.service.open(*id, device, source);
+    shared.hall.sit(*id, &outbound);
     // The stop may have looked for strangers and guests in between; then this one sees the flag.
     if shared.is_stopping.load(std::sync::atomic::Ordering::SeqCst) {
         return Err(Ended::Stopping);
@@ -97,8 +107,10 @@ fn serve(
     decoder.set_frame_bytes_max(STRANGER_FRAME_BYTES_MAX);
     let deadline = accepted + shared.timing.sign_in;
     let budget = Budget::new(shared.rates, shared.clock.now().monotonic);
-    let mut session = Session { shared, id, outbound, admission, budget, batch: Batch::default(), deadline };
-    session.read(socket, decoder, opener)
+    let (batch, socket) = (Batch::default(), Arc::clone(socket));
+    let mut session = Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline };
+    session.read(Until::SignedIn)?;
+    Ok(session)
 }
 
 // Noise XX, after the preamble. Every byte has to be there by its deadline, counted from the accept.
@@ -140,9 +152,18 @@ fn refuse_preamble(mut socket: &TcpStream, preamble: [u8; 4], deadline: Instant)
     Ended::Version
 }
 
-struct Session<'a> {
-    shared: &'a Shared,
-    id: SessionId,
+/// How long frames are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    SignedIn,
+    End,
+}
+
+/// A connection past its handshake.
+pub(super) struct Session {
+    socket: Arc<TcpStream>,
+    decoder: FrameDecoder,
+    opener: Opener,
     outbound: Arc<Outbound>,
     // A stranger's place, until somebody signs in for the first time; then one of a guest.
     admission: Admission,
@@ -150,39 +171,43 @@ struct Session<'a> {
     // Replies to the requests of one frame.
     batch: Batch,
     deadline: Instant,
+    // Dropped last: the others are told that it is over.
+    guest: Guest,
 }
 
-impl Session<'_> {
-    fn read(
-        &mut self,
-        mut socket: &TcpStream,
-        mut decoder: FrameDecoder,
-        mut opener: Opener,
-    ) -> Result<std::convert::Infallible, Ended> {
-        let mut is_stranger = true;
+impl Session {
+    /// Serves it to its end.
+    pub(super) fn go_on(mut self) {
+        let Err(ended) = self.read(Until::End) else { return };
+        note(&self.guest.shared, self.guest.id, &ended);
+    }
+
+    /// Reads and answers.
+    fn read(&mut self, until: Until) -> Result<(), Ended> {
         loop {
-            while let Some(frame) = decoder.next_frame().map_err(ReadError::from)? {
+            while let Some(frame) = self.decoder.next_frame().map_err(ReadError::from)? {
                 let is_large = frame.len() > KEPT_BYTES_MAX;
-                let requests: Vec<ToRegistry> = batch::read(opener.open(frame)?)?;
+                let requests: Vec<ToRegistry> = batch::read(self.opener.open(frame)?)?;
                 if is_large {
-                    opener.shrink();
+                    self.opener.shrink();
                 }
-                let signed_in = self.answer(requests)?;
-                is_stranger &= !signed_in;
+                self.answer(requests)?;
+                let is_stranger = self.admission.is_stranger();
                 if !is_stranger {
-                    decoder.set_frame_bytes_max(FRAME_BYTES_MAX);
-                    self.deadline = Instant::now() + self.shared.timing.dead_after;
+                    self.decoder.set_frame_bytes_max(FRAME_BYTES_MAX);
+                    self.deadline = Instant::now() + self.guest.shared.timing.dead_after;
+                }
+                if until == Until::SignedIn && !is_stranger {
+                    return Ok(());
                 }
             }
-            stream::fill(&mut socket, &mut decoder, self.deadline)?;
+            stream::fill(&mut &*self.socket, &mut self.decoder, self.deadline)?;
         }
     }
 
-    // Whether somebody signed in.
-    fn answer(&mut self, requests: Vec<ToRegistry>) -> Result<bool, Ended> {
-        let mut signed_in = false;
+    fn answer(&mut self, requests: Vec<ToRegistry>) -> Result<(), Ended> {
         for ToRegistry { id, request } in requests {
-            let shared = self.shared;
+            let (shared, session) = (Arc::clone(&self.guest.shared), self.guest.id);
             let now = shared.clock.now();
             match self.budget.spend(price(&request), now.monotonic) {
                 Spent::Paid => {}
@@ -193,14 +218,13 @@ impl Session<'_> {
                 }
                 Spent::Flood => return Err(Ended::Flood),
             }
-            let answer = match shared.service.handle(now, self.id, request) {
+            let answer = match shared.service.handle(now, session, request) {
                 Step::Answer(answer) => answer,
                 Step::Hash(job) => self.hash(job)?,
             };
             let Answer { reply, news, close } = answer;
             self.count(&reply);
             let welcomed = if matches!(reply, Ok(Reply::SignedIn { .. })) {
-                signed_in = true;
                 self.budget.welcome();
                 self.admission.welcome()
             } else {
@@ -212,17 +236,16 @@ impl Session<'_> {
             shared.couriers.post(news);
             welcomed.map_err(|_: Evicted| Ended::Evicted)?;
             replied?;
-            if close.contains(&self.id) {
+            if close.contains(&session) {
                 self.flush()?;
                 return Err(Ended::Replaced);
             }
         }
-        self.flush()?;
-        Ok(signed_in)
+        self.flush()
     }
 
     fn count(&self, reply: &Result<Reply, Refusal>) {
-        let counts = &self.shared.counts;
+        let counts = &self.guest.shared.counts;
         match reply.as_ref().map_err(|refusal| refusal.code) {
             Ok(Reply::SignedIn { .. }) => counts.signed_in.up(),
             Err(Code::Credentials) => counts.wrong_credentials.up(),
@@ -235,7 +258,7 @@ impl Session<'_> {
     // Time in the queue and at work is not the client's; it does not count against its deadline.
     fn hash(&mut self, job: PasswordJob) -> Result<Answer, Ended> {
         self.flush()?;
-        let shared = self.shared;
+        let shared = Arc::clone(&self.guest.shared);
         let began = Instant::now();
         let answer = match shared.permits.acquire() {
             Ok(permit) => {
@@ -243,7 +266,7 @@ impl Session<'_> {
                 getrandom::fill(&mut salt).expect("the operating system has random bytes");
                 let done = job.run(shared.bcrypt_cost, salt);
                 drop(permit);
-                shared.service.finish(shared.clock.now(), self.id, done)
+                shared.service.finish(shared.clock.now(), self.guest.id, done)
             }
             Err(NoPermit::Busy { retry_after }) => {
                 shared.counts.busy.up();
@@ -276,7 +299,7 @@ impl Session<'_> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let sent = self.outbound.send_and_wait(&mut self.batch, self.shared.timing.drain);
+        let sent = self.outbound.send_and_wait(&mut self.batch, self.guest.shared.timing.drain);
         self.batch = Batch::default();
         match sent {
             Sent::Whole => Ok(()),
@@ -287,12 +310,12 @@ impl Session<'_> {
 }
 
 /// A connection that is in the hall and perhaps in the service; out of both when dropped, also by a panic.
-struct Guest<'a> {
-    shared: &'a Shared,
+struct Guest {
+    shared: Arc<Shared>,
     id: SessionId,
 }
 
-impl Drop for Guest<'_> {
+impl Drop for Guest {
     fn drop(&mut self) {
         self.shared.hall.leave(self.id);
         let news = self.shared.service.close(self.shared.clock.now(), self.id);
@@ -307,7 +330,7 @@ fn too_many_requests(retry_after: u32) -> Refusal {
 
 /// Signing in and the requests that go with it; nobody unknown needs more.
 const STRANGER_FRAME_BYTES_MAX: usize = PADDED_BYTES[3] + SEAL_BYTES;
-/// Buffers larger than this are given back between frames.
-const KEPT_BYTES_MAX: usize = PADDED_BYTES[2] + SEAL_BYTES;
+/// Buffers larger than for a ping are given back between frames.
+const KEPT_BYTES_MAX: usize = PADDED_BYTES[0] + SEAL_BYTES;
 
 const REPLY_TOO_LARGE: &str = "The answer is too long to send. That is a fault of the registry: tell its operator.";

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use crossbeam_channel::bounded;
+use common::queue::bounded;
 use peer::api::{Event, Told};
 use peer::frontend::password::Passwords;
 use peer::frontend::settings::Settings;

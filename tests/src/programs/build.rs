@@ -8,11 +8,17 @@ use std::sync::OnceLock;
 
 /// The path of a program of this workspace, up to date with its sources.
 pub fn program(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let path = FOLDER.get_or_init(build).join(name);
     assert!(path.exists(), "cargo built no {}", path.display());
     path
 }
+
+/// From now on programs are those in `folder`, built before; not once one has been used.
+pub fn use_programs_of(folder: PathBuf) {
+    assert!(FOLDER.set(folder).is_ok(), "no program was used before");
+}
+
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {

@@ -14,7 +14,7 @@ mod sockets;
 mod terminal_peer;
 mod transcript;
 
-pub use build::{of_this_package, program, target_folder, workspace};
+pub use build::{of_this_package, program, target_folder, use_programs_of, workspace};
 pub use emulator::{Deeds, controls};
 pub use event::Event;
 pub use json_peer::JsonPeer;

@@ -27,6 +27,15 @@ impl Registry {
         Self::start_below(&std::env::temp_dir(), extra)
     }
 
+    /// The same on a data folder that `prepare` has filled before.
+    #[track_caller]
+    pub fn start_prepared(extra: &[&str], prepare: impl FnOnce(&Path)) -> Self {
+        let folder = Arc::new(TempDir::new().expect("a temporary folder"));
+        prepare(&folder.path().join("registry"));
+        let extra = extra.iter().map(|&word| word.to_owned()).collect();
+        Self::run(folder, "127.0.0.1:0", extra, &Transcript::default())
+    }
+
     /// The same with its folder below `root`.
     #[track_caller]
     pub fn start_below(root: &Path, extra: &[&str]) -> Self {

@@ -1,5 +1,6 @@
 //! A scripted person's connection to a registry.
 
+use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use common::wire::{PREAMBLE, codec};
 
 use super::person::Person;
 use super::raw::connect_from;
-use super::sealed::Sealed;
+use super::sealed::{Late, Sealed};
 use crate::programs::DEADLINE;
 
 pub struct RegistryLink {
@@ -31,30 +32,37 @@ pub struct RegistryLink {
 impl RegistryLink {
     /// Connects and shakes hands, no more.
     pub fn connect(registry: &str, person: &Person) -> Self {
-        Self::over(TcpStream::connect(registry).expect("the registry listens"), person)
+        Self::try_connect(registry, person).expect("the registry listens and answers")
+    }
+
+    /// The same where the registry may not be there.
+    pub fn try_connect(registry: &str, person: &Person) -> io::Result<Self> {
+        Self::over(TcpStream::connect(registry)?, person)
     }
 
     /// The same from another address of this machine: everything below 127.0.0.0/8 is.
     pub fn connect_from(source: Ipv4Addr, registry: &str, person: &Person) -> Self {
-        Self::over(connect_from(source, registry).expect("the registry listens"), person)
+        let stream = connect_from(source, registry).expect("the registry listens");
+        Self::over(stream, person).expect("the registry answers")
     }
 
-    fn over(stream: TcpStream, person: &Person) -> Self {
+    fn over(stream: TcpStream, person: &Person) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
         let deadline = Instant::now() + DEADLINE;
         let mut handshake = Handshake::registry_dialer(person.keys.device_secret());
         let mut opening = PREAMBLE.to_vec();
         write_frame(&handshake.write(&[]).expect("the first message"), &mut opening);
-        write_all(&stream, &opening, deadline).expect("the registry reads");
+        write_all(&stream, &opening, deadline).map_err(io::Error::other)?;
         let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
-        let second = read_frame(&stream, &mut decoder, deadline).expect("the registry answers");
+        let second = read_frame(&stream, &mut decoder, deadline).map_err(io::Error::other)?;
         let proof = handshake.read(&second).expect("the second message");
         let proof: RegistryProof = codec::decode(&proof).expect("the registry's proof");
         let greeting = PeerGreeting { version: Text::cut("a test") };
         let mut third = Vec::new();
         write_frame(&handshake.write(&codec::encode(&greeting)).expect("the third message"), &mut third);
-        write_all(&stream, &third, deadline).expect("the registry reads");
+        write_all(&stream, &third, deadline).map_err(io::Error::other)?;
         let sealed = Sealed::new(stream, handshake, decoder);
-        Self { sealed, root: proof.root, credentials: None, news: Vec::new(), number: 0 }
+        Ok(Self { sealed, root: proof.root, credentials: None, news: Vec::new(), number: 0 })
     }
 
     /// A new account, signed in.
@@ -82,6 +90,17 @@ impl RegistryLink {
                 Some(FromRegistry::News(news)) => self.news.push(*news),
                 other => panic!("an answer to request {} was awaited, not {other:?}", self.number),
             }
+        }
+    }
+
+    /// The next news: of those that came with answers, or waited for.
+    pub fn next_news(&mut self) -> Result<News, Late> {
+        if !self.news.is_empty() {
+            return Ok(self.news.remove(0));
+        }
+        match self.sealed.next(DEADLINE)? {
+            Some(FromRegistry::News(news)) => Ok(*news),
+            other => panic!("news was awaited, not {other:?}"),
         }
     }
 

@@ -402,7 +402,12 @@ impl Log {
     }
 
     fn load(&self) -> LoadedLog {
-        let conversations = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
+        let mut conversations: Vec<_> = self.conversations.iter().map(|(id, kept)| kept.load(*id)).collect();
+        for loaded in &mut conversations {
+            // As they were used.
+            let first = |own: &ChainId| self.order.iter().position(|(id, _, of, _)| (id, of) == (&loaded.id, own));
+            loaded.own.sort_by_cached_key(|own| first(&own.chain));
+        }
         let addresses = self.addresses.iter().map(|(user, addresses)| (user.clone(), addresses.clone())).collect();
         let (certificate, pins) = (self.certificate.clone(), self.pins.values().cloned().collect());
         let prekeys = self.prekeys.values().cloned().collect();

@@ -213,6 +213,21 @@ impl World {
         self.give(who, life, Input::Command(Asked { re: None, command }));
     }
 
+    /// Types several at once: the node takes them all before anything it wants is done.
+    pub fn paste(&mut self, who: Who, commands: Vec<Command>) {
+        for command in &commands {
+            self.model.asked(who, command, &self.hosts);
+        }
+        let (now, host) = (self.clocks_of(who), &mut self.hosts[who.0]);
+        let (name, count) = (host.name.clone(), commands.len());
+        self.journal.note(self.now, || format!("{name} pastes {count} lines"));
+        let Some(node) = &mut host.node else { return };
+        for command in commands {
+            node.handle(now, Input::Command(Asked { re: None, command }));
+        }
+        self.drain(who);
+    }
+
     /// Hands something to a node, if it is still the same program.
     pub(super) fn give(&mut self, who: Who, life: u64, input: Input) {
         let now = self.clocks_of(who);

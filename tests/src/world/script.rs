@@ -273,14 +273,27 @@ impl World {
         let to = Who(self.random.below(self.hosts.len()));
         let name = self.hosts[to.0].name.clone();
         if to != who {
-            (0..count).for_each(|_| self.says(who, Target::Person(name.clone())));
+            self.says_all(who, &Target::Person(name), count);
         }
     }
 
     fn says_in_room(&mut self, who: Who, count: usize) {
         let rooms = self.model.rooms_of(who);
         let Some(room) = self.random.pick(&rooms).cloned() else { return };
-        (0..count).for_each(|_| self.says(who, Target::Room(room.clone())));
+        self.says_all(who, &Target::Room(room), count);
+    }
+
+    /// Sometimes all of it is there before the node looks up, as when lines are pasted.
+    fn says_all(&mut self, who: Who, to: &Target, count: usize) {
+        if count == 1 || self.random.percent(30) {
+            return (0..count).for_each(|_| self.says(who, to.clone()));
+        }
+        let (name, first) = (self.hosts[who.0].name.clone(), self.model.count());
+        let line = |number: usize| {
+            let to = To::Named(to.clone());
+            Command::Say { to, text: format!("{name}-{number}"), kind: MessageKind::Text }
+        };
+        self.paste(who, (first..first + count).map(line).collect());
     }
 
     /// Somebody says something never said before.

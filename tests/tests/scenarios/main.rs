@@ -21,6 +21,7 @@ mod impostor;
 mod keys;
 mod lying_registry;
 mod mailbox;
+mod measuring;
 mod moderation;
 mod one_to_one;
 mod passwords;

@@ -18,6 +18,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("common/src/limits.rs", &[]),
     ("common/src/names.rs", &[]),
     ("common/src/process.rs", &[]),
+    ("common/src/queue.rs", &["thread"]),
     ("common/src/secret.rs", &[]),
     ("common/src/thread.rs", &[]),
     ("common/src/time.rs", &[]),
@@ -53,6 +54,7 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "crossbeam_channel",
         &[
+            "common/src/queue.rs",
             "peer/src/disk",
             "peer/src/engine",
             "peer/src/frontend",
@@ -117,6 +119,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zeroize", &["common/src", "peer/src/disk", "peer/src/frontend"]),
     // Of tests.
     ("cargo_metadata", &["tests/tests/tidy"]),
+    ("divan", &["tests/benches"]),
     ("insta", &["common", "peer", "registry", "tests"]),
     ("portable_pty", &["tests/src"]),
     ("proptest", &["common", "peer", "registry", "tests"]),

@@ -15,6 +15,7 @@ use super::{ChainName, ChainRead};
 use crate::ports::{OwnChain, StoredEvent, TheirChain};
 
 /// A chain's row before a change.
+#[derive(Debug)]
 pub(super) struct Chain {
     pub(super) row: i64,
     conversation: i64,
@@ -30,35 +31,98 @@ pub(super) struct LoadedChains {
     pub(super) lamport: u64,
 }
 
-/// Appends an event. My own come with their recipients and only right after the one before: a hole in my own chain
-/// could never be mended.
-pub(super) fn write(
-    connection: &Connection,
-    event: &StoredEvent,
-    recipients: Option<&[IdentityKey]>,
-) -> Result<(), Fault> {
-    let name = ChainName { conversation: event.conversation, author: event.author, chain: event.chain };
-    let chain = chain(connection, &name, recipients.is_some())?;
-    let number = column(event.number);
-    if number == 0 || chain.own != recipients.is_some() {
-        return Err(Fault::Refused("an event does not belong into its chain"));
+/// Appends events in one transaction. Those of one chain mostly come one after the other: its row is looked up before
+/// the first and moved forward behind the last.
+#[derive(Debug, Default)]
+pub(super) struct Appending {
+    open: Option<Open>,
+}
+
+/// A chain that is being appended to.
+#[derive(Debug)]
+struct Open {
+    name: ChainName,
+    chain: Chain,
+    /// Held without holes up to here, and the event there, as the row will say.
+    number: i64,
+    last: Option<EventId>,
+    lamport: i64,
+    /// Nothing behind `number` is held.
+    is_end: bool,
+    /// For whom the last event of mine was.
+    recipients: Option<Vec<IdentityKey>>,
+}
+
+impl Appending {
+    /// Appends an event. My own come with their recipients and only right after the one before: a hole in my own chain
+    /// could never be mended.
+    pub(super) fn write(
+        &mut self,
+        connection: &Connection,
+        event: &StoredEvent,
+        recipients: Option<&[IdentityKey]>,
+    ) -> Result<(), Fault> {
+        let name = ChainName { conversation: event.conversation, author: event.author, chain: event.chain };
+        if self.open.as_ref().is_none_or(|open| open.name != name) {
+            self.end(connection)?;
+            self.open = Some(Open::find(connection, name, recipients.is_some())?);
+        }
+        let open = self.open.as_mut().expect("it was opened a moment ago");
+        open.write(connection, event, recipients)
     }
-    if chain.own && number > chain.number.saturating_add(1) {
-        return Err(Fault::Refused("the line before it in this conversation is not on the disk"));
+
+    /// Moves the chain's row forward. Has to come before anything else reads or changes it, and before the commit.
+    pub(super) fn end(&mut self, connection: &Connection) -> Result<(), Fault> {
+        match self.open.take() {
+            Some(open) => advance(connection, &open.chain, open.number, open.last, open.lamport),
+            None => Ok(()),
+        }
     }
-    if !insert(connection, &chain, event)? {
-        return refuse_another(connection, &chain, event);
+}
+
+impl Open {
+    fn find(connection: &Connection, name: ChainName, own: bool) -> Result<Self, Fault> {
+        let chain = chain(connection, &name, own)?;
+        let number = chain.number;
+        let mut statement =
+            connection.prepare_cached("SELECT 1 FROM events WHERE chain = ?1 AND number > ?2 LIMIT 1")?;
+        let is_end = !statement.exists(params![chain.row, number])?;
+        Ok(Self { name, chain, number, last: None, lamport: 0, is_end, recipients: None })
     }
-    changes::note(connection, chain.conversation, connection.last_insert_rowid(), event)?;
-    if let Some(recipients) = recipients {
-        receipts::write_recipients(connection, chain.row, number, recipients)?;
+
+    fn write(
+        &mut self,
+        connection: &Connection,
+        event: &StoredEvent,
+        recipients: Option<&[IdentityKey]>,
+    ) -> Result<(), Fault> {
+        let number = column(event.number);
+        if number == 0 || self.chain.own != recipients.is_some() {
+            return Err(Fault::Refused("an event does not belong into its chain"));
+        }
+        if self.chain.own && number > self.number.saturating_add(1) {
+            return Err(Fault::Refused("the line before it in this conversation is not on the disk"));
+        }
+        if !insert(connection, &self.chain, event)? {
+            return refuse_another(connection, &self.chain, event);
+        }
+        changes::note(connection, self.chain.conversation, connection.last_insert_rowid(), event)?;
+        if let Some(recipients) = recipients
+            && self.recipients.as_deref() != Some(recipients)
+        {
+            receipts::write_recipients(connection, self.chain.row, number, recipients)?;
+            self.recipients = Some(recipients.to_vec());
+        }
+        self.lamport = self.lamport.max(column(event.lamport));
+        if number != self.number.saturating_add(1) {
+            self.is_end = false;
+        } else if self.is_end {
+            (self.number, self.last) = (number, Some(event.id));
+        } else {
+            (self.number, self.last) = held_from(connection, self.chain.row, number, Some(event.id))?;
+        }
+        Ok(())
     }
-    let (head, last) = if number == chain.number.saturating_add(1) {
-        held_from(connection, chain.row, number, Some(event.id))?
-    } else {
-        (chain.number, None)
-    };
-    advance(connection, &chain, head, last, column(event.lamport))
 }
 
 /// Takes others' chain for held up to `number`.

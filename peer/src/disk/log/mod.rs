@@ -14,6 +14,7 @@ use common::time::UnixMillis;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use self::events::Appending;
 use self::fault::{Deed, Fault};
 use self::origin::{Change, Origin};
 use super::files;
@@ -56,7 +57,7 @@ pub(super) struct Log {
 }
 
 /// A chain as the node names it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChainName {
     pub(super) conversation: ConversationId,
     pub(super) author: IdentityKey,
@@ -307,12 +308,17 @@ fn take_in_journal(connection: &Connection) -> Result<(), Fault> {
 
 fn commit<'a>(connection: &mut Connection, mut writes: impl Iterator<Item = &'a Write>) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    writes.try_for_each(|write| perform(&transaction, write))?;
+    let mut appending = Appending::default();
+    writes.try_for_each(|write| perform(&transaction, &mut appending, write))?;
+    appending.end(&transaction)?;
     Ok(transaction.commit()?)
 }
 
 /// One change; doing it twice is doing it once.
-fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
+fn perform(connection: &Connection, appending: &mut Appending, write: &Write) -> Result<(), Fault> {
+    if !matches!(write, Write::Event { .. }) {
+        appending.end(connection)?;
+    }
     match write {
         Write::Conversation { id, with } => conversations::write_direct(connection, id, with),
         Write::Room { room, genesis, joined } => conversations::write_room(connection, *room, genesis, *joined),
@@ -321,7 +327,7 @@ fn perform(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::Member { room, identity, join, part } => {
             conversations::write_member(connection, *room, identity, join, part.as_ref())
         }
-        Write::Event { event, recipients } => events::write(connection, event, recipients.as_deref()),
+        Write::Event { event, recipients } => appending.write(connection, event, recipients.as_deref()),
         Write::Skip { conversation, author, chain, number } => {
             let name = ChainName { conversation: *conversation, author: *author, chain: *chain };
             events::skip(connection, &name, *number)

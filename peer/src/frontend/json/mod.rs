@@ -8,7 +8,8 @@ mod output;
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use common::queue::{self, Receiver, Sender};
+use crossbeam_channel::TryRecvError;
 
 use super::commands::{self, Line};
 use super::password::{NoPassword, Passwords};
@@ -23,12 +24,12 @@ pub(crate) use output::message_lines;
 /// Runs until the engine ended; the exit code.
 pub fn run(wires: Wires, passwords: &Passwords, signals: &Signals) -> io::Result<Exit> {
     let lines = stdin::lines()?;
-    // Answers of the front-end itself. `main` waits when the printer is behind: its reader is slow.
-    let (answers, own_answers) = bounded(ANSWERS_QUEUE);
-    // Two notices at most: the output is gone, and the end.
-    let (notice, notices) = bounded(2);
     let (events, written) = (wires.events, wires.written);
-    let printing = move || print(&events, own_answers, &notice, &written, &mut io::stdout());
+    // Answers of the front-end itself. `main` waits when the printer is behind: its reader is slow.
+    let (answers, own_answers) = queue::bounded_at(events.bell(), ANSWERS_QUEUE);
+    // Two notices at most: the output is gone, and the end.
+    let (notice, notices) = queue::bounded_at(lines.bell(), 2);
+    let printing = move || print(&events, &own_answers, &notice, &written, &mut io::stdout());
     let printer = common::thread::spawn("printer", printing)?;
     let reader = Reader { commands: wires.commands, answers, passwords, signals };
     let read = on_main(signals, || reader.read(&lines, &notices));
@@ -66,22 +67,26 @@ enum Notice {
 
 impl Reader<'_> {
     fn read(&self, lines: &Receiver<Typed>, notices: &Receiver<Notice>) {
-        let mut lines = lines.clone();
+        let mut is_reading = true;
         loop {
-            select! {
-                recv(lines) -> typed => match typed {
-                    Ok(Typed::Line(line)) => self.line(&line),
-                    Ok(Typed::NotText) => self.refuse(None, &Refusal::new(Code::Usage, "A line was not UTF-8.")),
-                    Ok(Typed::TooLong) => self.refuse(None, &Refusal::new(Code::TooLarge, "A line was too long.")),
-                    Ok(Typed::End) | Err(_) => {
-                        quit(&self.commands, None, PATIENCE_AT_END_MS);
-                        lines = never();
-                    }
-                },
-                recv(notices) -> notice => match notice {
-                    Ok(Notice::OutputGone) => quit(&self.commands, None, 0),
-                    Ok(Notice::Ended) | Err(_) => return,
-                },
+            lines.bell().sleep(None, || notices.is_ready() || is_reading && lines.is_ready());
+            match notices.try_recv() {
+                Ok(Notice::OutputGone) => quit(&self.commands, None, 0),
+                Ok(Notice::Ended) | Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {}
+            }
+            if !is_reading {
+                continue;
+            }
+            match lines.try_recv() {
+                Ok(Typed::Line(line)) => self.line(&line),
+                Ok(Typed::NotText) => self.refuse(None, &Refusal::new(Code::Usage, "A line was not UTF-8.")),
+                Ok(Typed::TooLong) => self.refuse(None, &Refusal::new(Code::TooLarge, "A line was too long.")),
+                Ok(Typed::End) | Err(TryRecvError::Disconnected) => {
+                    quit(&self.commands, None, PATIENCE_AT_END_MS);
+                    is_reading = false;
+                }
+                Err(TryRecvError::Empty) => {}
             }
         }
     }
@@ -164,35 +169,38 @@ impl Reader<'_> {
 /// Writes what comes until the engine ended; the exit code. Nobody reading any more is a clean end.
 fn print(
     events: &Receiver<Told>,
-    answers: Receiver<String>,
+    answers: &Receiver<String>,
     notice: &Sender<Notice>,
     written: &Written,
     out: &mut impl Write,
 ) -> Exit {
-    let mut answers = answers;
     let mut output_gone = false;
     let mut taken = 0;
     // The engine's first word is `ready`, and that is the first line: no answer of ours overtakes it.
-    let (mut is_ready, not_yet) = (false, never());
+    let (mut is_ready, mut has_answers) = (false, true);
     let exit = loop {
         let (mut batch, mut ended) = (String::new(), None);
-        select! {
-            recv(events) -> told => {
+        events.bell().sleep(None, || events.is_ready() || is_ready && has_answers && answers.is_ready());
+        match events.try_recv() {
+            Err(TryRecvError::Empty) => {}
+            told => {
                 is_ready = true;
                 taken += 1;
-                take(&told, &mut batch, &mut ended);
+                take(told.ok(), &mut batch, &mut ended);
             }
-            recv(if is_ready { &answers } else { &not_yet }) -> answer => match answer {
+        }
+        if is_ready && ended.is_none() {
+            match answers.try_recv() {
                 Ok(answer) => batch.push_str(&answer),
-                Err(_) => answers = never(),
-            },
+                Err(error) => has_answers &= error != TryRecvError::Disconnected,
+            }
         }
         // What has queued meanwhile goes out with the same write.
         while ended.is_none() && batch.len() < BATCH_BYTES {
             match events.try_recv() {
                 Ok(told) => {
                     taken += 1;
-                    take(&Ok(told), &mut batch, &mut ended);
+                    take(Some(told), &mut batch, &mut ended);
                 }
                 Err(_) => break,
             }
@@ -217,17 +225,17 @@ fn print(
     if output_gone { Exit::Done } else { exit }
 }
 
-/// Adds one event to the batch; the end is kept apart, because `bye` is the last line.
-fn take(told: &Result<Told, crossbeam_channel::RecvError>, batch: &mut String, ended: &mut Option<(Exit, String)>) {
+/// Adds one event to the batch; the end is kept apart, because `bye` is the last line. `None`: the engine is gone.
+fn take(told: Option<Told>, batch: &mut String, ended: &mut Option<(Exit, String)>) {
     match told {
-        Ok(told) => {
-            let line = output::line(told).unwrap_or_default();
+        Some(told) => {
+            let line = output::line(&told).unwrap_or_default();
             match told.event {
                 Event::Bye { exit, .. } => *ended = Some((exit, line)),
                 _ => batch.push_str(&line),
             }
         }
-        Err(_) => {
+        None => {
             let refusal = Refusal::new(Code::Internal, ENGINE_LOST);
             let mut lines = Vec::new();
             tell_failed_start(&refusal, &mut lines).expect("memory can be written to");
@@ -255,14 +263,14 @@ mod tests {
     }
 
     fn printed(events: Vec<Event>, answers: Vec<String>) -> (Exit, String) {
-        let (sender, events_out) = bounded(100);
+        let (sender, events_out) = queue::bounded(100);
         events.into_iter().for_each(|event| sender.send(told(event)).unwrap());
         drop(sender);
-        let (answer, answers_out) = bounded(100);
+        let (answer, answers_out) = queue::bounded(100);
         answers.into_iter().for_each(|line| answer.send(line).unwrap());
-        let (notice, _notices) = bounded(2);
+        let (notice, _notices) = queue::bounded(2);
         let (written, mut out) = (Written::default(), Vec::new());
-        let exit = print(&events_out, answers_out, &notice, &written, &mut out);
+        let exit = print(&events_out, &answers_out, &notice, &written, &mut out);
         (exit, String::from_utf8(out).unwrap())
     }
 
@@ -305,12 +313,12 @@ mod tests {
                 Ok(())
             }
         }
-        let (events, events_out) = bounded(4);
-        let (notice, notices) = bounded(2);
-        let (_answer, answers) = bounded::<String>(1);
+        let (events, events_out) = queue::bounded(4);
+        let (notice, notices) = queue::bounded(2);
+        let (_answer, answers) = queue::bounded::<String>(1);
         let written = Arc::new(Written::default());
         let seen = Arc::clone(&written);
-        let printing = move || print(&events_out, answers, &notice, &written, &mut Closed);
+        let printing = move || print(&events_out, &answers, &notice, &written, &mut Closed);
         let printer = common::thread::spawn("printer", printing);
         events.send(told(Event::PasswordChanged)).unwrap();
         let deadline = Duration::from_secs(10);
@@ -322,8 +330,8 @@ mod tests {
 
     #[test]
     fn lines_are_asked_or_answered_with_their_mark() {
-        let (commands, asked) = bounded(10);
-        let (answers, answered) = bounded(10);
+        let (commands, asked) = queue::bounded(10);
+        let (answers, answered) = queue::bounded(10);
         let signals = Signals::watch().unwrap();
         let reader = Reader { commands, answers, passwords: &Passwords::Nowhere, signals: &signals };
         for line in [

@@ -81,7 +81,7 @@ pub fn run_terminal(wires: Wires, setup: Setup, passwords: &Passwords, signals: 
 
 /// Runs on streams until the engine ended; the exit code.
 pub fn run_plain(wires: Wires, setup: Setup, passwords: &Passwords, signals: &Signals) -> io::Result<Exit> {
-    let lines = stdin::lines()?;
+    let lines = stdin::lines()?.into_channel();
     let (gone, output_gone) = bounded(0);
     let paper = Paper::Streams { gone: Some(gone) };
     let (status, updates) = bounded(1);
@@ -115,7 +115,7 @@ fn start<'a>(
     // Nothing is ever sent: it disconnects when the engine has ended.
     let (ending, ended) = bounded(0);
     let printer = Printer {
-        events: wires.events,
+        events: wires.events.into_channel(),
         locals,
         screen: Screen::new(look, setup.settings, Hints::new(setup.first_run, setup.signs_in)),
         paper,

@@ -2,6 +2,7 @@
 //! password to be asked for first. The same with and without a line editor.
 
 use common::names::UserName;
+use common::queue;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::printer::Local;
@@ -12,7 +13,7 @@ use crate::frontend::signals::Signals;
 use crate::frontend::{PATIENCE_AT_QUIT_MS, quit};
 
 pub(super) struct Reader<'a> {
-    pub(super) commands: Sender<Asked>,
+    pub(super) commands: queue::Sender<Asked>,
     pub(super) locals: Sender<Local>,
     pub(super) passwords: &'a Passwords,
     pub(super) signals: &'a Signals,

@@ -23,7 +23,7 @@ use crate::node::context::Context;
 use crate::node::conversation::{Conversation, Kind, OwnLog};
 use crate::node::people;
 use crate::node::reads::Read;
-use crate::node::sync::joined_since;
+use crate::node::sync::{joined_since, signed_part};
 use crate::ports::{DiskJob, MailedRun, Output, Step, StoredEvent, Write};
 
 /// Everybody for whom there is, or lately was, something to leave.
@@ -244,8 +244,7 @@ impl Account {
         let mut events: Vec<WireEvent> =
             events.into_iter().take_while(|event| event.number <= sendable).map(|event| event.wire).collect();
         events.truncate(count_fitting(&events));
-        // Whoever is served a part is served up to a signed event.
-        events.truncate(events.iter().rposition(|event| event.signature.is_some()).map_or(0, |index| index + 1));
+        events.truncate(signed_part(&events, |event| event));
         let count = u64::try_from(events.len()).unwrap_or(0);
         if count == 0 {
             return self.mail_failed(cx, &user);

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Measures this program beside the limits of the machine and beside what people use instead, in one run:
+# scripts/bench.sh [NAME...] [--rounds NUMBER] [--quick]. All rows unless some are named; a name that is none lists
+# them. Contenders are measured if they are installed; on Debian:
+#     apt-get install --no-install-recommends ngircd inspircd mosquitto nats-server prosody
+# Figures, table and plots go to tests/benches, the table also between its marks in README.md; those of a quick run,
+# which only shows that all of it works, go nowhere.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+places=(--folder tests/benches --readme README.md)
+for argument in "$@"; do
+    if [[ $argument == --quick ]]; then places=(); fi
+done
+echo "Building …" >&2
+cargo build --quiet --locked --release --package registry --package peer --bins
+cargo build --quiet --locked --release --package tests --bin bench
+# Thousands of sessions are as many files.
+ulimit -n "$(ulimit -Hn)"
+exec "${CARGO_TARGET_DIR:-target}/release/bench" "$@" "${places[@]}"
