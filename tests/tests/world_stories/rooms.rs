@@ -79,3 +79,26 @@ fn who_is_told_to_have_joined_is_in_after_a_crash() {
         holds(&mut world);
     }
 }
+
+#[test]
+fn whoever_came_back_after_a_removal_is_heard_after_a_restart_too() {
+    let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
+    create(&mut world, alice, "#dev", false);
+    enter(&mut world, bob, "#dev");
+    say(&mut world, bob, "#dev", "one");
+    wait(&mut world, "bob heard", |world| world.shown(alice) == ["one"]);
+    let name = |name: &str| common::names::UserName::parse(name).unwrap();
+    let kick = Command::Kick { room: Some(room("#dev")), user: name("bob"), reason: String::new() };
+    command(&mut world, alice, kick);
+    wait(&mut world, "bob put out", |world| changes(world, bob, RoomChange::Kicked, "bob") == 1);
+    command(&mut world, bob, Command::Join { room: room("#dev") });
+    wait(&mut world, "bob back", |world| changes(world, bob, RoomChange::Joined, "bob") == 2);
+    say(&mut world, bob, "#dev", "two");
+    wait(&mut world, "bob heard again", |world| world.shown(alice) == ["one", "two"]);
+    world.crash(bob);
+    world.start(bob);
+    wait(&mut world, "bob to be signed in", |world| is_signed_in(world, bob));
+    say(&mut world, bob, "#dev", "three");
+    wait(&mut world, "bob heard after a restart", |world| world.shown(alice) == ["one", "two", "three"]);
+    holds(&mut world);
+}
