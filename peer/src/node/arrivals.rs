@@ -110,7 +110,10 @@ impl Account {
         }
         let stored = StoredEvent::of(&event, event_id, wire.clone(), late);
         writes.push(Write::Event { event: Box::new(stored), recipients: None });
-        let mut show = |text, kind| self.show(cx, id, &from, &event, event_id, (text, kind, late));
+        let mut show = |text, kind| {
+            self.show(cx, id, &from, &event, event_id, (text, kind, late));
+            self.writing.told(cx, id, (event.author, event.chain), event.number);
+        };
         match content {
             Content::Text(text) => show(text, MessageKind::Text),
             Content::Action(text) => show(text, MessageKind::Action),
@@ -150,7 +153,6 @@ impl Account {
             late,
             changes: Changes::default(),
         }));
-        self.writing.told(cx, id, (event.author, event.chain), event.number);
         self.line_told(cx, id, event_id, event.at);
         overtook.into_iter().for_each(|change| cx.tell(Event::Changed(change)));
     }

@@ -148,11 +148,13 @@ impl Account {
         }
         let stored = StoredEvent { chain, ..StoredEvent::of(event, event_id, wire.clone(), true) };
         writes.push(Write::Event { event: Box::new(stored), recipients: None });
-        match event.content() {
-            Ok(Content::Text(text)) => self.show(cx, id, from, event, event_id, (text, MessageKind::Text, true)),
-            Ok(Content::Action(text)) => self.show(cx, id, from, event, event_id, (text, MessageKind::Action, true)),
-            _ => {}
-        }
+        let (text, kind) = match event.content() {
+            Ok(Content::Text(text)) => (text, MessageKind::Text),
+            Ok(Content::Action(text)) => (text, MessageKind::Action),
+            _ => return,
+        };
+        self.show(cx, id, from, event, event_id, (text, kind, true));
+        self.writing.told(cx, id, (author, chain), event.number);
     }
 
     /// Looks whether the event that another holds at some number is the one that we have there.

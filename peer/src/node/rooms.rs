@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use common::ids::{ConversationId, RoomId};
+use common::ids::{ConversationId, IdentityKey, RoomId};
 use common::limits::REASON_BYTES_MAX;
 use common::message::event::{Content, Join, WireEvent};
 use common::message::registry::{Code, MemberRecord, Refusal, Request};
@@ -255,14 +255,19 @@ impl Account {
 
     /// I am in: the command ends here, and is answered when those who are there know it too.
     pub(super) fn entered(&mut self, cx: &mut Context, id: ConversationId) {
-        let chain = self.chain;
+        let (chain, me) = (self.chain, self.me);
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let number = conversation.own.get(&chain).map_or(0, |log| log.number);
         let Some(room) = conversation.room_mut() else { return };
+        if room.ended_by(&me).is_some() {
+            // The owner was faster than the rest of my entering.
+            let refusal = put_out_at_once(room, &me);
+            self.leave_quietly(cx, id);
+            return cx.fail(refusal);
+        }
         room.joined = true;
         let (name, write) =
             (room.genesis.name.clone(), Write::Room { room: room.id, genesis: room.signed.clone(), joined: true });
-        let me = self.me;
         let others: Vec<_> = room.others(&me).map(|(identity, member)| (*identity, member.user.clone())).collect();
         self.rooms.insert(name.clone(), id);
         self.commit(cx, vec![write], vec![After::Entered { conversation: id }]);
@@ -424,6 +429,19 @@ fn topic_text(text: &str) -> Result<Text<{ common::limits::TOPIC_BYTES_MAX }>, R
 fn banned(room: &RoomName, owner: &UserName) -> Refusal {
     let text = format!("You are banned from {room}. Only its owner can change that: /msg {owner} …");
     Refusal::new(Code::Banned, &text)
+}
+
+/// Why somebody whose membership has ended already is not in.
+fn put_out_at_once(room: &Room, me: &IdentityKey) -> Refusal {
+    let (name, owner) = (&room.genesis.name, room.moderation.owner_name());
+    if room.moderation.is_closed() {
+        return Refusal::new(Code::NoSuchRoom, &format!("{owner} closed {name} while you entered it."));
+    }
+    if room.moderation.standing(me).is_some_and(|standing| standing.ban.is_some()) {
+        return banned(name, owner);
+    }
+    let text = format!("{owner} put you out of {name} while you entered it. Ask why: /msg {owner} …");
+    Refusal::new(Code::NotPermitted, &text)
 }
 
 fn not_invited(room: &RoomName, owner: &UserName) -> Refusal {

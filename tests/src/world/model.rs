@@ -267,7 +267,9 @@ impl Model {
             Target::Room(room) => {
                 let was_present = said.audience.remove(&who);
                 let known = &self.rooms[room];
-                if known.muddled || known.astray.contains(&who) {
+                // Of what was said too late, the owner's word for its author has told that it is refused.
+                let was_put_out = !was_present && known.removed.contains(&who);
+                if known.muddled || known.astray.contains(&who) || was_put_out {
                     said.audience.clear();
                 }
                 // A joiner whom the author has not heard of yet may be told to have missed it, by clocks that are wrong.

@@ -51,4 +51,10 @@ fn who_was_told_something_else_gets_it_from_the_others() {
         texts.sort_unstable();
         assert_eq!(texts, ["no", "yes"]);
     }
+
+    // Both were shown: a new start tells neither again.
+    carol.quit();
+    carol.restart();
+    let told = carol.so_far().into_iter().find(|event| event.is_message("#dev", "mallory"));
+    assert!(told.is_none(), "told again: {told:?}");
 }

@@ -1,5 +1,7 @@
 //! Rooms: who is in, and what they are served.
 
+use std::time::Duration;
+
 use peer::api::{Code, Command, Event, RoomChange};
 
 use crate::support::{
@@ -101,4 +103,25 @@ fn whoever_came_back_after_a_removal_is_heard_after_a_restart_too() {
     say(&mut world, bob, "#dev", "three");
     wait(&mut world, "bob heard after a restart", |world| world.shown(alice) == ["one", "two", "three"]);
     holds(&mut world);
+}
+
+#[test]
+fn whoever_is_banned_while_entering_is_not_told_to_be_in() {
+    let mut too_late = 0;
+    for seed in 0..30 {
+        let (mut world, [alice, bob]) = seeded(seed, ["alice", "bob"]);
+        create(&mut world, alice, "#dev", false);
+        world.weather.latency = (Duration::from_millis(1), Duration::from_millis(1500));
+        command(&mut world, bob, Command::Join { room: room("#dev") });
+        wait(&mut world, "alice to see bob come", |world| is_in(world, alice, "bob"));
+        let user = common::names::UserName::parse("bob").unwrap();
+        command(&mut world, alice, Command::Ban { room: Some(room("#dev")), user, reason: String::new() });
+        let told = |world: &tests::world::World| changes(world, bob, RoomChange::Banned, "bob") == 1;
+        wait(&mut world, "bob told of it", |world| told(world) || is_refused(world, bob, Code::Banned));
+        world.run_for(LONG);
+        assert_eq!(is_in(&world, bob, "bob"), told(&world), "seed {seed}: in, or put out: {}", world.journal());
+        too_late += usize::from(!told(&world));
+        holds(&mut world);
+    }
+    assert!((1..30).contains(&too_late), "bob was banned while he entered in {too_late} of 30 worlds");
 }
