@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use common::ids::{ConversationId, RoomId};
+use common::ids::{ConversationId, IdentityKey, RoomId};
 use common::limits::REASON_BYTES_MAX;
 use common::message::event::{Content, Join, WireEvent};
 use common::message::registry::{Code, MemberRecord, Refusal, Request};
@@ -259,6 +259,11 @@ impl Account {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let number = conversation.own.get(&chain).map_or(0, |log| log.number);
         let Some(room) = conversation.room_mut() else { return };
+        if !room.is_member(&self.me) {
+            let refusal = put_out_before(room, &self.me);
+            self.leave_quietly(cx, id);
+            return cx.fail(refusal);
+        }
         room.joined = true;
         let (name, write) =
             (room.genesis.name.clone(), Write::Room { room: room.id, genesis: room.signed.clone(), joined: true });
@@ -284,7 +289,7 @@ impl Account {
         self.joining.push(Joining { room: id, re, number, waiting, until, stored: false });
     }
 
-    /// The registry does not have me as a member: neither have I.
+    /// I am not in a room any more, or not yet.
     pub(super) fn leave_quietly(&mut self, cx: &mut Context, id: ConversationId) {
         let Some(room) = self.conversations.get_mut(&id).and_then(Conversation::room_mut) else { return };
         room.joined = false;
@@ -319,23 +324,17 @@ impl Account {
             writes.push(Write::Member { room: room.id, identity: me, join, part: Some(part.clone()) });
             writes.push(Write::Room { room: room.id, genesis: room.signed.clone(), joined: false });
         }
-        self.parting.insert(id);
         let own = After::Own { conversation: id, chain: self.chain, number, re: None, tell: None };
         let request = Box::new(Request::PartRoom { part });
         self.commit(cx, writes, vec![own, After::Ask { request, call: Box::new(Call::Part { room: id }) }]);
     }
 
-    /// The same word again, to a registry that may have missed it.
+    /// The same word again, to a registry that may have missed it or lost it since.
     pub(super) fn repeat_part(&mut self, cx: &mut Context, id: ConversationId) {
         let mine = self.room(id).filter(|room| !room.joined).and_then(|room| room.members.get(&self.me));
-        match mine.filter(|member| !member.is_current()).and_then(|member| member.part.as_ref()) {
-            Some((_, part)) => {
-                let request = Request::PartRoom { part: part.clone() };
-                self.ask(cx, request, Call::PartAgain { room: id });
-            }
-            None => {
-                self.parting.remove(&id);
-            }
+        if let Some((_, part)) = mine.filter(|mine| !mine.is_current()).and_then(|mine| mine.part.as_ref()) {
+            let request = Request::PartRoom { part: part.clone() };
+            self.ask(cx, request, Call::PartAgain);
         }
     }
 
@@ -402,6 +401,7 @@ impl Account {
                 self.dial_now(cx, &record.user);
             }
         }
+        self.look_for_me(cx, id, place, members, more);
         if let Some(place) = members.last().filter(|_| more).and_then(|last| place.behind(&last.user)) {
             let request = Request::Members { room: id.into(), after: place.after.clone() };
             self.ask(cx, request, Call::MembersOf { room: id, announce, place });
@@ -419,6 +419,16 @@ fn topic_text(text: &str) -> Result<Text<{ common::limits::TOPIC_BYTES_MAX }>, R
         let text = format!("That topic has {} bytes; at most {} are kept. Make it shorter.", error.length, error.max);
         Refusal::new(Code::TooLarge, &text)
     })
+}
+
+/// The owner decided against me while I was on the way in.
+fn put_out_before(room: &Room, me: &IdentityKey) -> Refusal {
+    let (name, owner) = (&room.genesis.name, room.moderation.owner_name());
+    if room.moderation.standing(me).is_some_and(|standing| standing.ban.is_some()) {
+        return banned(name, owner);
+    }
+    let text = format!("You were put out of {name} before you were in. Ask its owner why: /msg {owner} …");
+    Refusal::new(Code::NotPermitted, &text)
 }
 
 fn banned(room: &RoomName, owner: &UserName) -> Refusal {

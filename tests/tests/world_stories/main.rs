@@ -5,6 +5,7 @@ mod asking;
 mod changes;
 mod direct;
 mod keys;
+mod old_backup;
 mod power;
 mod repair;
 mod rooms;
