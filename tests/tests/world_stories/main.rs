@@ -7,6 +7,7 @@ mod direct;
 mod keys;
 mod old_backup;
 mod power;
+mod removal;
 mod repair;
 mod rooms;
 mod support;
