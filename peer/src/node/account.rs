@@ -75,8 +75,6 @@ pub(super) struct Account {
     /// When everybody is told next what is held here.
     pub(super) haves_at: Monotonic,
     pub(super) deeds: Deeds,
-    /// Rooms whose registry copy may not know yet that I left.
-    pub(super) parting: BTreeSet<ConversationId>,
     /// My joins that members have not all acknowledged yet.
     pub(super) joining: Vec<Joining>,
     roster: (BTreeSet<UserName>, BTreeSet<RoomName>),
@@ -119,11 +117,6 @@ impl Account {
         let loaded = log.conversations.into_iter().filter_map(|loaded| loading::conversation(loaded, &me));
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = names_of_rooms(&conversations, &keys.identity());
-        let parted = conversations.values().filter(|conversation| {
-            let room = conversation.room().filter(|room| !room.joined);
-            room.and_then(|room| room.members.get(&keys.identity())).is_some_and(|member| !member.is_current())
-        });
-        let parting = parted.map(|conversation| conversation.id).collect();
         let mut account = Self {
             realm: RealmId::of(&root),
             root,
@@ -156,7 +149,6 @@ impl Account {
             held_back: BTreeSet::new(),
             haves_at: cx.now.monotonic,
             deeds: Deeds::default(),
-            parting,
             joining: Vec::new(),
             roster: Default::default(),
         };

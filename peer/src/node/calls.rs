@@ -21,10 +21,12 @@ pub(super) enum Call {
     Routine,
     /// Whether the connection is alive.
     Ping,
-    /// A leave that the registry may not have heard of.
-    PartAgain {
+    /// A membership that the registry does not have.
+    Present {
         room: ConversationId,
     },
+    /// A leave that the registry may not have heard of.
+    PartAgain,
     Watch,
     SeeInvites,
     LookUpToDial {
@@ -171,7 +173,8 @@ impl Call {
                 | Self::Renew
                 | Self::Routine
                 | Self::Ping
-                | Self::PartAgain { .. }
+                | Self::Present { .. }
+                | Self::PartAgain
                 | Self::Watch
                 | Self::SeeInvites
                 | Self::LookUpToDial { .. }

@@ -181,7 +181,6 @@ impl Account {
             if joined && event.author == self.me {
                 // I left, and my log is a copy from before that. The registry may not have heard of it then.
                 self.leave_quietly(cx, id);
-                self.parting.insert(id);
                 self.repeat_part(cx, id);
             }
         }

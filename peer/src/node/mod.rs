@@ -30,6 +30,7 @@ mod members;
 mod moderation;
 mod outgoing;
 mod people;
+mod presenting;
 mod reads;
 mod receive;
 mod references;

@@ -13,9 +13,10 @@ use common::time::Monotonic;
 use common::wire::bounded::List;
 
 use super::account::{Account, Replaced};
-use super::calls::{Call, PagePlace};
+use super::calls::Call;
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
+use super::presenting::Presenting;
 use crate::api::{Event, LinkState};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
@@ -37,6 +38,7 @@ pub(super) struct RegistryCalls {
     told_changed: bool,
     /// Invitations told since signing in: an offer is told once, and the rest can be asked for.
     pub(super) invites_told: BTreeSet<[u8; 32]>,
+    pub(super) presenting: Presenting,
     /// Why a new password was not taken, until the old keys are in place again.
     pub(super) password_refusal: Option<Refusal>,
 }
@@ -60,7 +62,8 @@ impl RegistryCalls {
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let calls = self.under_way.values().map(|(_, until)| *until).min();
-        [calls, self.ping_at, self.watch_again_at, self.resume_at, self.back_by].into_iter().flatten().min()
+        let presenting = self.presenting.next_timeout();
+        [calls, self.ping_at, self.watch_again_at, self.resume_at, self.back_by, presenting].into_iter().flatten().min()
     }
 
     /// Whether a command should wait a moment for the connection that is being made.
@@ -110,6 +113,7 @@ impl Account {
         self.registry.ping_at = Some(cx.now.monotonic.plus(REGISTRY_PING_EVERY));
         (self.registry.told_retrying, self.registry.told_changed) = (false, false);
         self.registry.invites_told.clear();
+        self.registry.presenting = Presenting::default();
         self.show_identity(cx);
         self.announce(cx);
         self.watch(cx);
@@ -119,15 +123,12 @@ impl Account {
             .filter_map(|conversation| conversation.room())
             .filter(|room| room.joined)
             .collect();
-        let rooms: Vec<_> = rooms.into_iter().map(|room| (room.id, room.head())).collect();
-        for (room, head) in rooms {
-            // The last one I know again: whether the registry has it, too.
-            let from = head.max(1);
-            self.ask(cx, Request::Log { room, from }, Call::LogOf { room: room.into(), from });
-            let call = Call::MembersOf { room: room.into(), announce: true, place: PagePlace::default() };
-            self.ask(cx, Request::Members { room, after: None }, call);
+        let rooms: Vec<_> = rooms.into_iter().map(|room| room.id.into()).collect();
+        for room in rooms {
+            self.compare_with_registry(cx, room);
         }
-        for room in self.parting.clone() {
+        let rooms: Vec<_> = self.conversations.keys().copied().collect();
+        for room in rooms {
             self.repeat_part(cx, room);
         }
         self.ask(cx, Request::Invites, Call::SeeInvites);
@@ -170,6 +171,7 @@ impl Account {
             self.ask(cx, Request::Ping, Call::Ping);
         }
         due(&mut self.registry.back_by);
+        self.presenting_timer(cx);
         if due(&mut self.registry.watch_again_at) {
             self.watch(cx);
         }
@@ -208,6 +210,7 @@ impl Account {
         let was_online = std::mem::take(&mut self.registry.state) == State::Online;
         (self.registry.ping_at, self.registry.watch_again_at, self.registry.resume_at) = (None, None, None);
         self.registry.back_by = None;
+        self.registry.presenting = Presenting::default();
         let state = if was_online { LinkState::Offline } else { LinkState::Retrying };
         if was_online || !std::mem::replace(&mut self.registry.told_retrying, true) {
             cx.tell(Event::RegistryLink { state, registry: cx.settings.registry.clone() });

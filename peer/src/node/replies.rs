@@ -103,17 +103,12 @@ impl Account {
 
     fn done(&mut self, cx: &mut Context, call: Call) {
         match call {
-            Call::Routine | Call::Ping => {}
+            Call::Routine | Call::PartAgain | Call::Ping => {}
             Call::PutMail { letter } => self.mail_kept(cx, *letter),
-            Call::PartAgain { room } => {
-                self.parting.remove(&room);
-            }
+            Call::Present { room } => self.presented(cx, room),
             Call::Create { room, topic } => self.created(cx, room, topic),
             Call::Join { room } => self.admitted(cx, room),
-            Call::Part { room } => {
-                self.parting.remove(&room);
-                self.parted(cx, room);
-            }
+            Call::Part { room } => self.parted(cx, room),
             Call::AddEntry { entry } => {
                 if let Some(event) = self.entry_added(cx, *entry) {
                     cx.finish(event);
@@ -151,10 +146,8 @@ impl Account {
             }
             Call::JoinMembers { room, .. } | Call::JoinLog { room } => self.entered(cx, room),
             Call::Part { room } => self.parted(cx, room),
-            Call::PartAgain { room } if refusal.code == Code::NotMember => {
-                self.parting.remove(&room);
-            }
-            Call::MembersOf { room, .. } if refusal.code == Code::NotMember => self.leave_quietly(cx, room),
+            Call::MembersOf { room, .. } => self.members_refused(cx, room, refusal),
+            Call::Present { room } => self.not_presented(cx, room, refusal),
             Call::ChangePassword => {
                 self.registry.password_refusal = Some(refusal);
                 let job = VaultJob::Discard { realm: self.realm, user: self.user.clone() };

@@ -27,12 +27,15 @@ impl Account {
         if let Some(Err(refusal)) = new.topic.as_deref().map(topic_text) {
             return cx.refuse(re, refusal);
         }
+        if self.open_room(&new.name).is_ok() {
+            // The registry may have lost it, and would hand the name out again.
+            return cx.refuse(re, exists(&new.name));
+        }
         self.begin_call(cx, re, Request::FindRoom { name: new.name.clone() }, Call::FindToCreate(Box::new(new)));
     }
 
     pub(super) fn room_exists(&self, cx: &mut Context, room: &RoomName) {
-        let text = format!("There is a room {room} already. /join {room} enters it; another name is free to take.");
-        cx.fail(Refusal::new(Code::RoomExists, &text));
+        cx.fail(exists(room));
     }
 
     /// The name is free: the room begins on my disk, then at the registry.
@@ -259,9 +262,9 @@ impl Account {
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let number = conversation.own.get(&chain).map_or(0, |log| log.number);
         let Some(room) = conversation.room_mut() else { return };
-        if room.ended_by(&me).is_some() {
+        if !room.is_member(&me) {
             // The owner was faster than the rest of my entering.
-            let refusal = put_out_at_once(room, &me);
+            let refusal = put_out_before(room, &me);
             self.leave_quietly(cx, id);
             return cx.fail(refusal);
         }
@@ -289,7 +292,7 @@ impl Account {
         self.joining.push(Joining { room: id, re, number, waiting, until, stored: false });
     }
 
-    /// The registry does not have me as a member: neither have I.
+    /// I am not in a room any more, or not yet.
     pub(super) fn leave_quietly(&mut self, cx: &mut Context, id: ConversationId) {
         let Some(room) = self.conversations.get_mut(&id).and_then(Conversation::room_mut) else { return };
         room.joined = false;
@@ -324,23 +327,17 @@ impl Account {
             writes.push(Write::Member { room: room.id, identity: me, join, part: Some(part.clone()) });
             writes.push(Write::Room { room: room.id, genesis: room.signed.clone(), joined: false });
         }
-        self.parting.insert(id);
         let own = After::Own { conversation: id, chain: self.chain, number, re: None, tell: None };
         let request = Box::new(Request::PartRoom { part });
         self.commit(cx, writes, vec![own, After::Ask { request, call: Box::new(Call::Part { room: id }) }]);
     }
 
-    /// The same word again, to a registry that may have missed it.
+    /// The same word again, to a registry that may have missed it or lost it since.
     pub(super) fn repeat_part(&mut self, cx: &mut Context, id: ConversationId) {
         let mine = self.room(id).filter(|room| !room.joined).and_then(|room| room.members.get(&self.me));
-        match mine.filter(|member| !member.is_current()).and_then(|member| member.part.as_ref()) {
-            Some((_, part)) => {
-                let request = Request::PartRoom { part: part.clone() };
-                self.ask(cx, request, Call::PartAgain { room: id });
-            }
-            None => {
-                self.parting.remove(&id);
-            }
+        if let Some((_, part)) = mine.filter(|mine| !mine.is_current()).and_then(|mine| mine.part.as_ref()) {
+            let request = Request::PartRoom { part: part.clone() };
+            self.ask(cx, request, Call::PartAgain);
         }
     }
 
@@ -407,6 +404,7 @@ impl Account {
                 self.dial_now(cx, &record.user);
             }
         }
+        self.look_for_me(cx, id, place, members, more);
         if let Some(place) = members.last().filter(|_| more).and_then(|last| place.behind(&last.user)) {
             let request = Request::Members { room: id.into(), after: place.after.clone() };
             self.ask(cx, request, Call::MembersOf { room: id, announce, place });
@@ -426,22 +424,24 @@ fn topic_text(text: &str) -> Result<Text<{ common::limits::TOPIC_BYTES_MAX }>, R
     })
 }
 
-fn banned(room: &RoomName, owner: &UserName) -> Refusal {
-    let text = format!("You are banned from {room}. Only its owner can change that: /msg {owner} …");
-    Refusal::new(Code::Banned, &text)
+fn exists(room: &RoomName) -> Refusal {
+    let text = format!("There is a room {room} already. /join {room} enters it; another name is free to take.");
+    Refusal::new(Code::RoomExists, &text)
 }
 
-/// Why somebody whose membership has ended already is not in.
-fn put_out_at_once(room: &Room, me: &IdentityKey) -> Refusal {
+/// The owner decided against me while I was on the way in.
+fn put_out_before(room: &Room, me: &IdentityKey) -> Refusal {
     let (name, owner) = (&room.genesis.name, room.moderation.owner_name());
-    if room.moderation.is_closed() {
-        return Refusal::new(Code::NoSuchRoom, &format!("{owner} closed {name} while you entered it."));
-    }
     if room.moderation.standing(me).is_some_and(|standing| standing.ban.is_some()) {
         return banned(name, owner);
     }
-    let text = format!("{owner} put you out of {name} while you entered it. Ask why: /msg {owner} …");
+    let text = format!("You were put out of {name} before you were in. Ask its owner why: /msg {owner} …");
     Refusal::new(Code::NotPermitted, &text)
+}
+
+fn banned(room: &RoomName, owner: &UserName) -> Refusal {
+    let text = format!("You are banned from {room}. Only its owner can change that: /msg {owner} …");
+    Refusal::new(Code::Banned, &text)
 }
 
 fn not_invited(room: &RoomName, owner: &UserName) -> Refusal {

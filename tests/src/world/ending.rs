@@ -31,7 +31,8 @@ impl Model {
             self.whole_history(text, said, hosts)?;
         }
         for (name, room) in self.rooms.iter().filter(|(_, room)| !room.muddled) {
-            let Some(kept) = store.room_named(name).ok().flatten() else { continue };
+            let kept = store.room_named(name).ok().flatten();
+            let Some(kept) = kept.filter(|kept| is_whole(room, kept, hosts)) else { continue };
             self.members_agree(name, room, &kept, hosts)?;
         }
         self.nothing_waits(hosts)
@@ -40,7 +41,8 @@ impl Model {
     /// The registry lists whoever is in a room, and nobody who was told to have left.
     fn registry_agrees(&self, hosts: &[Host], store: &dyn Store) -> Result<(), Wrong> {
         for (name, room) in self.rooms.iter().filter(|(_, room)| !room.muddled) {
-            let Some(kept) = store.room_named(name).ok().flatten() else { continue };
+            let kept = store.room_named(name).ok().flatten();
+            let Some(kept) = kept.filter(|kept| is_whole(room, kept, hosts)) else { continue };
             let listed = |who: &Who| {
                 let member = store.member(&kept.id, &hosts[who.0].name).ok().flatten();
                 member.is_some_and(|member| member.is_present())
@@ -66,6 +68,7 @@ impl Model {
             || room.private
             || room.muddled
             || !room.present.contains(&said.author)
+            || room.put_back.is_some()
             || self.may_be_lost(said, hosts)
         {
             return Ok(());
@@ -134,6 +137,12 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Whether the registry has a room as it should be, or whoever can bring it up to date is there: its owner, with what
+/// was decided. Another room may have taken its name meanwhile.
+fn is_whole(room: &RoomModel, kept: &Room, hosts: &[Host]) -> bool {
+    room.put_back.is_none_or(|id| id == kept.id && room.owner.is_some_and(|owner| is_here(hosts, owner)))
 }
 
 /// Neither gone for good nor a liar: to these and by these everything is kept.

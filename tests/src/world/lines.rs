@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::ids::RootKey;
 use common::limits::{MAILBOX_DAYS, MAILBOX_ITEMS};
 use common::message::registry::{FromRegistry, News, PresenceChange, Refusal, Reply, ToRegistry};
-use common::names::UserName;
+use common::names::{RoomName, UserName};
 use common::secure::identity::DeviceSecret;
 use common::time::{Monotonic, UnixMillis};
 use common::wire::bounded::List;
@@ -17,7 +17,7 @@ use registry::accounts::AccountLimits;
 use registry::service::{Answer, Limits, MailLimits, Service, SessionId, SignUps, Step, ThrottleLimits};
 use registry::store::folder::RealmKeys;
 use registry::store::memory::MemoryStore;
-use registry::store::{Mailboxes, Page};
+use registry::store::{Mailboxes, Members, Page, Rooms};
 
 use super::faults::Place;
 use super::host::{Host, Who};
@@ -137,6 +137,13 @@ impl World {
 
     pub fn registry_runs(&self) -> bool {
         self.registry.service.is_some()
+    }
+
+    /// Who is in a room by what the registry has stored.
+    pub fn listed(&self, room: &RoomName) -> Vec<String> {
+        let kept = self.registry.store.room_named(room).ok().flatten();
+        let present = kept.and_then(|kept| self.registry.store.present(&kept.id).ok()).unwrap_or_default();
+        present.iter().map(UserName::to_string).collect()
     }
 
     pub(super) fn start_registry(&mut self) {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
+use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
 use common::message::peer::Events;
 use common::message::registry::Code;
 use common::names::RoomName;
@@ -74,8 +74,18 @@ pub(super) struct RoomModel {
     pub(super) left: BTreeSet<Who>,
     /// Whose restored log and the others do not agree on whether they are in it.
     pub(super) astray: BTreeSet<Who>,
-    /// The registry's backup is from before it was what it is: who is in it is anybody's guess.
+    /// Nobody can say any more what it should be.
     pub(super) muddled: bool,
+    /// The registry's backup was from before it was what it is: its members bring the registry up to date, this very
+    /// room, when they and its owner are back.
+    pub(super) put_back: Option<RoomId>,
+}
+
+impl RoomModel {
+    /// The registry's word on who belongs to it counts for nothing at any one time.
+    fn is_exempt(&self) -> bool {
+        self.muddled || self.put_back.is_some()
+    }
 }
 
 pub(super) type Wrong = String;
@@ -121,7 +131,10 @@ impl Model {
                 Some((kept.id, store.log_head(&kept.id).ok()?, store.members(&kept.id, None, u32::MAX).ok()?))
             };
             if members(now) != members(backup) {
-                room.muddled = true;
+                match now.room_named(name).ok().flatten() {
+                    Some(kept) => room.put_back = Some(kept.id),
+                    None => room.muddled = true,
+                }
                 let of_room = |said: &&mut Said| said.to == Target::Room(name.clone());
                 self.texts.values_mut().filter(of_room).for_each(|said| said.audience.clear());
             }
@@ -354,7 +367,7 @@ impl Model {
         store: &dyn Store,
     ) -> Result<(), Wrong> {
         let room = &self.rooms[name];
-        if room.muddled {
+        if room.is_exempt() {
             return Ok(());
         }
         let kept = store.room_named(name).ok().flatten().ok_or("a text in a room that does not exist")?;
@@ -380,7 +393,7 @@ impl Model {
     pub(super) fn may_receive(&self, who: Who, conversation: ConversationId, store: &dyn Store) -> bool {
         let Some(room) = store.room(&conversation.into()).ok().flatten() else { return true };
         let known = &self.rooms[&room.genesis.name];
-        !room.genesis.private || known.muddled || known.owner == Some(who) || known.invited.contains(&who)
+        !room.genesis.private || known.is_exempt() || known.owner == Some(who) || known.invited.contains(&who)
     }
 
     fn delivery(&mut self, who: Who, delivery: &Delivery, hosts: &[Host]) -> Result<(), Wrong> {

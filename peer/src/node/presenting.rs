@@ -1,0 +1,151 @@
+//! Rooms of mine in which the registry does not have me, perhaps because it came back from an old backup: it is shown
+//! again what makes me a member, and takes it or says why not. Membership is decided by signatures, so whatever it says,
+//! all goes on among the members; only the owner's log puts me out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use common::ids::ConversationId;
+use common::message::registry::{Code, MemberRecord, Refusal, Request};
+use common::time::Monotonic;
+
+use super::account::Account;
+use super::calls::{Call, PagePlace};
+use super::context::Context;
+use super::conversation::Room;
+use crate::api::Event;
+
+/// What the registry was shown since signing in.
+#[derive(Debug, Default)]
+pub(super) struct Presenting {
+    /// Once is enough, whatever its lists say then.
+    shown_in: BTreeSet<ConversationId>,
+    /// Rooms that it may take me into when others have brought it what it lacks, and how often it did not.
+    not_yet: BTreeMap<ConversationId, u32>,
+    again_at: Option<Monotonic>,
+}
+
+impl Presenting {
+    pub(super) fn next_timeout(&self) -> Option<Monotonic> {
+        self.again_at
+    }
+}
+
+impl Account {
+    /// What the registry has of a room of mine: the owner's log and who belongs to it.
+    pub(super) fn compare_with_registry(&mut self, cx: &mut Context, id: ConversationId) {
+        let Some(room) = self.room(id).filter(|room| room.joined) else { return };
+        // The last one I know again: whether the registry has it, too.
+        let (room, from) = (room.id, room.head().max(1));
+        self.ask(cx, Request::Log { room, from }, Call::LogOf { room: id, from });
+        self.ask_members(cx, id);
+    }
+
+    fn ask_members(&mut self, cx: &mut Context, id: ConversationId) {
+        let call = Call::MembersOf { room: id, announce: true, place: PagePlace::default() };
+        self.ask(cx, Request::Members { room: id.into(), after: None }, call);
+    }
+
+    /// A page of who belongs to a room of mine: if I should be on it, I am, or show why.
+    pub(super) fn look_for_me(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        place: &PagePlace,
+        members: &[MemberRecord],
+        more: bool,
+    ) {
+        let Some(mine) = self.room(id).and_then(|room| room.members.get(&self.me)) else { return };
+        let begins = place.after.as_ref().is_none_or(|after| *after < self.user);
+        let ends = !more || members.last().is_some_and(|last| last.user >= self.user);
+        let is_mine = |record: &MemberRecord| record.user == self.user && record.join == mine.join;
+        if members.iter().any(|record| is_mine(record) && record.part.is_none()) {
+            self.registry.presenting.not_yet.remove(&id);
+        } else if begins && ends {
+            self.present(cx, id);
+        }
+    }
+
+    /// The registry does not tell me who belongs to a room of mine.
+    pub(super) fn members_refused(&mut self, cx: &mut Context, id: ConversationId, refusal: Refusal) {
+        let Some(room) = self.mine(id) else { return };
+        match refusal.code {
+            Code::NotMember => self.present(cx, id),
+            Code::NoSuchRoom if room.genesis.owner == self.me => {
+                let Some(join) = room.members.get(&self.me).map(|mine| mine.join.clone()) else { return };
+                let request = Request::CreateRoom { genesis: Box::new(room.signed.clone()), join };
+                self.ask_once(cx, id, request);
+            }
+            Code::NoSuchRoom => self.not_presented(cx, id, refusal),
+            _ => {}
+        }
+    }
+
+    fn present(&mut self, cx: &mut Context, id: ConversationId) {
+        let mine = self.mine(id).and_then(|room| room.members.get(&self.me));
+        if let Some(join) = mine.map(|mine| mine.join.clone()) {
+            self.ask_once(cx, id, Request::JoinRoom { join });
+        }
+    }
+
+    fn ask_once(&mut self, cx: &mut Context, id: ConversationId, request: Request) {
+        if self.registry.presenting.shown_in.insert(id) {
+            self.ask(cx, request, Call::Present { room: id });
+        }
+    }
+
+    /// The registry has me in again: it may lack what was decided, and know whom I do not.
+    pub(super) fn presented(&mut self, cx: &mut Context, id: ConversationId) {
+        self.registry.presenting.not_yet.remove(&id);
+        self.compare_with_registry(cx, id);
+    }
+
+    pub(super) fn not_presented(&mut self, cx: &mut Context, id: ConversationId, refusal: Refusal) {
+        let Some(room) = self.mine(id) else { return };
+        let (name, owner, is_owner) =
+            (&room.genesis.name, room.moderation.owner_name(), room.moderation.owner() == self.me);
+        // Not known, or not with all that my join names.
+        let lacks = matches!(refusal.code, Code::NoSuchRoom | Code::Usage);
+        let text = if lacks && !is_owner {
+            format!("The registry has lost {name} as it is. Those in it hear you; it is whole when {owner} signs in.")
+        } else {
+            format!(
+                "The registry does not have you in {name} any more; those in it hear you. {}",
+                refusal.text.as_str()
+            )
+        };
+        let presenting = &mut self.registry.presenting;
+        if lacks || matches!(refusal.code, Code::Busy | Code::Throttled) {
+            presenting.again_at.get_or_insert(cx.now.monotonic.plus(AGAIN_AFTER));
+            let times = presenting.not_yet.entry(id).or_default();
+            *times += 1;
+            if *times != TOLD_AT {
+                return;
+            }
+        }
+        cx.tell(Event::Refused(Refusal::new(refusal.code, &text)));
+    }
+
+    pub(super) fn presenting_timer(&mut self, cx: &mut Context) {
+        let now = cx.now.monotonic;
+        let presenting = &mut self.registry.presenting;
+        if presenting.again_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let due: Vec<_> = presenting.not_yet.keys().copied().collect();
+        for id in due {
+            self.registry.presenting.shown_in.remove(&id);
+            self.ask_members(cx, id);
+        }
+    }
+
+    /// A room that I am in by all that was signed; not one that I am about to leave.
+    fn mine(&self, id: ConversationId) -> Option<&Room> {
+        self.room(id).filter(|room| room.joined && room.is_member(&self.me))
+    }
+}
+
+/// After an old backup the others come back within this, and bring what is theirs.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// The first time, whoever brings it may only be a little later than I am.
+const TOLD_AT: u32 = 2;
