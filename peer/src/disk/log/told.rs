@@ -34,11 +34,13 @@ pub(super) fn load(connection: &Connection) -> Result<(Vec<StoredEvent>, Vec<Sto
     Ok((untold, changes))
 }
 
-/// Of each chain only what lies behind its mark is looked at, by the index over chain and number.
+/// Of each chain only what lies behind its mark is looked at, by the index over chain and number. What is behind a hole
+/// comes again with what fills it.
 pub(super) const UNTOLD: &str = "
     SELECT events.number, events.id, events.lamport, at, kind, late, signature, bytes, author, chains.chain,
            conversations.id
     FROM chains CROSS JOIN events ON events.chain = chains.row AND events.number > chains.told
+        AND events.number <= chains.number
     JOIN conversations ON conversations.row = chains.conversation
     WHERE events.kind IN (1, 2) ORDER BY events.row DESC LIMIT ?1";
 

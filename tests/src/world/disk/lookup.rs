@@ -40,8 +40,8 @@ impl Log {
     /// Messages that are not marked as shown.
     pub(super) fn untold(&self) -> Vec<StoredEvent> {
         let told = |event: &StoredEvent| {
-            let chains = &self.conversations[&event.conversation].chains;
-            event.number <= chains[&(event.author, event.chain)].told
+            let chain = &self.conversations[&event.conversation].chains[&(event.author, event.chain)];
+            event.number <= chain.told || event.number > chain.number
         };
         self.in_order(None).filter(|event| is_said(event) && !told(event)).cloned().collect()
     }

@@ -24,6 +24,13 @@ fn what_lies_behind_the_mark_is_untold_and_the_mark_never_goes_back() {
 }
 
 #[test]
+fn what_lies_behind_a_hole_comes_again_with_what_fills_it() {
+    let desk = Desk::with_bob();
+    desk.write(&[theirs(bobs(1)), theirs(bobs(3))]);
+    assert_eq!(untold(&desk), [1]);
+}
+
+#[test]
 fn only_messages_are_untold_and_a_mark_in_an_unknown_chain_is_nothing() {
     let desk = Desk::with_bob();
     let join = StoredEvent { kind: KIND_JOIN, ..bobs(1) };
