@@ -23,11 +23,18 @@ pub(super) struct Presenting {
     /// Rooms that it may take me into when others have brought it what it lacks, and how often it did not.
     not_yet: BTreeMap<ConversationId, u32>,
     again_at: Option<Monotonic>,
+    /// Rooms that it will not take me into by the join that it was shown.
+    refused: BTreeSet<ConversationId>,
 }
 
 impl Presenting {
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         self.again_at
+    }
+
+    /// Whether only another join would help.
+    pub(super) fn is_refused(&self, id: ConversationId) -> bool {
+        self.refused.contains(&id)
     }
 }
 
@@ -122,6 +129,8 @@ impl Account {
             if *times != TOLD_AT {
                 return;
             }
+        } else {
+            presenting.refused.insert(id);
         }
         cx.tell(Event::Refused(Refusal::new(refusal.code, &text)));
     }

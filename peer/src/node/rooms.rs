@@ -78,7 +78,9 @@ impl Account {
     }
 
     pub(super) fn join(&mut self, cx: &mut Context, re: Option<String>, room: RoomName, invited: bool) {
-        if let Ok(id) = self.open_room(&room) {
+        if let Ok(id) = self.open_room(&room)
+            && !self.registry.presenting.is_refused(id)
+        {
             self.set_current(cx, Some(Target::Room(room)));
             if let Some(entering) = self.joining.iter().find(|joining| joining.room == id) {
                 // Asked twice: the second is told with the first, once a restart would find me in.
@@ -164,7 +166,8 @@ impl Account {
         }
         let is_owner = room.moderation.owner() == self.me;
         let needs_invite = room.genesis.private && !is_owner;
-        let before = room.members.get(&self.me).filter(|mine| mine.is_current());
+        let is_refused = self.registry.presenting.is_refused(id);
+        let before = room.members.get(&self.me).filter(|mine| mine.is_current() && !is_refused);
         if let (Some(mine), None) = (before, &invite) {
             // An earlier attempt whose answer was lost: the registry may have let me in with this very join.
             let request = Request::JoinRoom { join: mine.join.clone() };
