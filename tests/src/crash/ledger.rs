@@ -334,8 +334,9 @@ impl Ledger {
     }
 }
 
-/// More than anybody is shown in the moment before the log's mark of what was shown has followed.
-const TAIL_LINES: usize = 64;
+/// More than anybody is shown before the log's mark of what was shown has followed: on a slow disk that takes as long as
+/// a commit, and a life may end before it has marked what the one before had not.
+const TAIL_LINES: usize = 256;
 
 #[cfg(test)]
 mod tests {
