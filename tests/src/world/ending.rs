@@ -52,7 +52,9 @@ impl Model {
                 return Err(format!("the registry has {} in {name}, who has left", hosts[who.0].name));
             }
             // Whoever never came back may have been put out since.
-            let mut present = room.present.iter().filter(|who| is_here(hosts, **who));
+            // An older copy of a log may take somebody for in who had left: they are told to join again.
+            let sure = |who: &&Who| is_here(hosts, **who) && !self.restored.contains(who);
+            let mut present = room.present.iter().filter(sure);
             if let Some(who) = present.find(|who| !listed(who)) {
                 return Err(format!("the registry does not have {} in {name}", hosts[who.0].name));
             }
@@ -142,7 +144,9 @@ impl Model {
 /// Whether the registry has a room as it should be, or whoever can bring it up to date is there: its owner, with what
 /// was decided. Another room may have taken its name meanwhile.
 fn is_whole(room: &RoomModel, kept: &Room, hosts: &[Host]) -> bool {
-    room.put_back.is_none_or(|id| id == kept.id && room.owner.is_some_and(|owner| is_here(hosts, owner)))
+    room.put_back.is_none_or(|id| {
+        id == kept.id && room.owner.is_some_and(|owner| is_here(hosts, owner) && room.present.contains(&owner))
+    })
 }
 
 /// Neither gone for good nor a liar: to these and by these everything is kept.
