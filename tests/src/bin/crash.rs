@@ -20,7 +20,11 @@ fn main() -> ExitCode {
     });
     match outcome {
         Ok(report) => {
-            say(&format!("Nothing lost, nothing told twice, nothing corrupt. Seed {}. {}", plan.seed, line(&report)));
+            say(&format!(
+                "Nothing lost, nothing corrupt, nothing told twice but the last lines before a kill. Seed {}. {}",
+                plan.seed,
+                line(&report)
+            ));
             ExitCode::SUCCESS
         }
         Err(Violation(what)) => {
