@@ -129,7 +129,8 @@ impl Account {
                 pin.verified = true;
                 writes.push(Write::Pin(Box::new(pin.clone())));
                 let event = Box::new(Event::Verified { user: user.clone(), digits: number });
-                return self.commit(cx, writes, vec![After::Decided { user, re, event }]);
+                self.commit(cx, writes, vec![After::Decided { user, re, event }]);
+                return;
             }
             Some(_) => Event::Refused(digits_differ(&user)),
         };

@@ -62,6 +62,8 @@ pub(super) enum After {
     Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<Box<Event>> },
     /// Events of somebody else may be acknowledged up to `number`, once those `told` are written out, too.
     Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64, told: u64 },
+    /// The same, and they are marked as written out.
+    Shown { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
     /// A room is entered, and that may be told.
     Entered { conversation: ConversationId },
     /// What a piece of mail said is kept.
@@ -104,6 +106,12 @@ impl Disk {
         };
         let mut before = self.failed.range(..ticket).chain(self.commits.range(..ticket));
         before.any(|(_, commit)| commit.after.iter().any(same))
+    }
+
+    /// What follows from a commit that has not come back.
+    pub(super) fn under_way(&mut self, ticket: u64) -> Option<&mut Vec<After>> {
+        let commit = self.commits.get_mut(&ticket).or_else(|| self.failed.get_mut(&ticket));
+        commit.map(|commit| &mut commit.after)
     }
 
     pub(super) fn retry_soon(&mut self, now: Monotonic) {
@@ -229,14 +237,15 @@ impl Account {
         Some(Appended { id, number: event.number, wire, stamp: event.stamp(), write })
     }
 
-    /// Writes and, once that is safe, does what follows. What was said before is written before.
-    pub(super) fn commit(&mut self, cx: &mut Context, writes: Vec<Write>, after: Vec<After>) {
+    /// Writes and, once that is safe, does what follows. What was said before is written before. The commit's ticket,
+    /// unless there is nothing to do.
+    pub(super) fn commit(&mut self, cx: &mut Context, writes: Vec<Write>, after: Vec<After>) -> Option<u64> {
         self.keep_said(cx);
-        self.commit_alone(cx, writes, after);
+        self.commit_alone(cx, writes, after)
     }
 
     /// The same with nothing before it.
-    pub(super) fn commit_alone(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
+    pub(super) fn commit_alone(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) -> Option<u64> {
         let is_due = self.disk.lazy_until.is_some_and(|until| until <= cx.now.monotonic);
         if writes.is_empty() || is_due || self.disk.lazy.len() >= LAZY_WRITES_MAX {
             writes.append(&mut self.disk.lazy);
@@ -247,11 +256,12 @@ impl Account {
             self.disk.lazy_until = None;
         }
         if writes.is_empty() && after.is_empty() {
-            return;
+            return None;
         }
         let survives = has_to_survive(&writes);
         let ticket = cx.number();
         self.hand_over(cx, ticket, Commit { writes, survives, after });
+        Some(ticket)
     }
 
     /// Whatever was handed over before is on the disk when this has come back, and counts as unsaved until then.
@@ -330,7 +340,7 @@ impl Account {
         self.mark_written(cx);
     }
 
-    fn follow(&mut self, cx: &mut Context, after: After) {
+    pub(super) fn follow(&mut self, cx: &mut Context, after: After) {
         match after {
             After::Own { conversation, chain, number, re, tell } => {
                 self.own_committed(cx, conversation, chain, number);
@@ -346,6 +356,7 @@ impl Account {
             After::Received { conversation, author, chain, number, told } => {
                 self.acknowledge_when_written(cx, conversation, (author, chain), number, told);
             }
+            After::Shown { conversation, author, chain, number } => self.stored(conversation, author, chain, number),
             After::MailStored { item } => self.mail_stored(item),
             After::Entered { conversation } => self.join_stored(cx, conversation),
             After::Decided { user, re, event } => self.decided(cx, &user, re, *event),

@@ -12,6 +12,7 @@ use common::time::Monotonic;
 use super::account::Account;
 use super::context::Context;
 use super::conversation::ChainKey;
+use super::outgoing::After;
 use crate::api::Event;
 use crate::ports::{StoredEvent, Write};
 
@@ -23,6 +24,8 @@ pub(super) struct Writing {
     written: BTreeMap<(ConversationId, ChainKey), u64>,
     /// Stored, and not acknowledged for want of a word of the front-end.
     held_back: VecDeque<HeldBack>,
+    /// The last commit of marks.
+    marking: Option<u64>,
     /// When the front-end is looked at next. It says nothing by itself.
     look_at: Option<Monotonic>,
     pause: Duration,
@@ -80,15 +83,32 @@ impl Writing {
     }
 }
 
+impl HeldBack {
+    fn shown(self) -> After {
+        let (author, chain) = self.chain;
+        After::Shown { conversation: self.conversation, author, chain, number: self.number }
+    }
+}
+
 impl Account {
-    /// What an earlier run had stored and not written is told first of all.
+    /// What an earlier run had stored and not written is told first of all, and acknowledged after that.
     pub(super) fn tell_untold(&mut self, cx: &mut Context, events: Vec<StoredEvent>, changes: &[StoredEvent]) {
+        let mut unmarked = BTreeMap::new();
         for event in events {
             let (conversation, chain, number) = (event.conversation, (event.author, event.chain), event.number);
             for message in self.messages_shown(vec![StoredEvent { late: true, ..event }], changes) {
                 cx.tell(Event::Message(message));
             }
             self.writing.told(cx, conversation, chain, number);
+            let first = unmarked.entry((conversation, chain)).or_insert(number);
+            *first = number.min(*first);
+        }
+        for ((conversation, chain), first) in unmarked {
+            let known = self.conversations.get_mut(&conversation);
+            let Some(held) = known.and_then(|known| known.theirs.get_mut(&chain)) else { continue };
+            held.stored = first - 1;
+            let number = held.received;
+            self.acknowledge_when_written(cx, conversation, chain, number, cx.told);
         }
     }
 
@@ -118,24 +138,40 @@ impl Account {
         self.writing.look_soon(cx.now.monotonic);
     }
 
-    /// Marks what is written, and acknowledges what is marked or has waited long enough: the mark goes to the disk before
-    /// the acknowledgement goes out.
+    /// Marks what is written, and acknowledges what is marked or has waited long enough.
     pub(super) fn mark_written(&mut self, cx: &mut Context) {
         let now = cx.now.monotonic;
         self.writing.advance(cx.written);
-        let marks = self.writing.marks();
-        if !marks.is_empty() {
-            self.writing.pause = MARKED_EVERY;
-            self.commit(cx, marks, Vec::new());
+        let mut shown = Vec::new();
+        while let Some(held) = self.writing.held_back.pop_front_if(|held| held.told <= cx.written) {
+            shown.push(held.shown());
         }
-        let written = if cx.output_lost { u64::MAX } else { cx.written };
-        while let Some(due) = self.writing.held_back.pop_front_if(|held| held.told <= written || held.until <= now) {
-            let (author, chain) = due.chain;
-            self.stored(due.conversation, author, chain, due.number);
+        let marks = self.writing.marks();
+        if marks.is_empty() {
+            for after in shown {
+                self.follow_marks(cx, after);
+            }
+        } else {
+            self.writing.pause = MARKED_EVERY;
+            self.writing.marking = self.commit(cx, marks, shown);
+        }
+        let is_over = |held: &mut HeldBack| held.until <= now || cx.output_lost;
+        while let Some(due) = self.writing.held_back.pop_front_if(is_over) {
+            self.stored(due.conversation, due.chain.0, due.chain.1, due.number);
         }
         let next = (!self.writing.told.is_empty()).then(|| now.plus(self.writing.pause));
-        let overdue = self.writing.held_back.front().map(|held| held.until.min(now.plus(LOOK_AFTER)));
-        self.writing.look_at = next.into_iter().chain(overdue).min();
+        let held = self.writing.held_back.front();
+        let held = held.map(|held| held.until.min(now.plus(self.writing.pause.min(HELD_BACK_PAUSE_MAX))));
+        self.writing.look_at = next.into_iter().chain(held).min();
+    }
+
+    /// The marks that it waits for are on their way already, or there.
+    fn follow_marks(&mut self, cx: &mut Context, after: After) {
+        let under_way = self.writing.marking.and_then(|ticket| self.disk.under_way(ticket));
+        match under_way {
+            Some(follows) => follows.push(after),
+            None => self.follow(cx, after),
+        }
     }
 
     /// The log is about to be closed. A front-end writes what it was told before it ends, if anybody reads it at all.
@@ -156,5 +192,7 @@ const LOOK_AFTER: Duration = Duration::from_millis(1);
 const MARKED_EVERY: Duration = Duration::from_millis(5);
 /// One that shows nothing, because a password is typed, is looked at less often.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// Nobody's check mark waits longer for a slow screen.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(30);
+/// As seldom where an acknowledgement waits.
+const HELD_BACK_PAUSE_MAX: Duration = Duration::from_millis(4);
+/// Nobody's check mark waits longer for a screen that stands still.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(250);

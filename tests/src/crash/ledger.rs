@@ -46,7 +46,8 @@ pub struct Told {
     pub accepted: u64,
     pub shown: u64,
     pub acknowledged: u64,
-    /// Shown again in a new life: not in the log at the end of the one before, or among the last lines before that.
+    /// Shown again in a new life: not in the log at the end of the one before, or among the last lines before that and
+    /// not acknowledged to their authors.
     pub retold: u64,
     /// In the log, and the program died before it had shown them: the next life did.
     pub unshown: u64,
@@ -77,9 +78,11 @@ struct Person {
     shown: HashSet<Line>,
     ever_shown: HashSet<Line>,
     last_shown: HashMap<(usize, Place), u32>,
-    /// The last lines shown, in order, and those that were it when this life began: these may be shown again.
+    /// The last lines shown, in order, and those that were it when this life began: these may be shown again, unless
+    /// their authors were told before that they are here.
     newest: VecDeque<Line>,
     tail: HashSet<Line>,
+    acknowledged: HashSet<Line>,
     /// Read from the log when the program was dead, and the last of each author and place.
     logged: HashSet<Line>,
     last_logged: HashMap<(usize, Place), u32>,
@@ -154,7 +157,8 @@ impl Ledger {
         person.accepted.clear();
         person.shown.clear();
         person.last_shown.clear();
-        person.tail = person.newest.iter().copied().collect();
+        let tail = person.newest.iter().filter(|line| !person.acknowledged.contains(line));
+        person.tail = tail.copied().collect();
     }
 
     /// `message` with `own: true`.
@@ -211,6 +215,7 @@ impl Ledger {
         }
         self.told.acknowledged += 1;
         let hearer = &mut self.people[hearer];
+        hearer.acknowledged.insert(line);
         if !hearer.logged.contains(&line) {
             hearer.owed.insert(line);
         }
@@ -417,6 +422,18 @@ mod tests {
             shown(&mut ledger, line.number).unwrap();
         }
         ledger.begin_life(BOB);
+        breaks(shown(&mut ledger, 1), "again, which was in the log");
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_never_shown_again() {
+        let (mut ledger, _) = two_lines();
+        shown(&mut ledger, 1).unwrap();
+        shown(&mut ledger, 2).unwrap();
+        ledger.acknowledged(ALICE, "id1", "bob").unwrap();
+        ledger.read(BOB, &[row(1, false), row(2, false)]).unwrap();
+        ledger.begin_life(BOB);
+        shown(&mut ledger, 2).unwrap();
         breaks(shown(&mut ledger, 1), "again, which was in the log");
     }
 

@@ -250,7 +250,8 @@ impl Weather {
     pub const FOUL: Self = Self {
         latency: (Duration::from_millis(1), Duration::from_millis(400)),
         disk: (Duration::from_millis(1), Duration::from_millis(300)),
-        writing: (Duration::ZERO, Duration::from_millis(500)),
+        // Beyond a quarter of a second no acknowledgement would wait for it.
+        writing: (Duration::ZERO, Duration::from_millis(200)),
         notice: (Duration::from_millis(1), Duration::from_secs(60)),
         dial_failures: 25,
         disk_failures: 5,
