@@ -110,10 +110,7 @@ impl Account {
         }
         let stored = StoredEvent::of(&event, event_id, wire.clone(), late);
         writes.push(Write::Event { event: Box::new(stored), recipients: None });
-        let mut show = |text, kind| {
-            self.show(cx, id, &from, &event, event_id, (text, kind, late));
-            self.writing.told(cx, id, (event.author, event.chain), event.number);
-        };
+        let mut show = |text, kind| self.show(cx, id, &from, &event, event_id, (text, kind, late));
         match content {
             Content::Text(text) => show(text, MessageKind::Text),
             Content::Action(text) => show(text, MessageKind::Action),

@@ -129,8 +129,7 @@ impl Account {
                 pin.verified = true;
                 writes.push(Write::Pin(Box::new(pin.clone())));
                 let event = Box::new(Event::Verified { user: user.clone(), digits: number });
-                self.commit(cx, writes, vec![After::Decided { user, re, event }]);
-                return;
+                return self.commit(cx, writes, vec![After::Decided { user, re, event }]);
             }
             Some(_) => Event::Refused(digits_differ(&user)),
         };

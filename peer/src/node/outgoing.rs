@@ -108,12 +108,6 @@ impl Disk {
         before.any(|(_, commit)| commit.after.iter().any(same))
     }
 
-    /// What follows from a commit that has not come back.
-    pub(super) fn under_way(&mut self, ticket: u64) -> Option<&mut Vec<After>> {
-        let commit = self.commits.get_mut(&ticket).or_else(|| self.failed.get_mut(&ticket));
-        commit.map(|commit| &mut commit.after)
-    }
-
     pub(super) fn retry_soon(&mut self, now: Monotonic) {
         self.retry_at.get_or_insert(now.plus(DISK_RETRY_AFTER));
     }
@@ -237,15 +231,14 @@ impl Account {
         Some(Appended { id, number: event.number, wire, stamp: event.stamp(), write })
     }
 
-    /// Writes and, once that is safe, does what follows. What was said before is written before. The commit's ticket,
-    /// unless there is nothing to do.
-    pub(super) fn commit(&mut self, cx: &mut Context, writes: Vec<Write>, after: Vec<After>) -> Option<u64> {
+    /// Writes and, once that is safe, does what follows. What was said before is written before.
+    pub(super) fn commit(&mut self, cx: &mut Context, writes: Vec<Write>, after: Vec<After>) {
         self.keep_said(cx);
-        self.commit_alone(cx, writes, after)
+        self.commit_alone(cx, writes, after);
     }
 
     /// The same with nothing before it.
-    pub(super) fn commit_alone(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) -> Option<u64> {
+    pub(super) fn commit_alone(&mut self, cx: &mut Context, mut writes: Vec<Write>, after: Vec<After>) {
         let is_due = self.disk.lazy_until.is_some_and(|until| until <= cx.now.monotonic);
         if writes.is_empty() || is_due || self.disk.lazy.len() >= LAZY_WRITES_MAX {
             writes.append(&mut self.disk.lazy);
@@ -256,12 +249,11 @@ impl Account {
             self.disk.lazy_until = None;
         }
         if writes.is_empty() && after.is_empty() {
-            return None;
+            return;
         }
         let survives = has_to_survive(&writes);
         let ticket = cx.number();
         self.hand_over(cx, ticket, Commit { writes, survives, after });
-        Some(ticket)
     }
 
     /// Whatever was handed over before is on the disk when this has come back, and counts as unsaved until then.

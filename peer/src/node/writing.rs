@@ -18,14 +18,12 @@ use crate::ports::{StoredEvent, Write};
 
 #[derive(Debug, Default)]
 pub(super) struct Writing {
-    /// Messages told and not known to be written, oldest first.
+    /// Messages that are stored already, told and not known to be written, oldest first.
     told: VecDeque<ToldMessage>,
     /// Written, and not marked in the log: the highest number of each chain.
     written: BTreeMap<(ConversationId, ChainKey), u64>,
     /// Stored, and not acknowledged for want of a word of the front-end.
     held_back: VecDeque<HeldBack>,
-    /// The last commit of marks.
-    marking: Option<u64>,
     /// When the front-end is looked at next. It says nothing by itself.
     look_at: Option<Monotonic>,
     pause: Duration,
@@ -51,7 +49,7 @@ struct HeldBack {
 }
 
 impl Writing {
-    /// A message was just told.
+    /// A message that is stored was just told.
     pub(super) fn told(&mut self, cx: &Context, conversation: ConversationId, chain: ChainKey, number: u64) {
         self.told.push_back(ToldMessage { place: cx.told, conversation, chain, number });
         self.look_soon(cx.now.monotonic);
@@ -67,9 +65,13 @@ impl Writing {
     /// The front-end has written the first `events` of what it was told.
     fn advance(&mut self, events: u64) {
         while let Some(message) = self.told.pop_front_if(|message| message.place <= events) {
-            let number = self.written.entry((message.conversation, message.chain)).or_default();
-            *number = message.number.max(*number);
+            self.written(message.conversation, message.chain, message.number);
         }
+    }
+
+    fn written(&mut self, conversation: ConversationId, chain: ChainKey, number: u64) {
+        let known = self.written.entry((conversation, chain)).or_default();
+        *known = number.max(*known);
     }
 
     fn marks(&mut self) -> Vec<Write> {
@@ -83,13 +85,6 @@ impl Writing {
     }
 }
 
-impl HeldBack {
-    fn shown(self) -> After {
-        let (author, chain) = self.chain;
-        After::Shown { conversation: self.conversation, author, chain, number: self.number }
-    }
-}
-
 impl Account {
     /// What an earlier run had stored and not written is told first of all, and acknowledged after that.
     pub(super) fn tell_untold(&mut self, cx: &mut Context, events: Vec<StoredEvent>, changes: &[StoredEvent]) {
@@ -99,7 +94,9 @@ impl Account {
             for message in self.messages_shown(vec![StoredEvent { late: true, ..event }], changes) {
                 cx.tell(Event::Message(message));
             }
-            self.writing.told(cx, conversation, chain, number);
+            if chain.0 == self.me {
+                self.writing.told(cx, conversation, chain, number);
+            }
             let first = unmarked.entry((conversation, chain)).or_insert(number);
             *first = number.min(*first);
         }
@@ -138,26 +135,28 @@ impl Account {
         self.writing.look_soon(cx.now.monotonic);
     }
 
-    /// Marks what is written, and acknowledges what is marked or has waited long enough.
+    /// Marks what is stored and written, and acknowledges what is marked or has waited long enough.
     pub(super) fn mark_written(&mut self, cx: &mut Context) {
         let now = cx.now.monotonic;
         self.writing.advance(cx.written);
         let mut shown = Vec::new();
         while let Some(held) = self.writing.held_back.pop_front_if(|held| held.told <= cx.written) {
-            shown.push(held.shown());
+            self.writing.written(held.conversation, held.chain, held.number);
+            let (author, chain) = held.chain;
+            shown.push(After::Shown { conversation: held.conversation, author, chain, number: held.number });
         }
         let marks = self.writing.marks();
-        if marks.is_empty() {
-            for after in shown {
-                self.follow_marks(cx, after);
-            }
-        } else {
+        if !marks.is_empty() {
             self.writing.pause = MARKED_EVERY;
-            self.writing.marking = self.commit(cx, marks, shown);
+            self.commit(cx, marks, shown);
         }
         let is_over = |held: &mut HeldBack| held.until <= now || cx.output_lost;
         while let Some(due) = self.writing.held_back.pop_front_if(is_over) {
-            self.stored(due.conversation, due.chain.0, due.chain.1, due.number);
+            let HeldBack { conversation, chain, number, told: place, .. } = due;
+            self.stored(conversation, chain.0, chain.1, number);
+            if !cx.output_lost {
+                self.writing.told.push_back(ToldMessage { place, conversation, chain, number });
+            }
         }
         let next = (!self.writing.told.is_empty()).then(|| now.plus(self.writing.pause));
         let held = self.writing.held_back.front();
@@ -165,24 +164,19 @@ impl Account {
         self.writing.look_at = next.into_iter().chain(held).min();
     }
 
-    /// The marks that it waits for are on their way already, or there.
-    fn follow_marks(&mut self, cx: &mut Context, after: After) {
-        let under_way = self.writing.marking.and_then(|ticket| self.disk.under_way(ticket));
-        match under_way {
-            Some(follows) => follows.push(after),
-            None => self.follow(cx, after),
-        }
-    }
-
     /// The log is about to be closed. A front-end writes what it was told before it ends, if anybody reads it at all.
     pub(super) fn mark_all_written(&mut self, cx: &mut Context) {
-        self.writing.advance(if cx.output_lost { cx.written } else { u64::MAX });
-        let marks = self.writing.marks();
-        self.commit(cx, marks, Vec::new());
+        let written = if cx.output_lost { cx.written } else { u64::MAX };
+        self.writing.advance(written);
         for held in std::mem::take(&mut self.writing.held_back) {
             let (author, chain) = held.chain;
+            if held.told <= written {
+                self.writing.written(held.conversation, held.chain, held.number);
+            }
             self.stored(held.conversation, author, chain, held.number);
         }
+        let marks = self.writing.marks();
+        self.commit(cx, marks, Vec::new());
     }
 }
 
