@@ -108,6 +108,11 @@ impl Disk {
         before.any(|(_, commit)| commit.after.iter().any(same))
     }
 
+    /// What will follow from the commits that are on their way.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = &After> {
+        self.commits.values().flat_map(|commit| &commit.after)
+    }
+
     pub(super) fn retry_soon(&mut self, now: Monotonic) {
         self.retry_at.get_or_insert(now.plus(DISK_RETRY_AFTER));
     }

@@ -175,6 +175,14 @@ impl Account {
             }
             self.stored(held.conversation, author, chain, held.number);
         }
+        // What is on its way to the disk gets there before these marks.
+        for after in self.disk.under_way() {
+            if let After::Received { conversation, author, chain, number, told } = *after
+                && told <= written
+            {
+                self.writing.written(conversation, (author, chain), number);
+            }
+        }
         let marks = self.writing.marks();
         self.commit(cx, marks, Vec::new());
     }
