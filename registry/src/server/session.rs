@@ -299,8 +299,9 @@ impl Session {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let sent = self.outbound.send_and_wait(&mut self.batch, self.guest.shared.timing.drain);
-        self.batch = Batch::default();
+        let mut plaintext = Vec::new();
+        std::mem::take(&mut self.batch).take_padded(&mut plaintext);
+        let sent = self.outbound.send_and_wait(&plaintext, self.guest.shared.timing.drain);
         match sent {
             Sent::Whole => Ok(()),
             Sent::Partly | Sent::Cut => Err(Ended::Slow),
