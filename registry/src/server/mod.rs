@@ -18,6 +18,7 @@ mod permits;
 mod presence;
 mod rate;
 mod session;
+mod stack;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
