@@ -16,6 +16,7 @@ mod plan;
 mod plot;
 mod report;
 mod rows;
+pub mod soak;
 mod talk;
 
 use std::io;

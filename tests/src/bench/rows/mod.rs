@@ -3,6 +3,8 @@
 mod crowd;
 mod log;
 mod messages;
+mod presence;
+mod storm;
 
 use super::Row;
 use super::figures::Column;
@@ -75,9 +77,9 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "presence",
         title: "A change of presence, told to everybody who watches",
-        columns: crowd::PRESENCE,
+        columns: presence::PRESENCE,
         on_one_core: false,
-        candidates: crowd::presence,
+        candidates: presence::presence,
     },
     Row {
         name: "idle",
@@ -89,9 +91,9 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "storm",
         title: "Registry killed and started again, everybody comes back",
-        columns: crowd::STORM,
+        columns: storm::STORM,
         on_one_core: false,
-        candidates: crowd::storm,
+        candidates: storm::storm,
     },
     Row {
         name: "start",
