@@ -18,7 +18,7 @@ use common::wire::address::Address;
 use common::wire::bounded::{Blob, List, Text};
 use registry::service::{Answer, Limits, Service, SessionId, SignUps, Step};
 use registry::store::memory::MemoryStore;
-use support::{NOON, Person, RoomPlan, person, realm_keys, settings, user};
+use support::{NOON, Person, RoomPlan, each, person, realm_keys, settings, user};
 
 /// A service, a clock that a test moves, and the news that was made.
 struct World {
@@ -55,8 +55,8 @@ impl World {
             Step::Hash(job) => self.service.finish(self.now(), session, job.run(4, [5; 16])),
         };
         let Answer { reply, news, close } = answer;
-        self.news.extend(news);
-        close.into_iter().for_each(|session| self.news.extend(self.service.close(self.now(), session)));
+        self.news.extend(each(news));
+        close.into_iter().for_each(|session| self.news.extend(each(self.service.close(self.now(), session))));
         reply
     }
 
@@ -240,7 +240,7 @@ fn presence_goes_to_those_who_share_a_room_or_watch_and_to_nobody_else() {
     world.ask(newer, bob.resume()).unwrap();
     assert_eq!(world.heard(), [(at_bob.0, "replaced")], "bob was never gone");
     assert_eq!(world.refused(at_bob, Request::Ping), Code::NotSignedIn);
-    assert_eq!(world.service.close(world.now(), newer).len(), 2);
+    assert_eq!(each(world.service.close(world.now(), newer)).count(), 2);
 }
 
 #[test]

@@ -66,7 +66,8 @@ pub fn read<T: DeserializeOwned>(plaintext: &[u8]) -> Result<Vec<T>, BatchError>
     if padding.iter().any(|&byte| byte != 0) {
         return Err(BatchError::Padding);
     }
-    let mut values = Vec::new();
+    // Most hold one, and room for more of them would be the largest thing that a silent connection keeps.
+    let mut values = Vec::with_capacity(1);
     while !payload.is_empty() {
         let (value, used) = codec::decode_first(payload)?;
         values.push(value);

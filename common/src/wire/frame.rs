@@ -68,6 +68,14 @@ impl FrameDecoder {
         &self.buffer[self.start..]
     }
 
+    /// Gives the buffer back if nothing waits in it; worth it for a connection that is mostly silent.
+    pub fn shrink(&mut self) {
+        if self.pending().is_empty() {
+            self.buffer = Vec::new();
+            self.start = 0;
+        }
+    }
+
     fn length(&self) -> Result<Option<usize>, BadFrameLength> {
         let Some(bytes) = self.pending().first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = usize::from(u16::from_be_bytes(*bytes));
@@ -134,6 +142,20 @@ mod tests {
             decoder.push(&bytes);
             assert_eq!(decoder.next_frame(), Err(BadFrameLength { length, max: 100 }));
         }
+    }
+
+    #[test]
+    fn only_an_empty_buffer_is_given_back() {
+        let mut decoder = FrameDecoder::new(100);
+        decoder.push(&[0, 2, 7]);
+        decoder.shrink();
+        decoder.push(&[7, 0]);
+        assert_eq!(drain(&mut decoder), [vec![7, 7]]);
+        decoder.shrink();
+        decoder.push(&[1, 8]);
+        assert_eq!(drain(&mut decoder), [vec![8]]);
+        decoder.shrink();
+        assert_eq!(decoder.buffer.capacity(), 0);
     }
 
     proptest! {

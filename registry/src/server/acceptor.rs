@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::counts::Counts;
 use super::door::Closed;
 use super::session::Session;
+use super::stack::Stack;
 use super::{Shared, ceilings, session};
 use crate::service::SessionId;
 
@@ -178,13 +179,14 @@ impl Sessions {
     }
 }
 
-/// A session that is signed in goes on in a thread whose stack and caches nothing has grown yet.
-fn go_on(id: SessionId, session: Session, farewell: Farewell) {
+/// A session that is signed in goes on in a thread whose caches nothing has grown yet.
+fn go_on(id: SessionId, session: Box<Session>, farewell: Farewell) {
     let words = farewell.words.clone();
     let body = move || {
+        let stack = Stack::of_this_thread(STACK_BYTES);
         // Dropped last, also when the session panics.
         let _farewell = farewell;
-        session.go_on();
+        session.go_on(stack);
     };
     match thread::spawn_small(&format!("session-{}", id.0), STACK_BYTES, body) {
         // Fails only when the server is gone.

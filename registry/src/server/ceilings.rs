@@ -20,7 +20,15 @@ pub(super) fn sessions_max() -> u32 {
 pub(super) fn memory_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = status.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    pages.unwrap_or(0).saturating_mul(page_kib())
+    pages.unwrap_or(0).saturating_mul(page_bytes() as u64 / 1024)
+}
+
+/// The size of a page of memory.
+pub(super) fn page_bytes() -> usize {
+    #[expect(unsafe_code, reason = "std does not tell the size of a page")]
+    // SAFETY: the call takes a number and touches no memory.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).expect("every system has a size of pages")
 }
 
 fn raise_descriptors() -> u64 {
@@ -50,13 +58,6 @@ fn limit(resource: libc::__rlimit_resource_t) -> (u64, u64) {
         libc::getrlimit(resource, &raw mut limit);
     }
     (limit.rlim_cur, limit.rlim_max)
-}
-
-fn page_kib() -> u64 {
-    #[expect(unsafe_code, reason = "std does not tell the size of a page")]
-    // SAFETY: the call takes a number and touches no memory.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    u64::try_from(bytes).unwrap_or(4096) / 1024
 }
 
 /// The database, its readers, the listener, standard streams, sessions that are just ending, and some to spare.

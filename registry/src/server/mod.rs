@@ -15,8 +15,10 @@ mod keeper;
 mod listener;
 mod outbound;
 mod permits;
+mod presence;
 mod rate;
 mod session;
+mod stack;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -80,7 +82,7 @@ pub struct Timing {
     pub dead_after: Duration,
     /// An outbox that has not drained by then is cut.
     pub drain: Duration,
-    /// Presence changes are collected this long per receiver.
+    /// Whoever was told of a change of presence hears of the next ones together, after this long.
     pub coalesce: Duration,
     /// After its last frame a client has this long to close.
     pub linger: Duration,

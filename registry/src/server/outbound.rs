@@ -8,7 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::secure::seal::Sealer;
-use common::wire::batch::Batch;
 use socket2::SockRef;
 
 /// See the module.
@@ -47,17 +46,25 @@ impl Outbound {
         Self { socket, state: Mutex::new(state), drained: Condvar::new() }
     }
 
-    /// Sends one frame without waiting. With `is_last`, the connection's sending half ends after it.
-    pub(super) fn send(&self, batch: &mut Batch, is_last: bool) -> Sent {
+    /// Seals one frame and sends it without waiting; `sealed` is room to do so in, and says nothing afterwards. With
+    /// `is_last`, the connection's sending half ends after it.
+    pub(super) fn send(&self, plaintext: &[u8], sealed: &mut Vec<u8>, is_last: bool) -> Sent {
         let mut state = self.state();
         if state.is_cut || state.is_last {
             return Sent::Never;
         }
-        let mut plaintext = Vec::new();
-        batch.take_padded(&mut plaintext);
-        let State { sealer, outbox, .. } = &mut *state;
-        sealer.seal(&plaintext, outbox);
         state.is_last = is_last;
+        if state.outbox.is_empty() {
+            sealed.clear();
+            state.sealer.seal(plaintext, sealed);
+            match self.write(sealed) {
+                Ok(count) => state.outbox.extend_from_slice(&sealed[count..]),
+                Err(_) => return self.cut_locked(&mut state),
+            }
+        } else {
+            let State { sealer, outbox, .. } = &mut *state;
+            sealer.seal(plaintext, outbox);
+        }
         if state.outbox.len() - state.sent > OUTBOX_BYTES_MAX {
             self.cut_locked(&mut state);
             return Sent::Cut;
@@ -66,9 +73,9 @@ impl Outbound {
     }
 
     /// Sends one frame and waits until it is out, for at most `patience`.
-    pub(super) fn send_and_wait(&self, batch: &mut Batch, patience: Duration) -> Sent {
+    pub(super) fn send_and_wait(&self, plaintext: &[u8], patience: Duration) -> Sent {
         let deadline = Instant::now() + patience;
-        let mut sent = self.send(batch, false);
+        let mut sent = self.send(plaintext, &mut Vec::new(), false);
         while sent == Sent::Partly {
             let state = self.state();
             let woken = self.drained.wait_timeout(state, RETRY_AFTER);
@@ -96,25 +103,40 @@ impl Outbound {
         if state.is_cut {
             return Sent::Never;
         }
-        while state.sent < state.outbox.len() {
-            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-            match SockRef::from(&*self.socket).send_with_flags(&state.outbox[state.sent..], flags) {
-                Ok(0) => return self.cut_locked(state),
+        if !state.outbox.is_empty() {
+            match self.write(&state.outbox[state.sent..]) {
                 Ok(count) => state.sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Partly,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.cut_locked(state),
             }
+            if state.sent < state.outbox.len() {
+                return Sent::Partly;
+            }
+            // Its memory goes back: ten thousand of these are empty nearly always.
+            state.outbox = Vec::new();
+            state.sent = 0;
+            self.drained.notify_all();
         }
-        state.sent = 0;
-        state.outbox.clear();
-        state.outbox.shrink_to(KEPT_BYTES_MAX);
         if state.is_last {
             // The client reads to the end and closes; the session thread notices that.
             let _ = self.socket.shutdown(Shutdown::Write);
         }
-        self.drained.notify_all();
         Sent::Whole
+    }
+
+    /// As many of the bytes as the operating system takes now.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            match SockRef::from(&*self.socket).send_with_flags(&bytes[sent..], flags) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
     }
 
     fn cut_locked(&self, state: &mut State) -> Sent {
@@ -139,9 +161,75 @@ impl std::fmt::Debug for Outbound {
 
 /// Sealed bytes that wait for a client: the largest reply and some news.
 pub(super) const OUTBOX_BYTES_MAX: usize = 96 * 1024;
-/// A short reply; times ten thousand sessions.
-const KEPT_BYTES_MAX: usize = 512;
 /// How often a full socket is tried again; there is no poll without unsafe code.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 const _: () = assert!(OUTBOX_BYTES_MAX > common::limits::FRAME_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use common::limits::FRAME_BYTES_MAX;
+    use common::secure::handshake::Handshake;
+    use common::secure::identity::DeviceSecret;
+    use common::secure::seal::Opener;
+    use common::wire::frame::FrameDecoder;
+
+    use super::*;
+
+    fn halves() -> (Sealer, Opener) {
+        let (one, other) = (DeviceSecret::from_bytes([1; 32]), DeviceSecret::from_bytes([2; 32]));
+        let (mut dialer, mut answerer) = (Handshake::registry_dialer(&one), Handshake::registry_answerer(&other));
+        answerer.read(&dialer.write(&[]).unwrap()).unwrap();
+        dialer.read(&answerer.write(&[]).unwrap()).unwrap();
+        answerer.read(&dialer.write(&[]).unwrap()).unwrap();
+        (answerer.finish().unwrap().0, dialer.finish().unwrap().1)
+    }
+
+    fn connected() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        SockRef::from(&near).set_send_buffer_size(4096).unwrap();
+        let far = listener.accept().unwrap().0;
+        far.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        (Arc::new(near), far)
+    }
+
+    fn plaintext(number: usize) -> Vec<u8> {
+        vec![u8::try_from(number % 251).unwrap(); 16_000]
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_and_comes_whole_and_in_order() {
+        let ((sealer, mut opener), (near, mut far)) = (halves(), connected());
+        let (outbound, mut sealed) = (Outbound::new(near, sealer), Vec::new());
+        let (mut decoder, mut sent, mut opened) = (FrameDecoder::new(FRAME_BYTES_MAX), 0, 0);
+        for _ in 0..3 {
+            // The outbox takes a few more once the socket is full.
+            while outbound.send(&plaintext(sent), &mut sealed, false) == Sent::Whole {
+                sent += 1;
+            }
+            assert_eq!(outbound.send(&plaintext(sent + 1), &mut sealed, false), Sent::Partly);
+            sent += 2;
+            while opened < sent {
+                outbound.flush();
+                assert!(decoder.fill(&mut far).unwrap() > 0, "something of it is always under way");
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    assert_eq!(opener.open(frame).unwrap(), plaintext(opened));
+                    opened += 1;
+                }
+            }
+        }
+        assert!(outbound.state().outbox.capacity() == 0, "nothing is kept for later");
+    }
+
+    #[test]
+    fn whoever_lets_too_much_wait_is_cut() {
+        let ((sealer, _), (near, _far)) = (halves(), connected());
+        let (outbound, mut sealed) = (Outbound::new(near, sealer), Vec::new());
+        let most = (0..10_000).find(|&number| outbound.send(&plaintext(number), &mut sealed, false) == Sent::Cut);
+        assert!(most.is_some());
+        assert_eq!(outbound.send(&plaintext(0), &mut sealed, false), Sent::Never);
+    }
+}

@@ -22,6 +22,7 @@ use super::door::{Admission, Evicted};
 use super::outbound::{Outbound, Sent};
 use super::permits::NoPermit;
 use super::rate::{Budget, Spent};
+use super::stack::Stack;
 use crate::service::{Answer, PasswordJob, SessionId, Step, price};
 
 /// Why a connection ended; the client's doing, all of it.
@@ -61,7 +62,7 @@ pub(super) fn run(
     source: SocketAddr,
     admission: Admission,
     accepted: Instant,
-) -> Option<Session> {
+) -> Option<Box<Session>> {
     shared.hall.enter(id, &socket);
     let guest = Guest { shared: Arc::clone(shared), id };
     match serve(guest, &socket, source, admission, accepted) {
@@ -91,7 +92,7 @@ fn serve(
     source: SocketAddr,
     admission: Admission,
     accepted: Instant,
-) -> Result<Session, Ended> {
+) -> Result<Box<Session>, Ended> {
     let Guest { shared, id } = &guest;
     // Without it a reply would wait for the acknowledgement of the one before; it is not worth an end if it fails.
     let _ = socket.set_nodelay(true);
@@ -108,7 +109,8 @@ fn serve(
     let deadline = accepted + shared.timing.sign_in;
     let budget = Budget::new(shared.rates, shared.clock.now().monotonic);
     let (batch, socket) = (Batch::default(), Arc::clone(socket));
-    let mut session = Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline };
+    let session = Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline };
+    let mut session = Box::new(session);
     session.read(Until::SignedIn)?;
     Ok(session)
 }
@@ -153,10 +155,11 @@ fn refuse_preamble(mut socket: &TcpStream, preamble: [u8; 4], deadline: Instant)
 }
 
 /// How long frames are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Until {
     SignedIn,
-    End,
+    /// By a thread of its own, which waits for hours: with as little memory as it can.
+    End(Stack),
 }
 
 /// A connection past its handshake.
@@ -176,33 +179,41 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Serves it to its end.
-    pub(super) fn go_on(mut self) {
-        let Err(ended) = self.read(Until::End) else { return };
+    /// Serves it to its end, in a thread that has this stack.
+    pub(super) fn go_on(mut self: Box<Self>, stack: Stack) {
+        let Err(ended) = self.read(Until::End(stack)) else { return };
         note(&self.guest.shared, self.guest.id, &ended);
     }
 
     /// Reads and answers.
     fn read(&mut self, until: Until) -> Result<(), Ended> {
         loop {
-            while let Some(frame) = self.decoder.next_frame().map_err(ReadError::from)? {
-                let is_large = frame.len() > KEPT_BYTES_MAX;
-                let requests: Vec<ToRegistry> = batch::read(self.opener.open(frame)?)?;
-                if is_large {
-                    self.opener.shrink();
-                }
-                self.answer(requests)?;
-                let is_stranger = self.admission.is_stranger();
-                if !is_stranger {
-                    self.decoder.set_frame_bytes_max(FRAME_BYTES_MAX);
-                    self.deadline = Instant::now() + self.guest.shared.timing.dead_after;
-                }
-                if until == Until::SignedIn && !is_stranger {
+            while self.answer_next()? {
+                if matches!(until, Until::SignedIn) && !self.admission.is_stranger() {
                     return Ok(());
                 }
             }
+            if let Until::End(stack) = until {
+                stack.give_back();
+            }
             stream::fill(&mut &*self.socket, &mut self.decoder, self.deadline)?;
         }
+    }
+
+    /// Answers one frame, if it has arrived. Not inlined: what it needs of the stack is not kept while waiting.
+    #[inline(never)]
+    fn answer_next(&mut self) -> Result<bool, Ended> {
+        let Some(frame) = self.decoder.next_frame().map_err(ReadError::from)? else { return Ok(false) };
+        let requests: Vec<ToRegistry> = batch::read(self.opener.open(frame)?)?;
+        // Before more is needed: what is freed stays with the thread, and is used again by the answer.
+        self.opener.shrink();
+        self.decoder.shrink();
+        self.answer(requests)?;
+        if !self.admission.is_stranger() {
+            self.decoder.set_frame_bytes_max(FRAME_BYTES_MAX);
+            self.deadline = Instant::now() + self.guest.shared.timing.dead_after;
+        }
+        Ok(true)
     }
 
     fn answer(&mut self, requests: Vec<ToRegistry>) -> Result<(), Ended> {
@@ -299,8 +310,9 @@ impl Session {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let sent = self.outbound.send_and_wait(&mut self.batch, self.guest.shared.timing.drain);
-        self.batch = Batch::default();
+        let mut plaintext = Vec::new();
+        std::mem::take(&mut self.batch).take_padded(&mut plaintext);
+        let sent = self.outbound.send_and_wait(&plaintext, self.guest.shared.timing.drain);
         match sent {
             Sent::Whole => Ok(()),
             Sent::Partly | Sent::Cut => Err(Ended::Slow),
@@ -330,7 +342,5 @@ fn too_many_requests(retry_after: u32) -> Refusal {
 
 /// Signing in and the requests that go with it; nobody unknown needs more.
 const STRANGER_FRAME_BYTES_MAX: usize = PADDED_BYTES[3] + SEAL_BYTES;
-/// Buffers larger than for a ping are given back between frames.
-const KEPT_BYTES_MAX: usize = PADDED_BYTES[0] + SEAL_BYTES;
 
 const REPLY_TOO_LARGE: &str = "The answer is too long to send. That is a fault of the registry: tell its operator.";

@@ -4,7 +4,7 @@ use common::message::registry::{News, Reply, Request};
 use common::time::Now;
 use common::wire::bounded::List;
 
-use super::{Answer, Caller, Service, signed_in};
+use super::{Answer, Caller, Notice, Service, signed_in};
 use crate::refusal::Failure;
 
 impl Service {
@@ -20,7 +20,7 @@ impl Service {
                 self.mailbox.put(user, &to, is_watched, item, now.wall)?;
                 // Who cannot be linked to, but is online, need not wait for the next sign-in.
                 let session = self.online.session_of(&to);
-                let news = session.map(|session| (session, News::Mail)).into_iter().collect();
+                let news = session.map(|session| Notice { to: vec![session], news: News::Mail }).into_iter().collect();
                 Answer { news, ..Reply::Done.into() }
             }
             Request::Mail { after } => {

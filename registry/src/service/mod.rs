@@ -9,7 +9,6 @@ mod price;
 mod rights;
 mod rooms;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -67,9 +66,16 @@ pub enum Step {
 pub struct Answer {
     pub reply: Result<Reply, Refusal>,
     /// For other sessions, in this order.
-    pub news: Vec<(SessionId, News)>,
+    pub news: Vec<Notice>,
     /// Sessions that end with this, once their news is sent.
     pub close: Vec<SessionId>,
+}
+
+/// News, and whom it is for: made once, however many they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub to: Vec<SessionId>,
+    pub news: News,
 }
 
 impl Service {
@@ -117,7 +123,7 @@ impl Service {
     }
 
     /// The connection is over. Who is to hear of it.
-    pub fn close(&self, now: Now, session: SessionId) -> Vec<(SessionId, News)> {
+    pub fn close(&self, now: Now, session: SessionId) -> Vec<Notice> {
         let Some(user) = self.online.close(session) else { return Vec::new() };
         self.went_offline(now, session, &user)
     }
@@ -185,7 +191,7 @@ impl Service {
             }
         }
         let news = match entered.replaced {
-            Some(before) => vec![(before, News::Replaced)],
+            Some(before) => vec![Notice { to: vec![before], news: News::Replaced }],
             None => self.presence(caller.session, user, true),
         };
         Ok(Answer { reply: Ok(reply), news, close: entered.replaced.into_iter().collect() })
@@ -204,23 +210,24 @@ impl Service {
         Reply::SignedIn { certificate, seen: Address(caller.source), lacks_password: !account.has_password() }
     }
 
-    fn went_offline(&self, now: Now, session: SessionId, user: &UserName) -> Vec<(SessionId, News)> {
+    fn went_offline(&self, now: Now, session: SessionId, user: &UserName) -> Vec<Notice> {
         self.store.set_last_seen(user, now.wall);
         self.presence(session, user, false)
     }
 
     // To everybody online who shares a room with `user` or watches them.
-    fn presence(&self, session: SessionId, user: &UserName, online: bool) -> Vec<(SessionId, News)> {
+    fn presence(&self, session: SessionId, user: &UserName, online: bool) -> Vec<Notice> {
         let companions = self.store.companions(user).unwrap_or_else(|error| {
             tracing::error!(%error, "presence goes to watchers only");
             Vec::new()
         });
-        let mut receivers: BTreeSet<SessionId> = self.online.sessions_of(&companions).into_iter().collect();
-        receivers.extend(self.online.watchers(user));
-        receivers.remove(&session);
+        let mut to = self.online.sessions_of(&companions);
+        to.extend(self.online.watchers(user));
+        to.retain(|&receiver| receiver != session);
+        to.sort_unstable();
+        to.dedup();
         let change = PresenceChange { user: user.clone(), online };
-        let news = News::Presence { changes: List::cut(vec![change]) };
-        receivers.into_iter().map(|receiver| (receiver, news.clone())).collect()
+        vec![Notice { to, news: News::Presence { changes: List::cut(vec![change]) } }]
     }
 }
 

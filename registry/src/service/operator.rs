@@ -10,7 +10,7 @@ use common::secret::Secret;
 use common::secure::token;
 use common::time::{Now, UnixMillis};
 
-use super::{Service, SessionId};
+use super::{Notice, Service};
 use crate::refusal::Failure;
 use crate::store::{AccountSummary, StoredToken, Totals};
 
@@ -32,7 +32,7 @@ pub enum Order {
 pub struct Obeyed {
     /// For the operator and nobody else.
     pub lines: Vec<String>,
-    pub news: Vec<(SessionId, News)>,
+    pub news: Vec<Notice>,
 }
 
 /// A line that is no order.
@@ -121,7 +121,7 @@ impl Service {
         if let Some(session) = self.online.session_of(user) {
             // Its connection is closed by the courier that says so.
             obeyed.news = self.close(now, session);
-            obeyed.news.push((session, News::Closing));
+            obeyed.news.push(Notice { to: vec![session], news: News::Closing });
         }
         Ok(obeyed)
     }

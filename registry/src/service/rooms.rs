@@ -7,7 +7,7 @@ use common::time::Now;
 use common::wire::bounded::List;
 
 use super::people::folded;
-use super::{Answer, Caller, Service, SessionId, signed_in};
+use super::{Answer, Caller, Notice, Service, signed_in};
 use crate::refusal::Failure;
 use crate::store::Member;
 
@@ -58,13 +58,14 @@ impl Service {
             },
             Request::AddEntry { entry } => {
                 let told = self.rooms.add_entry(&account, &entry)?;
-                self.tell(caller, &told, &News::Entry { entry: Box::new(entry) })
+                self.tell(caller, &told, News::Entry { entry: Box::new(entry) })
             }
             Request::Invite { invite } => {
                 self.accounts.invite(account.user(), now)?;
                 let (invitee, invitation) = self.rooms.invite(&account, &invite, now.wall)?;
                 let session = self.online.session_of(&invitee);
-                session.map(|session| (session, News::Invited(Box::new(invitation)))).into_iter().collect()
+                let news = News::Invited(Box::new(invitation));
+                session.map(|session| Notice { to: vec![session], news }).into_iter().collect()
             }
             _ => unreachable!("the dispatcher sends other requests elsewhere"),
         };
@@ -76,20 +77,20 @@ impl Service {
         MemberRecord { user: member.user, online, join: member.join, part: member.part }
     }
 
-    fn tell_of_member(&self, caller: &Caller, room: RoomId, member: Member) -> Result<Vec<(SessionId, News)>, Failure> {
+    fn tell_of_member(&self, caller: &Caller, room: RoomId, member: Member) -> Result<Vec<Notice>, Failure> {
         let member = Box::new(self.record(member));
-        self.tell_room(caller, room, &News::Member { room, member })
+        self.tell_room(caller, room, News::Member { room, member })
     }
 
     // Everybody in the room who is online, but whoever did it.
-    fn tell_room(&self, caller: &Caller, room: RoomId, news: &News) -> Result<Vec<(SessionId, News)>, Failure> {
+    fn tell_room(&self, caller: &Caller, room: RoomId, news: News) -> Result<Vec<Notice>, Failure> {
         let present = self.rooms.present(&room)?;
         Ok(self.tell(caller, &present, news))
     }
 
-    fn tell(&self, caller: &Caller, users: &[UserName], news: &News) -> Vec<(SessionId, News)> {
-        let mut sessions = self.online.sessions_of(users);
-        sessions.retain(|&session| session != caller.session);
-        sessions.into_iter().map(|session| (session, news.clone())).collect()
+    fn tell(&self, caller: &Caller, users: &[UserName], news: News) -> Vec<Notice> {
+        let mut to = self.online.sessions_of(users);
+        to.retain(|&session| session != caller.session);
+        vec![Notice { to, news }]
     }
 }

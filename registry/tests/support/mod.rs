@@ -28,6 +28,7 @@ use common::wire::frame::{FrameDecoder, write_frame};
 use common::wire::{PREAMBLE, batch, codec, stream};
 use registry::config::Config;
 use registry::server::{Server, Settings};
+use registry::service::{Notice, SessionId};
 use registry::store::folder::{RealmKeys, SEEDS_BYTES};
 use registry::store::memory::MemoryStore;
 
@@ -58,6 +59,11 @@ pub fn realm() -> RealmId {
 
 /// Far enough from 1970 that nothing underflows.
 pub const NOON: UnixMillis = UnixMillis(1_800_000_000_000);
+
+/// News for each session it is for.
+pub fn each(notices: Vec<Notice>) -> impl Iterator<Item = (SessionId, News)> {
+    notices.into_iter().flat_map(|Notice { to, news }| to.into_iter().map(move |session| (session, news.clone())))
+}
 
 /// A room in the making: what its owner signed.
 pub struct RoomPlan {

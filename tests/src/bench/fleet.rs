@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::ids::{RealmId, hash};
 use common::message::registry::{News, Reply, Request};
 use common::names::UserName;
 use common::time::UnixMillis;
@@ -13,6 +14,7 @@ use common::wire::bounded::List;
 use registry::store::folder::Folder;
 use registry::store::sqlite::SqliteStore;
 use registry::store::{Account, Accounts};
+use rusqlite::{Connection, ToSql};
 
 use crate::programs::Registry;
 use crate::wire::{Person, RegistryLink};
@@ -26,17 +28,32 @@ pub(super) struct Fleet {
 impl Fleet {
     /// A registry that knows so many people.
     pub(super) fn start(accounts: usize) -> Self {
-        let sessions = (accounts + 64).to_string();
+        Self::start_with(accounts, &[])
+    }
+
+    /// The same with more settings, each `KEY=VALUE`.
+    pub(super) fn start_with(accounts: usize, settings: &[&str]) -> Self {
+        Self::start_among(accounts, 0, settings)
+    }
+
+    /// The same among so many more accounts, which nobody can sign in to.
+    pub(super) fn start_among(accounts: usize, others: usize, settings: &[&str]) -> Self {
+        // A sign-in by password or two, and people who are no part of it.
+        let sessions = (accounts + SPARE).min(SESSIONS_MAX).to_string();
         let keys = ["sessions", "sessions_per_source", "unauthenticated", "unauthenticated_per_source"];
         let limits: Vec<String> = keys.iter().map(|key| format!("limits.{key}={sessions}")).collect();
-        let words: Vec<&str> = limits.iter().flat_map(|limit| ["--set", limit.as_str()]).collect();
-        let registry = Registry::start_prepared(&words, |folder| enrol(folder, accounts).expect("an empty folder"));
+        let all = limits.iter().map(String::as_str).chain(settings.iter().copied());
+        let words: Vec<&str> = all.flat_map(|setting| ["--set", setting]).collect();
+        let registry = Registry::start_prepared(&words, |folder| {
+            enrol(folder, accounts).expect("an empty folder");
+            fill(&folder.join("registry.db"), others).expect("tables that nobody uses");
+        });
         Self { registry, accounts }
     }
 
-    /// One session, signed in by its device alone.
-    pub(super) fn sign_in(&self, number: usize) -> io::Result<RegistryLink> {
-        sign_in(self.registry.address(), number)
+    /// A connection on which nobody has signed in yet.
+    pub(super) fn connect(&self, number: usize) -> io::Result<RegistryLink> {
+        RegistryLink::try_connect(self.registry.address(), &person(number))
     }
 
     /// Sessions of everybody in `numbers`, signed in by some threads at a time.
@@ -75,10 +92,10 @@ fn sign_in(address: &str, number: usize) -> io::Result<RegistryLink> {
     }
 }
 
-/// Has every session told when `name` comes and goes.
-pub(super) fn watch(links: &mut [RegistryLink], name: &UserName) -> io::Result<()> {
+/// Has every session told when one of `names` comes and goes.
+pub(super) fn watch(links: &mut [RegistryLink], names: &[UserName]) -> io::Result<()> {
     each(links, |link| {
-        let names = List::cut(vec![name.clone()]);
+        let names = List::cut(names.to_vec());
         match link.ask(Request::Watch { names }) {
             Ok(Reply::Watching { .. }) => Ok(()),
             other => Err(io::Error::other(format!("a watch was answered with {other:?}"))),
@@ -86,18 +103,20 @@ pub(super) fn watch(links: &mut [RegistryLink], name: &UserName) -> io::Result<(
     })
 }
 
-/// Waits until every session was told that `name` is there, or is not.
-pub(super) fn told(links: &mut [RegistryLink], name: &UserName, online: bool) -> io::Result<()> {
+/// Waits until every session was told that all of `names` are there, or are not.
+pub(super) fn told(links: &mut [RegistryLink], names: &[&UserName], online: bool) -> io::Result<()> {
     each(links, |link| {
-        let wanted = |news: &News| {
-            let News::Presence { changes } = news else { return false };
-            changes.iter().any(|change| change.user == *name && change.online == online)
-        };
-        loop {
-            if wanted(&link.next_news().map_err(|_| io::Error::other("news did not come"))?) {
-                return Ok(());
-            }
+        let mut awaited = names.to_vec();
+        while !awaited.is_empty() {
+            let News::Presence { changes } = link.next_news().map_err(|_| io::Error::other("news did not come"))?
+            else {
+                continue;
+            };
+            let is_told =
+                |name: &UserName| changes.iter().any(|change| change.user == *name && change.online == online);
+            awaited.retain(|name| !is_told(name));
         }
+        Ok(())
     })
 }
 
@@ -110,7 +129,7 @@ pub(super) fn ping(links: &mut [RegistryLink]) -> io::Result<()> {
 }
 
 /// The same for all, by some threads at a time.
-fn each(links: &mut [RegistryLink], act: impl Fn(&mut RegistryLink) -> io::Result<()> + Sync) -> io::Result<()> {
+pub(super) fn each<T: Send>(links: &mut [T], act: impl Fn(&mut T) -> io::Result<()> + Sync) -> io::Result<()> {
     let share = links.len().div_ceil(THREADS).max(1);
     std::thread::scope(|scope| {
         let threads: Vec<_> =
@@ -148,6 +167,24 @@ fn enrol(folder: &Path, accounts: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Rows straight into the tables: a million takes seconds. What they claim is somebody else's word; a name and keys are
+/// their own.
+fn fill(database: &Path, others: usize) -> io::Result<()> {
+    let mut connection = Connection::open(database).map_err(io::Error::other)?;
+    let changes = connection.transaction().map_err(io::Error::other)?;
+    let claim = person(0).statement(RealmId([0; 32])).to_bytes();
+    for number in 0..others {
+        let (name, key) = (format!("other{number}"), |use_| hash(use_, &[&number.to_be_bytes()]));
+        let account = "INSERT INTO account (name, identity, password, created) VALUES (?1, ?2, ?3, 0)";
+        let device = "INSERT INTO device (key, account, number, statement) VALUES (?1, ?2, 1, ?3)";
+        let put = |query: &str, values: &[&dyn ToSql]| changes.prepare_cached(query)?.execute(values);
+        put(account, &[&name, &key("identity"), &NO_PASSWORD])
+            .and_then(|_| put(device, &[&key("device"), &name, &claim]))
+            .map_err(io::Error::other)?;
+    }
+    changes.commit().map_err(io::Error::other)
+}
+
 /// How long something took, in milliseconds.
 pub(super) fn millis(begun: Instant) -> f64 {
     Duration::as_secs_f64(&begun.elapsed()) * 1000.0
@@ -155,6 +192,9 @@ pub(super) fn millis(begun: Instant) -> f64 {
 
 /// No password has this hash: these people sign in by their devices.
 const NO_PASSWORD: &str = "$2b$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+/// The most a registry takes.
+const SESSIONS_MAX: usize = 15_000;
+const SPARE: usize = 64;
 /// The client side is to cost what two cores have.
 const THREADS: usize = 4;
 const WRITERS: usize = 64;

@@ -20,6 +20,7 @@ mod plan;
 mod plot;
 mod report;
 mod rows;
+pub mod soak;
 mod table;
 mod talk;
 

@@ -29,17 +29,7 @@ impl People {
     /// As many newcomers as are wanted, signed in.
     pub(super) fn start(count: usize) -> io::Result<Self> {
         let registry = Registry::start(&[]);
-        let mut all = Vec::new();
-        let names: Vec<String> = (0..count).map(|number| format!("person{number}")).collect();
-        // Some at a time: each of them spends 64 MiB on its keys.
-        for some in names.chunks(AT_ONCE) {
-            let started = some.iter().map(|name| Face::start(&Launch::new(&registry, name)));
-            let mut started = started.collect::<io::Result<Vec<_>>>()?;
-            for face in &mut started {
-                face.await_line(r#""type":"signed_in""#)?;
-            }
-            all.append(&mut started);
-        }
+        let all = arrive(&registry, count)?;
         Ok(Self { registry, all })
     }
 
@@ -77,6 +67,22 @@ impl People {
         let speaker = Box::new(Typing { input, target: target.to_owned(), lines: String::new() });
         Ok(Stage { speaker, receipts: Some(Box::new(Delivered(output))), listeners, _keeps: keeps })
     }
+}
+
+/// As many newcomers at a registry, signed in.
+pub(super) fn arrive(registry: &Registry, count: usize) -> io::Result<Vec<Face>> {
+    let mut all = Vec::new();
+    let names: Vec<String> = (0..count).map(|number| format!("person{number}")).collect();
+    // Some at a time: each of them spends 64 MiB on its keys.
+    for some in names.chunks(AT_ONCE) {
+        let started = some.iter().map(|name| Face::start(&Launch::new(registry, name)));
+        let mut started = started.collect::<io::Result<Vec<_>>>()?;
+        for face in &mut started {
+            face.await_line(r#""type":"signed_in""#)?;
+        }
+        all.append(&mut started);
+    }
+    Ok(all)
 }
 
 /// Two people who have spoken with each other.

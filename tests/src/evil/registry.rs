@@ -19,7 +19,7 @@ use common::wire::bounded::List;
 use common::wire::frame::{FrameDecoder, write_frame};
 use common::wire::stream::{read_frame, read_preamble, write_all};
 use common::wire::{PREAMBLE, batch, codec};
-use registry::service::{Answer, Service, SessionId, Step};
+use registry::service::{Answer, Notice, Service, SessionId, Step};
 use registry::store::folder::{RealmKeys, SEEDS_BYTES};
 use registry::store::memory::MemoryStore;
 
@@ -262,8 +262,9 @@ impl Inside {
         }
     }
 
-    fn spread(&self, news: Vec<(SessionId, News)>) {
-        for (SessionId(number), news) in news {
+    fn spread(&self, notices: Vec<Notice>) {
+        let each = |notice: Notice| notice.to.into_iter().map(move |to| (to, notice.news.clone()));
+        for (SessionId(number), news) in notices.into_iter().flat_map(each) {
             let Some(session) = lock(&self.sessions).get(&number).cloned() else { continue };
             let user = lock(&session.user).clone();
             session.send(&self.bent(&About { user: &user, request: None }, FromRegistry::News(Box::new(news))));

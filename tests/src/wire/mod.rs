@@ -17,6 +17,6 @@ pub use peer_link::PeerLink;
 pub use person::Person;
 pub use proxy::Proxy;
 pub use raw::{Raw, connect_from};
-pub use registry_link::RegistryLink;
+pub use registry_link::{Knock, RegistryLink};
 pub use room::Room;
 pub use sealed::Sealed;

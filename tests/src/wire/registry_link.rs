@@ -12,13 +12,51 @@ use common::secure::certificate::Credentials;
 use common::secure::handshake::{Handshake, PeerGreeting, RegistryProof};
 use common::wire::bounded::Text;
 use common::wire::frame::{FrameDecoder, write_frame};
-use common::wire::stream::{read_frame, write_all};
+use common::wire::stream::{ReadError, read_frame, write_all};
 use common::wire::{PREAMBLE, codec};
 
 use super::person::Person;
 use super::raw::connect_from;
 use super::sealed::{Late, Sealed};
 use crate::programs::DEADLINE;
+
+/// A connection on which only the first message was sent: many can be under way at once.
+pub struct Knock {
+    stream: TcpStream,
+    handshake: Handshake,
+}
+
+impl Knock {
+    /// Connects from an address of this machine and says the first.
+    pub fn from(source: Ipv4Addr, registry: &str, person: &Person) -> io::Result<Self> {
+        Self::over(connect_from(source, registry)?, person)
+    }
+
+    fn over(stream: TcpStream, person: &Person) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let mut handshake = Handshake::registry_dialer(person.keys.device_secret());
+        let mut opening = PREAMBLE.to_vec();
+        write_frame(&handshake.write(&[]).expect("the first message"), &mut opening);
+        write_all(&stream, &opening, Instant::now() + DEADLINE).map_err(failed)?;
+        Ok(Self { stream, handshake })
+    }
+
+    /// Waits for the registry's message and ends the handshake.
+    pub fn enter(self) -> io::Result<RegistryLink> {
+        let Self { stream, mut handshake } = self;
+        let deadline = Instant::now() + DEADLINE;
+        let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
+        let second = read_frame(&stream, &mut decoder, deadline).map_err(failed)?;
+        let proof = handshake.read(&second).expect("the second message");
+        let proof: RegistryProof = codec::decode(&proof).expect("the registry's proof");
+        let greeting = PeerGreeting { version: Text::cut("a test") };
+        let mut third = Vec::new();
+        write_frame(&handshake.write(&codec::encode(&greeting)).expect("the third message"), &mut third);
+        write_all(&stream, &third, deadline).map_err(failed)?;
+        let sealed = Sealed::new(stream, handshake, decoder);
+        Ok(RegistryLink { sealed, root: proof.root, credentials: None, news: Vec::new(), number: 0 })
+    }
+}
 
 pub struct RegistryLink {
     pub sealed: Sealed<FromRegistry>,
@@ -47,22 +85,7 @@ impl RegistryLink {
     }
 
     fn over(stream: TcpStream, person: &Person) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let deadline = Instant::now() + DEADLINE;
-        let mut handshake = Handshake::registry_dialer(person.keys.device_secret());
-        let mut opening = PREAMBLE.to_vec();
-        write_frame(&handshake.write(&[]).expect("the first message"), &mut opening);
-        write_all(&stream, &opening, deadline).map_err(io::Error::other)?;
-        let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
-        let second = read_frame(&stream, &mut decoder, deadline).map_err(io::Error::other)?;
-        let proof = handshake.read(&second).expect("the second message");
-        let proof: RegistryProof = codec::decode(&proof).expect("the registry's proof");
-        let greeting = PeerGreeting { version: Text::cut("a test") };
-        let mut third = Vec::new();
-        write_frame(&handshake.write(&codec::encode(&greeting)).expect("the third message"), &mut third);
-        write_all(&stream, &third, deadline).map_err(io::Error::other)?;
-        let sealed = Sealed::new(stream, handshake, decoder);
-        Ok(Self { sealed, root: proof.root, credentials: None, news: Vec::new(), number: 0 })
+        Knock::over(stream, person)?.enter()
     }
 
     /// A new account, signed in.
@@ -81,13 +104,29 @@ impl RegistryLink {
 
     /// Asks and waits for the answer; news on the way are kept.
     pub fn ask(&mut self, request: Request) -> Result<Reply, Refusal> {
+        self.try_ask(request).expect("the registry answers in time")
+    }
+
+    /// The same where the registry may hang up instead.
+    pub fn try_ask(&mut self, request: Request) -> io::Result<Result<Reply, Refusal>> {
+        self.send(request);
+        self.answer()
+    }
+
+    /// Asks, and does not wait.
+    pub fn send(&mut self, request: Request) {
         self.number += 1;
         self.sealed.send(&ToRegistry { id: self.number, request });
+    }
+
+    /// Waits for the answer to what was asked last.
+    pub fn answer(&mut self) -> io::Result<Result<Reply, Refusal>> {
         loop {
-            match self.sealed.next(DEADLINE).expect("the registry answers in time") {
-                Some(FromRegistry::Reply { id, reply }) if id == self.number => return Ok(*reply),
-                Some(FromRegistry::Refused { id, refusal }) if id == self.number => return Err(refusal),
+            match self.sealed.next(DEADLINE).map_err(|Late| io::ErrorKind::TimedOut)? {
+                Some(FromRegistry::Reply { id, reply }) if id == self.number => return Ok(Ok(*reply)),
+                Some(FromRegistry::Refused { id, refusal }) if id == self.number => return Ok(Err(refusal)),
                 Some(FromRegistry::News(news)) => self.news.push(*news),
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
                 other => panic!("an answer to request {} was awaited, not {other:?}", self.number),
             }
         }
@@ -111,5 +150,14 @@ impl RegistryLink {
             Ok(Reply::Person(record)) => *record,
             other => panic!("{name} was looked up: {other:?}"),
         }
+    }
+}
+
+fn failed(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Closed => io::ErrorKind::UnexpectedEof.into(),
+        ReadError::Late => io::ErrorKind::TimedOut.into(),
+        ReadError::Length(error) => io::Error::new(io::ErrorKind::InvalidData, error),
+        ReadError::Io(error) => error,
     }
 }

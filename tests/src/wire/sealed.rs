@@ -1,6 +1,7 @@
 //! A connection after its handshake: values in, values out, and bytes that are none for those who want to send some.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub struct Sealed<T> {
     sealer: Sealer,
     opener: Opener,
     decoder: FrameDecoder,
+    // Frames that have come and were not opened yet.
+    unopened: VecDeque<Vec<u8>>,
     waiting: VecDeque<T>,
 }
 
@@ -28,7 +31,7 @@ impl<T: DeserializeOwned> Sealed<T> {
     pub fn new(stream: TcpStream, handshake: Handshake, mut decoder: FrameDecoder) -> Self {
         let (sealer, opener) = handshake.finish().expect("the handshake is complete");
         decoder.set_frame_bytes_max(FRAME_BYTES_MAX);
-        Self { stream, sealer, opener, decoder, waiting: VecDeque::new() }
+        Self { stream, sealer, opener, decoder, unopened: VecDeque::new(), waiting: VecDeque::new() }
     }
 
     /// Sends one value in a frame of its own; a far side that has closed does not get it.
@@ -48,11 +51,28 @@ impl<T: DeserializeOwned> Sealed<T> {
         let _ = write_all(&self.stream, bytes, Instant::now() + DEADLINE);
     }
 
+    /// Waits for the next frame, with the patience that was set last, and keeps it as it is: opening it is for later.
+    pub fn receive(&mut self) -> io::Result<()> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame().map_err(io::Error::other)? {
+                self.unopened.push_back(frame.to_vec());
+                return Ok(());
+            }
+            if self.decoder.fill(&mut self.stream)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
     /// The next value that comes in time; `None` once the far side has closed.
     pub fn next(&mut self, patience: Duration) -> Result<Option<T>, Late> {
         let deadline = Instant::now() + patience;
         while self.waiting.is_empty() {
-            let frame = match read_frame(&self.stream, &mut self.decoder, deadline) {
+            let frame = match self.unopened.pop_front() {
+                Some(frame) => Ok(frame),
+                None => read_frame(&self.stream, &mut self.decoder, deadline),
+            };
+            let frame = match frame {
                 Ok(frame) => frame,
                 Err(ReadError::Late) => return Err(Late),
                 Err(_) => return Ok(None),

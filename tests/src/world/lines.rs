@@ -14,7 +14,7 @@ use common::time::{Monotonic, UnixMillis};
 use common::wire::bounded::List;
 use peer::ports::{Input, RegistryInput, RegistryOutput};
 use registry::accounts::AccountLimits;
-use registry::service::{Answer, Limits, MailLimits, Service, SessionId, SignUps, Step, ThrottleLimits};
+use registry::service::{Answer, Limits, MailLimits, Notice, Service, SessionId, SignUps, Step, ThrottleLimits};
 use registry::store::folder::RealmKeys;
 use registry::store::memory::MemoryStore;
 use registry::store::{Mailboxes, Members, Page, Rooms};
@@ -228,7 +228,7 @@ impl World {
         };
         let Answer { reply, news, close } = answer;
         self.answer(session, envelope(id, reply));
-        for (to, news) in news {
+        for (to, news) in news.into_iter().flat_map(each) {
             match news {
                 News::Presence { changes } => {
                     for change in changes {
@@ -275,7 +275,7 @@ impl World {
     pub(super) fn session_lost(&mut self, session: u64) {
         let now = self.clocks();
         let Some(service) = &self.registry.service else { return };
-        for (to, news) in service.close(now, SessionId(session)) {
+        for (to, news) in service.close(now, SessionId(session)).into_iter().flat_map(each) {
             if let News::Presence { changes } = news {
                 for change in changes {
                     let wait = self.latency() + PRESENCE_WAITS;
@@ -323,6 +323,10 @@ impl World {
         let holds = host.life == session.life && host.line.session == Some(number);
         holds.then_some((session.who, session.life))
     }
+}
+
+fn each(notice: Notice) -> impl Iterator<Item = (SessionId, News)> {
+    notice.to.into_iter().map(move |to| (to, notice.news.clone()))
 }
 
 fn envelope(id: u32, reply: Result<Reply, Refusal>) -> FromRegistry {

@@ -1,13 +1,15 @@
 //! The measurements themselves: with small numbers every row completes, and says something that can be true.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
+use tests::bench::soak::Soak;
 use tests::bench::{self, Plan};
 
 #[test]
 fn rows_complete_with_small_numbers_and_say_what_can_be() {
-    let words = ["--quick", "latency", "flow", "room-10", "sign-ins", "sessions", "storm"];
+    let words = ["--quick", "latency", "flow", "room-10", "sign-ins", "sessions", "presence", "storm"];
     let plan = Plan::read(words.into_iter().map(str::to_owned)).unwrap();
     let mut told = Vec::new();
     let report = bench::run(&plan, |line| told.push(line.to_owned())).unwrap();
@@ -21,6 +23,17 @@ fn rows_complete_with_small_numbers_and_say_what_can_be() {
     }
     assert_eq!(measured("sessions", "held"), 40.0);
     assert!(measured("storm", "back") < 30.0 && measured("storm", "password") < 30.0);
+    assert!(measured("presence", "one") > 0.0 && measured("presence", "many") > 0.0);
+}
+
+#[test]
+fn many_stay_while_pairs_talk() {
+    let soak = Soak { sessions: 40, pairs: 2, span: Duration::from_secs(2), programs: None };
+    let soaked = soak.play(|_| {}).unwrap();
+    assert_eq!((soaked.sessions, soaked.dropped, soaked.memory.len()), (40, 0, 2));
+    assert!(soaked.memory.iter().all(|kib| *kib > 100.0), "{:?}", soaked.memory);
+    assert!(soaked.alone.messages >= 1 && soaked.among_many.messages == 4);
+    assert!(soaked.among_many.p50 > 0.0 && soaked.among_many.low <= soaked.among_many.p50);
 }
 
 #[test]

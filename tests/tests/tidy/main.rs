@@ -96,7 +96,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("rmp_serde", &["common/src/wire"]),
     ("rpassword", &["peer/src/frontend"]),
-    ("rusqlite", &["peer/src/disk", "registry/src/store", "tests/src/crash", "tests/src/programs/kept.rs"]),
+    (
+        "rusqlite",
+        &[
+            "peer/src/disk",
+            "registry/src/store",
+            "tests/src/bench/fleet.rs",
+            "tests/src/crash",
+            "tests/src/programs/kept.rs",
+        ],
+    ),
     ("rustyline", &["peer/src/frontend/repl"]),
     ("serde", &["common", "peer/src/config.rs", "peer/src/frontend/json", "registry/src", "tests/src/wire"]),
     ("serde_bytes", &["common/src/wire"]),

@@ -68,6 +68,7 @@ impl SqliteStore {
         for _ in 0..READERS {
             let reader = connect(path, OpenFlags::empty()).map_err(failed)?;
             reader.pragma_update(None, "query_only", true).map_err(failed)?;
+            reader.pragma_update(None, "cache_size", -READER_CACHE_KIB).map_err(failed)?;
             readers.0.send(reader).expect("the channel has room for every reader");
         }
         let writer = Writer::start(connection)
@@ -165,6 +166,8 @@ fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
 
 /// Reads are short; more readers than cores would only wait for each other.
 const READERS: usize = 4;
+/// The inner pages of every index; rows are in the system's cache, and ten thousand people rarely ask for the same ones.
+const READER_CACHE_KIB: i64 = 256;
 /// Only the writer locks, and briefly; a checkpoint of another connection may take a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -2,33 +2,24 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::message::registry::{Reply, Request};
 use common::secure::handshake::Handshake;
 use common::secure::identity::DeviceSecret;
 use common::thread::{Handle, spawn_small};
 
-use super::super::child::{cpu_time, files_max, resident_kib};
+use super::super::child::{cpu_time, resident_kib};
 use super::super::contenders::{ALL, Server};
-use super::super::contestant::{Candidate, Values, each};
+use super::super::contestant::{Candidate, each};
 use super::super::figures::Column;
-use super::super::fleet::{self, Fleet, millis, person};
+use super::super::fleet::{self, Fleet};
 use super::super::limits::connected;
 use super::super::plan::Plan;
-use crate::wire::{Person, RegistryLink};
 
 pub(super) const SESSIONS: &[Column] =
     &[Column::cost("memory", "memory a session", "KiB"), Column::rate("held", "sessions held", "")];
 pub(super) const SIGN_INS: &[Column] = &[Column::rate("rate", "sign-ins", "/s")];
-pub(super) const PRESENCE: &[Column] = &[
-    Column::cost("one", "one change, the last told after", "ms"),
-    Column::cost("many", "20 changes, the last told after", "ms"),
-];
 pub(super) const IDLE: &[Column] = &[Column::cost("share", "of a core", "%")];
-pub(super) const STORM: &[Column] =
-    &[Column::cost("back", "all back after", "s"), Column::cost("password", "a password meanwhile", "s")];
 
 /// Memory that each session adds.
 pub(super) fn sessions(plan: &Plan) -> Vec<Candidate> {
@@ -38,7 +29,9 @@ pub(super) fn sessions(plan: &Plan) -> Vec<Candidate> {
         Ok(each(move || {
             let pid = fleet.pid();
             let before = resident_kib(pid)?;
-            let links = fleet.sign_in_all(0..fleet.accounts)?;
+            let mut links = fleet.sign_in_all(0..fleet.accounts)?;
+            // What they do every half minute is part of being idle.
+            fleet::ping(&mut links)?;
             let grown = resident_kib(pid)? - before;
             let held = links.len() as f64;
             fleet.registry.restart();
@@ -158,58 +151,6 @@ fn shake(_: usize) {
     drop((dialer.finish().expect(fits), answerer.finish().expect(fits)));
 }
 
-/// Somebody comes, everybody else is told.
-pub(super) fn presence(plan: &Plan) -> Vec<Candidate> {
-    // A watcher is one open file here, and a bare pair of sockets two.
-    let count = plan.number(10_000, 40).min((files_max() / 3).saturating_sub(100));
-    let ours = Candidate::ours("p2p-chat", move |_| {
-        let fleet = Fleet::start(count + 1);
-        let mut links = fleet.sign_in_all(0..count)?;
-        let star = person(count).name;
-        fleet::watch(&mut links, &star)?;
-        Ok(each(move || {
-            let begun = Instant::now();
-            let link = fleet.sign_in(count)?;
-            fleet::told(&mut links, &star, true)?;
-            let one = millis(begun);
-            // Back and forth: what is true in the end is told, not every step.
-            let begun = Instant::now();
-            let mut last = Some(link);
-            for _ in 0..10 {
-                last.take();
-                last = Some(fleet.sign_in(count)?);
-            }
-            drop(last);
-            fleet::told(&mut links, &star, false)?;
-            Ok(vec![("one", one), ("many", millis(begun))])
-        }))
-    });
-    let limit = Candidate::limit("bare writes to all", move |_| {
-        let pairs = (0..count).map(|_| connected()).collect::<io::Result<Vec<_>>>()?;
-        let (writers, mut readers): (Vec<_>, Vec<_>) = pairs.into_iter().map(|[near, far]| (near, far)).unzip();
-        Ok(each(move || {
-            let begun = Instant::now();
-            tell_bare(&writers, &mut readers)?;
-            Ok(vec![("one", millis(begun))])
-        }))
-    });
-    vec![limit, ours]
-}
-
-/// One frame to each from two threads, and all of them read.
-fn tell_bare(writers: &[TcpStream], readers: &mut [TcpStream]) -> io::Result<()> {
-    let half = readers.len().div_ceil(2).max(1);
-    std::thread::scope(|scope| {
-        for some in writers.chunks(half) {
-            scope.spawn(|| some.iter().try_for_each(|mut writer| io::Write::write_all(&mut writer, &[7; FRAME_BYTES])));
-        }
-        let read = |reader: &mut TcpStream| io::Read::read_exact(reader, &mut [0; FRAME_BYTES]);
-        let threads: Vec<_> =
-            readers.chunks_mut(half).map(|some| scope.spawn(move || some.iter_mut().try_for_each(read))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| io::Error::other("it panicked"))?)
-    })
-}
-
 /// Sessions that only say that they are there.
 pub(super) fn idle(plan: &Plan) -> Vec<Candidate> {
     let (count, seconds) = (plan.number(1000, 20), plan.number(30, 1) as u64);
@@ -231,46 +172,8 @@ pub(super) fn idle(plan: &Plan) -> Vec<Candidate> {
     })]
 }
 
-/// Everybody loses the registry at once, and comes back by device; one more signs in by password meanwhile.
-pub(super) fn storm(plan: &Plan) -> Vec<Candidate> {
-    let count = plan.number(5000, 40);
-    vec![Candidate::ours("p2p-chat", move |_| {
-        let mut fleet = Fleet::start(count);
-        let newcomer = Person::new("newcomer");
-        drop(RegistryLink::sign_up(fleet.registry.address(), &newcomer));
-        Ok(each(move || storm_once(&mut fleet, &newcomer)))
-    })]
-}
-
-fn storm_once(fleet: &mut Fleet, newcomer: &Person) -> io::Result<Values> {
-    let before = fleet.sign_in_all(0..fleet.accounts)?;
-    fleet.registry.kill();
-    drop(before);
-    fleet.registry.restart();
-    let begun = Instant::now();
-    let address: Arc<str> = fleet.registry.address().into();
-    std::thread::scope(|scope| {
-        let password = scope.spawn(|| {
-            let begun = Instant::now();
-            let mut link = RegistryLink::try_connect(&address, newcomer)?;
-            let statement = newcomer.statement(link.realm());
-            match link.ask(Request::SignIn { auth: newcomer.auth, statement }) {
-                Ok(Reply::SignedIn { .. }) => Ok(begun.elapsed().as_secs_f64()),
-                other => Err(io::Error::other(format!("a password was answered with {other:?}"))),
-            }
-        });
-        let back = fleet.sign_in_all(0..fleet.accounts)?;
-        let seconds = begun.elapsed().as_secs_f64();
-        let password = password.join().map_err(|_| io::Error::other("it panicked"))??;
-        drop(back);
-        Ok(vec![("back", seconds), ("password", password)])
-    })
-}
-
 /// The stack that a session of the registry has.
 const STACK_BYTES: usize = 256 * 1024;
-/// A padded plaintext with its tag and length.
-const FRAME_BYTES: usize = 256 + 16 + 2;
 const PING_EVERY_S: usize = 30;
 /// Clients of a contender that connect at the same time.
 const AT_ONCE: usize = 200;

@@ -4,6 +4,8 @@
 mod crowd;
 mod log;
 mod messages;
+mod presence;
+mod storm;
 
 use super::figures::Column;
 use super::goals::{Bound, Goal};
@@ -107,10 +109,10 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "presence",
         title: "A change of presence, told to everybody who watches",
-        columns: crowd::PRESENCE,
+        columns: presence::PRESENCE,
         goals: &[Goal::must("one", Bound::Limit(1.3)), Goal::must("many", Bound::Column(1.6, "one"))],
         on_one_core: false,
-        candidates: crowd::presence,
+        candidates: presence::presence,
     },
     Row {
         name: "idle",
@@ -123,10 +125,10 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "storm",
         title: "Registry killed and started again, everybody comes back",
-        columns: crowd::STORM,
+        columns: storm::STORM,
         goals: &[Goal::must("back", Bound::Value(30.0)), Goal::must("password", Bound::Value(2.0))],
         on_one_core: false,
-        candidates: crowd::storm,
+        candidates: storm::storm,
     },
     Row {
         name: "start",
