@@ -1,5 +1,6 @@
 //! A long history: the log of a real peer, filled with messages of one other person.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::ids::{ChainId, ConversationId, IdentityKey};
@@ -52,7 +53,8 @@ pub fn fill(launch: &Launch, registry: &Registry, count: u64) {
         let numbers = first..count.min(first + COMMIT_EVENTS as u64);
         let mut writes: Vec<Write> = numbers.map(|number| line(id, author, chain, from + 1 + number)).collect();
         writes.push(Write::Told { conversation: id, author, chain, number: from + first + COMMIT_EVENTS as u64 });
-        jobs.send(DiskJob::Commit { ticket: first, writes, survives: Survives::Machine }).expect("the disk works");
+        jobs.send(DiskJob::Commit { ticket: first, writes: Arc::new(writes), survives: Survives::Machine })
+            .expect("the disk works");
         let committed = reply(&replies);
         assert!(matches!(committed, DiskReply::Committed { .. }), "{committed:?}");
     }
