@@ -15,14 +15,14 @@ macro_rules! public_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write_hex(&self.0, f)
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}(", stringify!($name))?;
-                self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                write_hex(&self.0[..4], f)?;
                 f.write_str("…)")
             }
         }
@@ -210,6 +210,15 @@ pub fn hash(context: &str, parts: &[&[u8]]) -> [u8; 32] {
 /// Digits of a realm's fingerprint; 128 bits cannot be found a second time.
 pub const FINGERPRINT_DIGITS: usize = 32;
 
+/// Lower-case digits, written at once: every line that a program reads has two ids in it.
+fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut digits = [0; 2 * Signature::LENGTH];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    f.write_str(std::str::from_utf8(&digits[..2 * bytes.len()]).expect("digits are ASCII"))
+}
+
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -218,6 +227,8 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     digits.chunks(2).map(byte).collect()
 }
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 struct ExactBytes<const N: usize>;
 
@@ -246,9 +257,14 @@ mod tests {
         assert_ne!(ConversationId::direct(&realm, &alice, &bob), ConversationId::direct(&realm, &alice, &carol));
     }
 
+    const HEX: &str = "a50fa5a5a5a5a5a5a5a5a5a5a5a5a5a5";
+
     #[test]
     fn hex_round_trips_and_refuses_nonsense() {
-        let id = ChainId([0xa5; 16]);
+        let mut id = ChainId([0xa5; 16]);
+        id.0[1] = 0x0f;
+        assert_eq!((id.to_string().as_str(), format!("{id:?}").as_str()), (HEX, "ChainId(a50fa5a5…)"));
+        assert_eq!(Signature([0xff; 64]).to_string(), "ff".repeat(64));
         assert_eq!(ChainId::from_hex(&id.to_string()), Some(id));
         assert_eq!(ChainId::from_hex("a5"), None);
         assert_eq!(ChainId::from_hex("zz"), None);

@@ -1,6 +1,7 @@
 //! The pieces that every message passes through, one by one: `cargo bench --package tests`. What they come to together
 //! is measured by `scripts/bench.sh`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, RealmId};
@@ -152,6 +153,7 @@ fn group_commit(bencher: Bencher<'_, '_>, length: u64) {
     let talk = Write::Conversation { id: TALK, with: UserName::parse("bob").expect("a good name") };
     jobs.send(open).expect("the disk works");
     let commit = |writes| {
+        let writes = Arc::new(writes);
         jobs.send(DiskJob::Commit { ticket: 1, writes, survives: Survives::Machine }).expect("the disk works");
         let reply = replies.recv_timeout(PATIENCE).expect("the disk answers");
         assert!(matches!(reply, DiskReply::Committed { .. }), "{reply:?}");

@@ -26,7 +26,7 @@ pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 
 /// `value` as bytes of their own.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128);
+    let mut out = Vec::with_capacity(ENCODED_BYTES);
     encode_into(value, &mut out);
     out
 }
@@ -48,6 +48,9 @@ pub(crate) fn decode_first<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usiz
     let used = usize::try_from(deserializer.position()).expect("a cursor over a slice stays within it");
     Ok((value, used))
 }
+
+/// A line of ordinary length with everything around it.
+const ENCODED_BYTES: usize = 384;
 
 #[cfg(test)]
 mod tests {

@@ -13,42 +13,32 @@ use crate::ports::{Answer, DiskError, DiskReply, Inquiry};
 /// Everything that is under way for one open log.
 #[derive(Debug, Default)]
 pub(super) struct Chores {
-    behind: Behind,
+    /// Something is not in the index.
+    is_behind: bool,
+    /// Something was written since the last chunk: more may follow.
+    is_busy: bool,
     searches: VecDeque<(u64, Search)>,
     export: Option<Export>,
-}
-
-/// How the index stands to the log.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Behind {
-    #[default]
-    Nothing,
-    /// Something was written since.
-    Little,
-    /// One chunk did not suffice.
-    Much,
 }
 
 impl Chores {
     /// Something was written into the log, or it was opened.
     pub(super) fn log_changed(&mut self) {
-        if self.behind == Behind::Nothing {
-            self.behind = Behind::Little;
-        }
+        (self.is_behind, self.is_busy) = (true, true);
     }
 
     /// How long to wait for a job before a chunk of indexing; `None` if there is nothing to do.
     pub(super) fn patience(&self) -> Option<Duration> {
-        match self.behind {
-            _ if !self.searches.is_empty() => Some(Duration::ZERO),
-            Behind::Nothing => None,
-            Behind::Little => Some(IDLE_BEFORE_INDEXING),
-            Behind::Much => Some(IDLE_BETWEEN_CHUNKS),
+        if !self.searches.is_empty() {
+            return Some(Duration::ZERO);
         }
+        let pause = if self.is_busy { IDLE_BEFORE_INDEXING } else { IDLE_BETWEEN_CHUNKS };
+        self.is_behind.then_some(pause)
     }
 
     /// One chunk of indexing.
     pub(super) fn index(&mut self, log: &mut Log) {
+        self.is_busy = false;
         if let Err(error) = self.catch_up(log) {
             tracing::warn!(%error, "the index of words could not be written");
         }
@@ -111,7 +101,7 @@ impl Chores {
     }
 
     fn search_chunk(&mut self, log: &mut Log, search: &mut Search) -> Result<Option<Answer>, DiskError> {
-        if self.behind != Behind::Nothing {
+        if self.is_behind {
             self.catch_up(log)?;
             return Ok(None);
         }
@@ -123,15 +113,14 @@ impl Chores {
 
     fn catch_up(&mut self, log: &mut Log) -> Result<(), DiskError> {
         // A log that cannot be written is tried again after the next line, not in a circle.
-        self.behind = Behind::Nothing;
-        if log.index_chunk()? == Progress::More {
-            self.behind = Behind::Much;
-        }
+        self.is_behind = false;
+        self.is_behind = log.index_chunk()? == Progress::More;
         Ok(())
     }
 }
 
-/// A conversation in full flow is not slowed down by a second write for each line.
+/// A conversation in full flow is not slowed down by a second write for each line, however far the index is behind: a
+/// search catches up with it.
 const IDLE_BEFORE_INDEXING: Duration = Duration::from_secs(1);
 /// A burst is served before it is indexed: a chunk takes several milliseconds, and whatever comes meanwhile waits for it.
 const IDLE_BETWEEN_CHUNKS: Duration = Duration::from_millis(2);

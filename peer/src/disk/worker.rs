@@ -2,6 +2,7 @@
 //! has queued into one transaction with one fsync. The engine starts it and takes its replies; it ends when the
 //! engine drops the sender of jobs, after everything queued is done.
 
+use std::sync::Arc;
 use std::{io, iter};
 
 use common::names::UserName;
@@ -30,7 +31,7 @@ struct Worker {
 /// A commit that waits for the group it will be written with.
 struct Queued {
     ticket: u64,
-    writes: Vec<Write>,
+    writes: Arc<Vec<Write>>,
     survives: Survives,
 }
 
@@ -79,7 +80,9 @@ impl Worker {
             None => vec![Err(no_log()); group.len()],
         };
         self.chores.log_changed();
-        for (Queued { ticket, .. }, outcome) in group.drain(..).zip(outcomes) {
+        for (Queued { ticket, writes, .. }, outcome) in group.drain(..).zip(outcomes) {
+            // Whoever made them frees them, too: memory does not wander between threads.
+            drop(writes);
             match outcome {
                 Ok(()) => self.reply(DiskReply::Committed { ticket }),
                 Err(error) => self.fail(Some(ticket), error),
@@ -318,7 +321,7 @@ mod tests {
     }
 
     fn commit(ticket: u64, writes: Vec<Write>) -> DiskJob {
-        DiskJob::Commit { ticket, writes, survives: Survives::Machine }
+        DiskJob::Commit { ticket, writes: Arc::new(writes), survives: Survives::Machine }
     }
 
     fn history(ticket: u64) -> DiskJob {

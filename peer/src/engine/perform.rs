@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::message::peer::PeerMessage;
 use common::queue::Sender;
 use common::thread::{self, Handle};
 
@@ -24,6 +25,8 @@ pub(super) struct Performer {
     links: BTreeMap<LinkId, LinkHandle>,
     /// Links on which something was said and not sent.
     dirty: Vec<LinkId>,
+    /// What the last links were all sent, and its bytes.
+    shared: Option<(Arc<PeerMessage>, Vec<u8>)>,
     last_link: u64,
     identity: Option<Arc<LocalIdentity>>,
     net_events: Sender<NetEvent>,
@@ -50,6 +53,7 @@ impl Performer {
             registry,
             links: BTreeMap::new(),
             dirty: Vec::new(),
+            shared: None,
             last_link: 0,
             identity: None,
             net_events,
@@ -66,6 +70,7 @@ impl Performer {
 
     /// Has what was said on links since the last time sent: one frame for all that the node wanted at once.
     pub(super) fn flush_links(&mut self) {
+        self.shared = None;
         for link in self.dirty.drain(..) {
             if let Some(handle) = self.links.get_mut(&link)
                 && !handle.flush()
@@ -80,6 +85,7 @@ impl Performer {
     pub(super) fn perform(&mut self, output: Output) -> Option<Told> {
         match output {
             Output::Tell(told) => return Some(told),
+            Output::Show => unreachable!("whoever keeps the front-end's queue does that"),
             Output::Disk(job) => self.jobs.push(job),
             Output::Vault(job) => self.open_vault(job),
             Output::Link(output) => self.link(output),
@@ -150,13 +156,12 @@ impl Performer {
                     net::dial(dial, person, addresses, Arc::clone(identity), self.net_events.clone());
                 }
             }
-            LinkOutput::Send { link, message } => {
-                if let Some(handle) = self.links.get_mut(&link) {
-                    if !handle.is_dirty() {
-                        self.dirty.push(link);
-                    }
-                    handle.send(&message);
-                }
+            LinkOutput::Send { link, message } => self.send(link, &net::encoded(&message)),
+            LinkOutput::SendShared { link, message } => {
+                let known = self.shared.take().filter(|(known, _)| Arc::ptr_eq(known, &message));
+                let bytes = known.map_or_else(|| net::encoded(&message), |(_, bytes)| bytes);
+                self.send(link, &bytes);
+                self.shared = Some((message, bytes));
             }
             LinkOutput::Close { link } => {
                 if let Some(handle) = self.links.get_mut(&link) {
@@ -169,6 +174,15 @@ impl Performer {
                     handle.cut();
                 }
             }
+        }
+    }
+
+    fn send(&mut self, link: LinkId, message: &[u8]) {
+        if let Some(handle) = self.links.get_mut(&link) {
+            if !handle.is_dirty() {
+                self.dirty.push(link);
+            }
+            handle.send(message);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread;
 
 use common::queue::{self, Receiver, Sender};
 use common::thread::Handle;
@@ -17,7 +18,7 @@ use crate::api::{Asked, Told, Written};
 use crate::disk::{self, Profile};
 use crate::net::{self, NetEvent};
 use crate::node::Node;
-use crate::ports::{DiskReply, Input, VaultReply};
+use crate::ports::{DiskReply, Input, Output, VaultReply};
 
 /// Everything the engine thread owns.
 pub(super) struct Running {
@@ -120,8 +121,17 @@ impl Running {
     pub(super) fn run(mut self, mut node: Node) {
         loop {
             while let Some(output) = node.poll_output() {
-                if let Some(told) = self.performer.perform(output) {
-                    self.events.push(told);
+                match output {
+                    Output::Show => {
+                        self.events.flush();
+                        // On a single core whoever shows it has to be let in.
+                        thread::yield_now();
+                    }
+                    output => {
+                        if let Some(told) = self.performer.perform(output) {
+                            self.events.push(told);
+                        }
+                    }
                 }
             }
             // Whoever waits elsewhere goes first, and what takes longest comes last.

@@ -15,15 +15,17 @@ pub enum Typed {
     End,
 }
 
-/// Starts reading. The queue is short and reading waits when it is full, so that a fast writer waits too.
-pub fn lines() -> io::Result<Receiver<Typed>> {
+/// Starts reading. What `take` does not take itself goes into the queue. That is short and reading waits when it is full,
+/// so that a fast writer waits too.
+pub fn lines(mut take: impl FnMut(Typed) -> Option<Typed> + Send + 'static) -> io::Result<Receiver<Typed>> {
     let (sender, receiver) = bounded(QUEUE_LINES);
     let thread = common::thread::spawn("stdin", move || {
         let mut input = io::stdin().lock();
         loop {
             let typed = next_line(&mut input);
             let end = typed == Typed::End;
-            if sender.send(typed).is_err() || end {
+            let gone = take(typed).is_some_and(|typed| sender.send(typed).is_err());
+            if gone || end {
                 return;
             }
         }

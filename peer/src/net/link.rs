@@ -107,13 +107,17 @@ fn start_with(silence: Silence, link: LinkId, established: Established, inbox: I
     Ok(LinkHandle { outbox, outward, pieces: Vec::new(), closing, stream, written, reader, writer })
 }
 
+/// A message as links carry it.
+pub(crate) fn encoded(message: &PeerMessage) -> Vec<u8> {
+    codec::encode(message)
+}
+
 impl LinkHandle {
-    /// Takes a message; it goes out with the next [`LinkHandle::flush`].
-    pub(crate) fn send(&mut self, message: &PeerMessage) {
-        let bytes = codec::encode(message);
+    /// Takes a message, [`encoded`]; it goes out with the next [`LinkHandle::flush`].
+    pub(crate) fn send(&mut self, message: &[u8]) {
         match self.pieces.last_mut() {
-            Some(piece) if piece.len() + bytes.len() <= BATCH_BYTES_MAX => piece.extend_from_slice(&bytes),
-            _ => self.pieces.push(bytes),
+            Some(piece) if piece.len() + message.len() <= BATCH_BYTES_MAX => piece.extend_from_slice(message),
+            _ => self.pieces.push(message.to_vec()),
         }
     }
 

@@ -15,7 +15,7 @@ mod tests;
 
 pub(crate) use dialer::dial;
 pub(crate) use establish::Established;
-pub(crate) use link::{LinkHandle, start as start_link};
+pub(crate) use link::{LinkHandle, encoded, start as start_link};
 pub(crate) use listener::{Listener, bind, start as start_listener};
 pub(crate) use registry_link::{RegistryLink, start as start_registry_link};
 

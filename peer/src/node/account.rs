@@ -16,6 +16,7 @@ use super::conduct::Conduct;
 use super::context::Context;
 use super::conversation::{ChainKey, Conversation};
 use super::deeds::Deeds;
+use super::early::{Early, Shown};
 use super::links::Links;
 use super::loading;
 use super::look_alikes::LookAlikes;
@@ -63,6 +64,9 @@ pub(super) struct Account {
     pub(super) said: Said,
     pub(super) unread: UnreadLines,
     pub(super) writing: Writing,
+    /// Shown and not checked; and while it is being checked.
+    pub(super) early: Option<Early>,
+    pub(super) shown_early: Option<Shown>,
     pub(super) repair: Repair,
     /// Chains whose author signed two events for one place.
     pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
@@ -141,6 +145,8 @@ impl Account {
             said: Said::default(),
             unread: UnreadLines::default(),
             writing: Writing::default(),
+            early: None,
+            shown_early: None,
             repair: Repair::default(),
             forked: BTreeSet::new(),
             mail: Mail::load(log.prekeys),
@@ -174,6 +180,7 @@ impl Account {
     }
 
     pub(super) fn handle(&mut self, cx: &mut Context, input: Input) -> Result<(), Replaced> {
+        self.check_early(cx);
         self.keep_said(cx);
         match input {
             Input::Disk(reply) => self.disk_replied(cx, reply),
@@ -186,6 +193,7 @@ impl Account {
     }
 
     pub(super) fn tick(&mut self, cx: &mut Context) {
+        self.check_early(cx);
         self.keep_said(cx);
         self.registry_timers(cx);
         self.conduct_timer(cx);
@@ -217,6 +225,7 @@ impl Account {
 
     /// Keeps and sends what has gathered since outputs were last drained: one commit, and one frame, for many.
     pub(super) fn flush(&mut self, cx: &mut Context) {
+        self.check_early(cx);
         self.keep_said(cx);
         self.send_pushes(cx);
         self.send_haves(cx);

@@ -72,7 +72,7 @@ impl Account {
         let conversation = self.conversations.get(&id)?;
         let ready = conversation.fronts().filter(|(key, front)| {
             let crowded = conversation.theirs[key].waiting.len() > WAITING_MAX;
-            crowded || front.until <= now || conversation.may_follow(front, &self.me)
+            crowded || front.until <= now || conversation.may_follow(&front.event, &self.me)
         });
         ready.min_by_key(|((author, _), front)| (front.event.lamport, *author)).map(|(key, _)| key)
     }
@@ -139,17 +139,19 @@ impl Account {
             self.last_heard = Some(from.clone());
         }
         let overtook = self.message_came(event_id, event, &text);
-        cx.tell(Event::Message(MessageShown {
-            conversation: target,
-            id: event_id,
-            from: from.clone(),
-            text,
-            kind,
-            at: event.at,
-            own: false,
-            late,
-            changes: Changes::default(),
-        }));
+        if !self.was_shown_early(event_id) {
+            cx.tell(Event::Message(MessageShown {
+                conversation: target,
+                id: event_id,
+                from: from.clone(),
+                text,
+                kind,
+                at: event.at,
+                own: false,
+                late,
+                changes: Changes::default(),
+            }));
+        }
         self.line_told(cx, id, event_id, event.at);
         overtook.into_iter().for_each(|change| cx.tell(Event::Changed(change)));
     }
@@ -162,11 +164,11 @@ impl Conversation {
     }
 
     /// Whether everything that an event names as seen is here, or will never come.
-    fn may_follow(&self, arrived: &Arrived, me: &IdentityKey) -> bool {
+    pub(super) fn may_follow(&self, event: &ChainEvent, me: &IdentityKey) -> bool {
         let begins_late = self.room().is_some_and(|room| room.genesis.history == History::Joined);
-        arrived.event.parents.iter().all(|parent| {
+        event.parents.iter().all(|parent| {
             let key = (parent.author, parent.chain);
-            let is_own_chain = key == (arrived.event.author, arrived.event.chain);
+            let is_own_chain = key == (event.author, event.chain);
             is_own_chain || self.has_parent(parent, me) || (begins_late && !self.theirs.contains_key(&key))
         })
     }

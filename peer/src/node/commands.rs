@@ -21,6 +21,7 @@ use crate::ports::{DiskJob, Output, VaultJob, Write};
 
 impl Account {
     pub(super) fn command(&mut self, cx: &mut Context, re: Option<String>, command: Command) {
+        self.check_early(cx);
         if !matches!(command, Command::Say { .. }) {
             // Whatever it looks up or changes comes after what was said before it.
             self.keep_said(cx);

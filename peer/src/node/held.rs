@@ -65,6 +65,11 @@ impl Held {
         false
     }
 
+    /// All that is held was told by its author, from the beginning and once.
+    pub(super) fn is_plain(&self) -> bool {
+        self.waiting.is_empty() && self.borrowed_from.is_none() && self.again.is_none()
+    }
+
     /// What was checked, whether it is shown or waits: what comes next has to follow on it.
     pub(super) fn checked(&self) -> (u64, Option<EventId>) {
         match self.waiting.back() {

@@ -24,6 +24,8 @@ use crate::ports::{Direction, LinkId, LinkInput, LinkOutput, Output};
 pub(super) struct Links {
     live: BTreeMap<LinkId, Link>,
     pub(super) pushes: BTreeSet<(LinkId, ConversationId)>,
+    /// Whose links are among these already, all of them.
+    pub(super) pushed_in: Option<ConversationId>,
     pub(super) haves: BTreeSet<(LinkId, ConversationId)>,
     /// Where everything held is to be said, not only what acknowledges.
     pub(super) whole_haves: BTreeSet<(LinkId, ConversationId)>,
@@ -135,6 +137,9 @@ impl Links {
 
     /// Something new is committed in a conversation: every link that knows it may have to push.
     pub(super) fn push_in(&mut self, conversation: ConversationId) {
+        if self.pushed_in.replace(conversation) == Some(conversation) {
+            return;
+        }
         let knows = |link: &&LinkId| self.live[*link].conversations.contains_key(&conversation);
         let links = self.live.keys().filter(knows).map(|link| (*link, conversation));
         self.pushes.extend(links.collect::<Vec<_>>());

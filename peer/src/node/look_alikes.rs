@@ -20,7 +20,9 @@ pub(super) struct LookAlikes {
 impl Account {
     /// Somebody's words are about to be shown.
     pub(super) fn about_to_speak(&mut self, cx: &mut Context, id: ConversationId, from: &UserName, event: &ChainEvent) {
-        let Some(like) = self.look_alike_of(id, from).filter(|_| self.are_first_words(id, event)) else { return };
+        // Names are compared once for each person, not for each of their lines.
+        let like = self.are_first_words(id, event).then(|| self.look_alike_of(id, from)).flatten();
+        let Some(like) = like else { return };
         let told = &mut self.look_alikes.told;
         if !told.contains(&(like.clone(), from.clone())) && told.insert((from.clone(), like.clone())) {
             cx.tell(Event::LookAlike { user: from.clone(), like });

@@ -11,6 +11,7 @@ mod context;
 mod conversation;
 mod deeds;
 mod dials;
+mod early;
 mod entries;
 mod export;
 mod footprint;

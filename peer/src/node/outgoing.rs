@@ -2,6 +2,7 @@
 //! is told or sent before its commit came back; what failed is tried again in the same order, never dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
@@ -50,7 +51,7 @@ pub(super) struct Disk {
 
 #[derive(Debug)]
 struct Commit {
-    writes: Vec<Write>,
+    writes: Arc<Vec<Write>>,
     survives: Survives,
     after: Vec<After>,
 }
@@ -258,7 +259,7 @@ impl Account {
         }
         let survives = has_to_survive(&writes);
         let ticket = cx.number();
-        self.hand_over(cx, ticket, Commit { writes, survives, after });
+        self.hand_over(cx, ticket, Commit { writes: Arc::new(writes), survives, after });
     }
 
     /// Whatever was handed over before is on the disk when this has come back, and counts as unsaved until then.
@@ -266,7 +267,8 @@ impl Account {
         self.keep_said(cx);
         if self.disk.exposed_until.is_some() {
             let ticket = cx.number();
-            self.hand_over(cx, ticket, Commit { writes: Vec::new(), survives: Survives::Machine, after: Vec::new() });
+            let nothing = Commit { writes: Arc::default(), survives: Survives::Machine, after: Vec::new() };
+            self.hand_over(cx, ticket, nothing);
         }
     }
 
@@ -280,7 +282,7 @@ impl Account {
             }
             Survives::Machine => (self.disk.exposed_until, self.disk.exposes_lines) = (None, false),
         }
-        let (writes, survives) = (commit.writes.clone(), commit.survives);
+        let (writes, survives) = (Arc::clone(&commit.writes), commit.survives);
         cx.out.push_back(Output::Disk(DiskJob::Commit { ticket, writes, survives }));
         self.disk.commits.insert(ticket, commit);
     }

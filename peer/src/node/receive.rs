@@ -68,9 +68,14 @@ impl Account {
         link: LinkId,
         message: PeerMessage,
     ) -> Result<(), Misbehaved> {
+        self.check_early(cx);
         let Some(user) = self.links.get(link).map(|link| link.person.user.clone()) else { return Ok(()) };
         match message {
-            PeerMessage::Events(events) => self.events_received(cx, link, &user, &events)?,
+            PeerMessage::Events(events) => {
+                if let Some(events) = self.show_early(cx, link, &user, events) {
+                    self.events_received(cx, link, &user, &events)?;
+                }
+            }
             PeerMessage::Have(have) => self.have_heard(cx, link, &have),
             PeerMessage::Want(want) => self.want_heard(cx, link, want),
             PeerMessage::RoomHello { room, genesis, join } => self.room_hello(cx, link, room, &genesis, join)?,
@@ -93,7 +98,7 @@ impl Account {
         Ok(())
     }
 
-    fn events_received(
+    pub(super) fn events_received(
         &mut self,
         cx: &mut Context,
         link: LinkId,

@@ -1,6 +1,7 @@
 //! What goes out on which link, and what my user is told about it. Per link, conversation and chain there is one
 //! cursor, and it only goes up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, IdentityKey};
@@ -18,6 +19,13 @@ use super::conversation::{Conversation, Kind, OwnLog, Recent};
 use super::reads::Read;
 use crate::api::{Delivery, DeliveryState, Event};
 use crate::ports::{DiskJob, LinkId, LinkOutput, Output, Step, StoredEvent, Write};
+
+/// What one link was sent, for the next ones.
+struct Shared {
+    /// Conversation, chain, first and last number; and whether they came late.
+    place: (ConversationId, ChainId, u64, u64, bool),
+    message: Arc<PeerMessage>,
+}
 
 /// Events of one of my chains, being read from the disk for one link.
 #[derive(Debug)]
@@ -135,13 +143,15 @@ impl Account {
 
     /// Sends what is committed and not sent yet, on every link that was marked for it.
     pub(super) fn send_pushes(&mut self, cx: &mut Context) {
+        let mut shared = None;
+        self.links.pushed_in = None;
         for (link, id) in std::mem::take(&mut self.links.pushes) {
             let Some(conversation) = self.conversations.get(&id) else { continue };
             let mut chains: Vec<_> = conversation.own.keys().copied().collect();
             // What was said first goes first: the chain in use comes after those before it, once they are through.
             chains.sort_by_key(|chain| *chain == self.chain);
             for chain in chains {
-                self.push(cx, link, id, chain);
+                self.push(cx, link, id, chain, &mut shared);
                 if !self.is_through(link, id, chain) {
                     break;
                 }
@@ -158,7 +168,14 @@ impl Account {
         sendable == 0 || cursor.is_some_and(|cursor| !cursor.reading && cursor.sent >= sendable)
     }
 
-    fn push(&mut self, cx: &mut Context, link: LinkId, id: ConversationId, chain: ChainId) {
+    fn push(
+        &mut self,
+        cx: &mut Context,
+        link: LinkId,
+        id: ConversationId,
+        chain: ChainId,
+        shared: &mut Option<Shared>,
+    ) {
         let Some(conversation) = self.conversations.get(&id) else { return };
         let Some(live) = self.links.get(link) else { return };
         if !self.is_open_to(link, id) || !live.conversations.get(&id).is_some_and(|told| told.have_heard) {
@@ -198,9 +215,15 @@ impl Account {
                 return;
             };
             cursor.send(last.number, recent.iter().map(|recent| recent.wire.bytes.len()).sum());
-            let is_late = late(first);
-            let events = recent.iter().map(|recent| recent.wire.clone()).collect();
-            send_events(cx, link, id, is_late, events);
+            let place = (id, chain, first.number, last.number, late(first));
+            // Where the one before was sent the same, it is the same.
+            let known = shared.take().filter(|shared| shared.place == place);
+            let Shared { message, .. } = shared.insert(known.unwrap_or_else(|| {
+                let events = recent.iter().map(|recent| recent.wire.clone()).collect();
+                Shared { place, message: Arc::new(events_message(id, place.4, events)) }
+            }));
+            let message = Arc::clone(message);
+            cx.out.push_back(Output::Link(LinkOutput::SendShared { link, message }));
         }
     }
 
@@ -345,9 +368,13 @@ pub(super) fn send_events(
     late: bool,
     events: Vec<WireEvent>,
 ) {
-    let events = List::new(events).expect("batches are cut to EVENTS_PER_MESSAGE_MAX");
-    let message = PeerMessage::Events(Events { conversation, late, events });
+    let message = events_message(conversation, late, events);
     cx.out.push_back(Output::Link(LinkOutput::Send { link, message }));
+}
+
+fn events_message(conversation: ConversationId, late: bool, events: Vec<WireEvent>) -> PeerMessage {
+    let events = List::new(events).expect("batches are cut to EVENTS_PER_MESSAGE_MAX");
+    PeerMessage::Events(Events { conversation, late, events })
 }
 
 const READ_BYTES_MAX: usize = 4 * EVENTS_BYTES_MAX;

@@ -1,6 +1,7 @@
 //! What the node asks of the disk, and what comes back. Jobs are carried out in order; every reply names its ticket.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use common::ids::{AuthKey, ChainId, ConversationId, EventId, IdentityKey, MailSalt, RealmId, RoomId, RootKey};
 use common::message::event::WireEvent;
@@ -64,8 +65,9 @@ pub enum DiskJob {
     Open { realm: RealmId, user: UserName, fresh_chain: ChainId },
     /// Closes the log; the next `Open` may be for another account.
     Close,
-    /// Writes all or nothing, and answers when it is as safe as `survives` says.
-    Commit { ticket: u64, writes: Vec<Write>, survives: Survives },
+    /// Writes all or nothing, and answers when it is as safe as `survives` says. The node keeps what is to be written until
+    /// then; both have the same of it, for copies of all that is said cost as much as deciding about it.
+    Commit { ticket: u64, writes: Arc<Vec<Write>>, survives: Survives },
     /// Events of one chain from number `from` on, as many as `bytes_max` holds, at least one if there is one.
     /// With `not_before`, earlier ones at the beginning are passed over.
     ReadChain {

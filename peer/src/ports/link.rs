@@ -1,6 +1,7 @@
 //! Links to other peers, as the node sees them: authenticated before the node hears of them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use common::ids::RootKey;
 use common::message::peer::PeerMessage;
@@ -56,6 +57,11 @@ pub enum LinkOutput {
     Send {
         link: LinkId,
         message: PeerMessage,
+    },
+    /// The same for what goes out on several links, one after the other: it is made into bytes once.
+    SendShared {
+        link: LinkId,
+        message: Arc<PeerMessage>,
     },
     /// Sends what is queued and `Bye`, then closes.
     Close {

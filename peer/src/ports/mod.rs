@@ -40,6 +40,8 @@ pub enum Input {
 #[derive(Debug)]
 pub enum Output {
     Tell(Told),
+    /// What was told is handed to the front-end now: what follows takes longer than showing it.
+    Show,
     Vault(VaultJob),
     Disk(DiskJob),
     Registry(RegistryOutput),

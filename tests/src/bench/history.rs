@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::ids::{ChainId, ConversationId, IdentityKey};
@@ -98,7 +99,8 @@ pub fn fill(launch: &Launch, registry: &Registry, count: u64) {
         let mut writes: Vec<Write> = numbers.map(|number| line(id, author, chain, from + 1 + number)).collect();
         writes.push(Write::Told { conversation: id, author, chain, number: from + first + COMMIT_EVENTS as u64 });
         // Nobody loses anything with a measurement: the disk need not have it at once.
-        jobs.send(DiskJob::Commit { ticket: first, writes, survives: Survives::Program }).expect("the disk works");
+        jobs.send(DiskJob::Commit { ticket: first, writes: Arc::new(writes), survives: Survives::Program })
+            .expect("the disk works");
         let committed = reply(&replies);
         assert!(matches!(committed, DiskReply::Committed { .. }), "{committed:?}");
     }

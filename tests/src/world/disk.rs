@@ -7,6 +7,7 @@ mod rooms;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, RoomId};
 use common::message::event::{NO_EVENT, WireEvent};
@@ -231,6 +232,7 @@ impl VirtualDisk {
                 DiskReply::Opened(Box::new(LoadedLog { is_copy, ..loaded }))
             }
             DiskJob::Commit { ticket, writes, survives } => {
+                let writes = Arc::unwrap_or_clone(writes);
                 let log = self.log.as_mut().ok_or("a commit to a log that is not open")?;
                 let before = self.has_failed.then(|| log.clone());
                 match (log.write_all(writes.clone()), before) {

@@ -321,6 +321,7 @@ impl World {
     fn perform(&mut self, who: Who, output: Output) {
         match output {
             Output::Tell(told) => self.tell(who, told),
+            Output::Show => {}
             Output::Vault(job) => self.vault(who, job),
             Output::Disk(job) => self.hosts[who.0].disk.take(job),
             Output::Registry(output) => self.registry_output(who, output),

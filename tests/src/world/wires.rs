@@ -2,6 +2,7 @@
 //! somebody closes the link or the weather cuts it. What was on the way then is lost.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::message::peer::PeerMessage;
@@ -95,6 +96,7 @@ impl World {
                 self.plan(time, Happening::Dialed { who, life, dial, expected: person, target });
             }
             LinkOutput::Send { link, message } => self.say(who, link, message),
+            LinkOutput::SendShared { link, message } => self.say(who, link, Arc::unwrap_or_clone(message)),
             LinkOutput::Close { link } => {
                 self.send(who, link, Parcel::Bye);
                 if let Some((wire, side)) = self.wire_of(who, link) {

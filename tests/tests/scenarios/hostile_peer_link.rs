@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use common::ids::{ConversationId, DeviceKey, RealmId};
+use common::ids::{ChainId, ConversationId, DeviceKey, EventId, IdentityKey, RealmId};
 use common::limits::{FIRST_FRAME_TIMEOUT, SIGN_IN_TIMEOUT};
-use common::message::event::{Content, Event, NO_EVENT};
+use common::message::event::{Content, Event, NO_EVENT, WireEvent};
 use common::message::peer::{Events, PeerMessage};
 use common::names::UserName;
 use common::secure::certificate::Credentials;
+use common::time::UnixMillis;
 use common::wire::PREAMBLE;
 use common::wire::bounded::List;
 use tests::wire::{PeerLink, Person, Raw, RegistryLink};
@@ -118,23 +119,8 @@ fn nobody_speaks_in_anothers_name() {
     let name = |name: &str| UserName::parse(name).unwrap();
     let with_alice = ConversationId::direct(&realm, &name("alice"), &name("bob"));
     let with_mallory = ConversationId::direct(&realm, &name("mallory"), &name("bob"));
-    let signed = |conversation, author, number, previous, text: &str| {
-        let (kind, body) = Content::Text(text.to_owned()).encode().unwrap();
-        let event = Event {
-            conversation,
-            author,
-            chain: common::ids::ChainId([5; 16]),
-            number,
-            previous,
-            parents: common::wire::bounded::List::default(),
-            head: 0,
-            lamport: number,
-            at: common::time::UnixMillis(1_800_000_000_000),
-            kind,
-            body,
-        };
-        event.sign(mallory.keys.event_signer())
-    };
+    let signed =
+        |conversation, author, number, previous, text| said(&mallory, conversation, author, number, previous, text);
     let forged =
         [(with_alice, alices.identity), (with_mallory, alices.identity), (with_alice, mallory.keys.identity())];
     let honest = signed(with_mallory, mallory.keys.identity(), 1, NO_EVENT, "I am mallory");
@@ -159,6 +145,63 @@ fn nobody_speaks_in_anothers_name() {
     bob.restart();
     alice.says("@bob still me");
     bob.hears("@alice", "alice", "still me");
+}
+
+#[test]
+fn a_line_whose_signature_does_not_hold_is_withdrawn() {
+    let registry = Registry::start(&[]);
+    let [mut bob] = JsonPeer::start_all(&registry, ["bob"]);
+    let (mallory, mut at_mallory) = newcomer(&registry, "mallory");
+    let device = at_mallory.lookup("bob").credentials.certificate.claim().unwrap().device;
+    let credentials = at_mallory.credentials.clone().unwrap();
+    let name = |name: &str| UserName::parse(name).unwrap();
+    let conversation = ConversationId::direct(&at_mallory.realm(), &name("mallory"), &name("bob"));
+    let line = |number, previous, text| said(&mallory, conversation, mallory.keys.identity(), number, previous, text);
+    let first = line(1, NO_EVENT, "one");
+    let second = line(2, first.id(), "two");
+    let mut third = line(3, second.id(), MONEY);
+    // It follows on what bob has, and comes from whom it says; only the signature is another's.
+    third.signature = first.signature;
+    let mut link = PeerLink::dial(&bob.listen(), device, &mallory, &credentials).expect("mallory has an account");
+    let events = |events| PeerMessage::Events(Events { conversation, late: false, events: List::cut(events) });
+    link.sealed.send(&events(vec![first, second]));
+    bob.hears("@mallory", "mallory", "two");
+    link.sealed.send(&events(vec![third]));
+    let told = bob.wait("the withdrawal", |event| event.is("error"));
+    let expected = format!("Withdrawn: mallory did not say '{MONEY}'.");
+    bob.transcript().check(told.text("text").starts_with(&expected), "what was shown is not named");
+    bob.transcript().check(link.sealed.is_closed_within(AT_ONCE), "whoever forges stays linked");
+    let is_kept = |bob: &JsonPeer| bob.ask("/history @mallory").to_string().contains(MONEY);
+    bob.transcript().check(!is_kept(&bob), "what is withdrawn is in the history");
+    bob.kill9();
+    bob.restart();
+    bob.transcript().check(!is_kept(&bob), "what is withdrawn was written");
+}
+
+/// A line signed by `signer`, whoever it says it is of.
+fn said(
+    signer: &Person,
+    conversation: ConversationId,
+    author: IdentityKey,
+    number: u64,
+    previous: EventId,
+    text: &str,
+) -> WireEvent {
+    let (kind, body) = Content::Text(text.to_owned()).encode().unwrap();
+    let event = Event {
+        conversation,
+        author,
+        chain: ChainId([5; 16]),
+        number,
+        previous,
+        parents: List::default(),
+        head: 0,
+        lamport: number,
+        at: UnixMillis(1_800_000_000_000),
+        kind,
+        body,
+    };
+    event.sign(signer.keys.event_signer())
 }
 
 fn newcomer(registry: &Registry, name: &str) -> (Person, RegistryLink) {

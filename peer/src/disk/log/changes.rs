@@ -1,14 +1,13 @@
 //! The table `changes`: which edits, deletions and reactions are about which message. Written with each such event;
 //! whether one counts is the node's to say, which knows who may change what.
 
-use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
+use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::message::event::{Content, KIND_DELETE, KIND_EDIT, KIND_REACTION};
 use rusqlite::{Connection, Row, params};
 
-use super::ChainName;
 use super::events::stored;
 use super::fault::Fault;
-use super::rows;
+use super::{ChainName, ids, rows};
 use crate::ports::{StoredEvent, Wanted};
 
 /// Remembers what the event in row `event` is about, if it is about another one. The target may still be to come.
@@ -43,11 +42,15 @@ pub(super) fn about(connection: &Connection, events: &[StoredEvent]) -> Result<V
 /// Single messages, oldest first.
 pub(super) fn wanted(connection: &Connection, wanted: &Wanted) -> Result<Vec<StoredEvent>, Fault> {
     match wanted {
-        Wanted::Ids(ids) => {
-            let found: Result<Vec<_>, Fault> = ids.iter().map(|id| between(connection, id, id)).collect();
+        Wanted::Ids(wanted) => {
+            ids::keep_near(connection)?;
+            let found: Result<Vec<_>, Fault> = wanted.iter().map(|id| ids::between(connection, id, id)).collect();
             Ok(found?.into_iter().flatten().collect())
         }
-        Wanted::Between { first, last } => between(connection, first, last),
+        Wanted::Between { first, last } => {
+            ids::keep_near(connection)?;
+            ids::between(connection, first, last)
+        }
         Wanted::Newest { conversation, author, back } => {
             let Some(row) = rows::conversation_row(connection, conversation)? else { return Ok(Vec::new()) };
             let mut statement = connection.prepare_cached(NEWEST)?;
@@ -59,18 +62,8 @@ pub(super) fn wanted(connection: &Connection, wanted: &Wanted) -> Result<Vec<Sto
     }
 }
 
-fn between(connection: &Connection, first: &EventId, last: &EventId) -> Result<Vec<StoredEvent>, Fault> {
-    let mut statement = connection.prepare_cached(BETWEEN)?;
-    let mut found = statement.query(params![first.as_bytes(), last.as_bytes()])?;
-    let mut events = Vec::new();
-    while let Some(row) = found.next()? {
-        events.push(named(row, ConversationId(row.get(10)?))?);
-    }
-    Ok(events)
-}
-
 /// An event whose row goes on with author and chain.
-fn named(row: &Row<'_>, conversation: ConversationId) -> Result<StoredEvent, Fault> {
+pub(super) fn named(row: &Row<'_>, conversation: ConversationId) -> Result<StoredEvent, Fault> {
     let name = ChainName { conversation, author: IdentityKey(row.get(8)?), chain: ChainId(row.get(9)?) };
     stored(row, &name)
 }
@@ -81,17 +74,8 @@ pub(super) const ABOUT: &str = "
     FROM changes JOIN events ON events.row = changes.event JOIN chains ON chains.row = events.chain
     WHERE changes.conversation = ?1 AND changes.target = ?2 GROUP BY author, kind ORDER BY events.row";
 
-/// Two would do to see that a beginning is not enough.
-pub(super) const BETWEEN: &str = "
-    SELECT events.number, events.id, events.lamport, at, kind, late, signature, bytes, author, chains.chain,
-           conversations.id
-    FROM events JOIN chains ON chains.row = events.chain JOIN conversations ON conversations.row = events.conversation
-    WHERE events.id BETWEEN ?1 AND ?2 AND kind IN (1, 2, 5, 6, 7) ORDER BY events.id LIMIT 2";
-
 pub(super) const NEWEST: &str = "
     SELECT events.number, events.id, events.lamport, at, kind, late, signature, bytes, author, chains.chain
     FROM events JOIN chains ON chains.row = events.chain
     WHERE events.conversation = ?1 AND kind IN (1, 2) AND (?2 IS NULL OR author = ?2)
     ORDER BY events.row DESC LIMIT 1 OFFSET ?3";
-
-const _: () = assert!(KIND_EDIT == 5 && KIND_DELETE == 6 && KIND_REACTION == 7);

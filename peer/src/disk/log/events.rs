@@ -1,11 +1,13 @@
 //! The tables `chains` and `events`: what was said. A chain's row says up to where it is held without holes; it only
 //! ever advances, and an event that is there never changes.
 
+use std::sync::LazyLock;
+
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey, Signature};
 use common::message::event::{KIND_ACTION, KIND_TEXT, NO_EVENT, WireEvent};
 use common::time::UnixMillis;
 use common::wire::bounded::Blob;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::changes;
 use super::fault::Fault;
@@ -32,10 +34,15 @@ pub(super) struct LoadedChains {
 }
 
 /// Appends events in one transaction. Those of one chain mostly come one after the other: its row is looked up before
-/// the first and moved forward behind the last.
-#[derive(Debug, Default)]
-pub(super) struct Appending {
+/// the first and moved forward behind the last, the statements that write them stay at hand, and where nothing can be in
+/// the way, many go into one of them.
+pub(super) struct Appending<'c, 'w> {
+    connection: &'c Connection,
     open: Option<Open>,
+    insert: Option<CachedStatement<'c>>,
+    insert_many: Option<CachedStatement<'c>>,
+    /// The last of the open chain, whose places are free for certain: not written yet.
+    gathered: Vec<&'w StoredEvent>,
 }
 
 /// A chain that is being appended to.
@@ -53,30 +60,71 @@ struct Open {
     recipients: Option<Vec<IdentityKey>>,
 }
 
-impl Appending {
+impl<'c, 'w> Appending<'c, 'w> {
+    pub(super) fn begin(connection: &'c Connection) -> Self {
+        Self { connection, open: None, insert: None, insert_many: None, gathered: Vec::new() }
+    }
+
     /// Appends an event. My own come with their recipients and only right after the one before: a hole in my own chain
     /// could never be mended.
-    pub(super) fn write(
-        &mut self,
-        connection: &Connection,
-        event: &StoredEvent,
-        recipients: Option<&[IdentityKey]>,
-    ) -> Result<(), Fault> {
+    pub(super) fn write(&mut self, event: &'w StoredEvent, recipients: Option<&[IdentityKey]>) -> Result<(), Fault> {
         let name = ChainName { conversation: event.conversation, author: event.author, chain: event.chain };
         if self.open.as_ref().is_none_or(|open| open.name != name) {
-            self.end(connection)?;
-            self.open = Some(Open::find(connection, name, recipients.is_some())?);
+            self.end()?;
+            self.open = Some(Open::find(self.connection, name, recipients.is_some())?);
         }
         let open = self.open.as_mut().expect("it was opened a moment ago");
-        open.write(connection, event, recipients)
+        open.check(event, recipients.is_some())?;
+        if open.is_next(event) {
+            self.gathered.push(event);
+        } else {
+            self.write_gathered()?;
+            if !self.insert(event)? {
+                let open = self.open.as_ref().expect("it is open until the end");
+                return refuse_another(self.connection, &open.chain, event);
+            }
+        }
+        let open = self.open.as_mut().expect("it is open until the end");
+        open.written(self.connection, event, recipients)?;
+        if self.gathered.len() == MANY { self.write_gathered() } else { Ok(()) }
     }
 
     /// Moves the chain's row forward. Has to come before anything else reads or changes it, and before the commit.
-    pub(super) fn end(&mut self, connection: &Connection) -> Result<(), Fault> {
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        self.write_gathered()?;
         match self.open.take() {
-            Some(open) => advance(connection, &open.chain, open.number, open.last, open.lamport),
+            Some(open) => advance(self.connection, &open.chain, open.number, open.last, open.lamport),
             None => Ok(()),
         }
+    }
+
+    fn write_gathered(&mut self) -> Result<(), Fault> {
+        let gathered = std::mem::take(&mut self.gathered);
+        if gathered.len() < MANY {
+            return gathered.into_iter().try_for_each(|event| self.insert(event).map(drop));
+        }
+        let chain = &self.open.as_ref().expect("what is gathered is of the open chain").chain;
+        let insert = at_hand(&mut self.insert_many, self.connection, &INSERT_MANY)?;
+        for (place, event) in gathered.iter().enumerate() {
+            bind(insert, chain, event, place)?;
+        }
+        insert.raw_execute()?;
+        // Rows are given out one after the other.
+        let first = self.connection.last_insert_rowid() + 1 - gathered.len() as i64;
+        let mut rows = (first..).zip(gathered);
+        rows.try_for_each(|(row, event)| changes::note(self.connection, chain.conversation, row, event))
+    }
+
+    /// Whether the event's place was free.
+    fn insert(&mut self, event: &StoredEvent) -> Result<bool, Fault> {
+        let chain = &self.open.as_ref().expect("it is open until the end").chain;
+        let insert = at_hand(&mut self.insert, self.connection, INSERT)?;
+        bind(insert, chain, event, 0)?;
+        let is_free = insert.raw_execute()? == 1;
+        if is_free {
+            changes::note(self.connection, chain.conversation, self.connection.last_insert_rowid(), event)?;
+        }
+        Ok(is_free)
     }
 }
 
@@ -90,23 +138,31 @@ impl Open {
         Ok(Self { name, chain, number, last: None, lamport: 0, is_end, recipients: None })
     }
 
-    fn write(
+    /// Whether the event may be in this chain.
+    fn check(&self, event: &StoredEvent, own: bool) -> Result<(), Fault> {
+        let number = column(event.number);
+        if number == 0 || self.chain.own != own {
+            return Err(Fault::Refused("an event does not belong into its chain"));
+        }
+        if self.chain.own && number > self.number.saturating_add(1) {
+            return Err(Fault::Refused("the line before it in this conversation is not on the disk"));
+        }
+        Ok(())
+    }
+
+    /// Whether it goes on where the chain ends: then its place is free.
+    fn is_next(&self, event: &StoredEvent) -> bool {
+        self.is_end && column(event.number) == self.number.saturating_add(1)
+    }
+
+    /// The event is among what is held.
+    fn written(
         &mut self,
         connection: &Connection,
         event: &StoredEvent,
         recipients: Option<&[IdentityKey]>,
     ) -> Result<(), Fault> {
         let number = column(event.number);
-        if number == 0 || self.chain.own != recipients.is_some() {
-            return Err(Fault::Refused("an event does not belong into its chain"));
-        }
-        if self.chain.own && number > self.number.saturating_add(1) {
-            return Err(Fault::Refused("the line before it in this conversation is not on the disk"));
-        }
-        if !insert(connection, &self.chain, event)? {
-            return refuse_another(connection, &self.chain, event);
-        }
-        changes::note(connection, self.chain.conversation, connection.last_insert_rowid(), event)?;
         if let Some(recipients) = recipients
             && self.recipients.as_deref() != Some(recipients)
         {
@@ -244,25 +300,34 @@ pub(super) fn find(connection: &Connection, name: &ChainName) -> Result<Option<C
     Ok(chain.optional()?)
 }
 
-/// Whether the event's place was free.
-fn insert(connection: &Connection, chain: &Chain, event: &StoredEvent) -> Result<bool, Fault> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO events (conversation, chain, number, id, lamport, at, kind, late, signature, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (chain, number) DO NOTHING",
-    )?;
-    let inserted = statement.execute(params![
-        chain.conversation,
-        chain.row,
-        column(event.number),
-        event.id.as_bytes(),
-        column(event.lamport),
-        column(event.at.0),
-        event.kind,
-        event.late,
-        event.wire.signature.as_ref().map(Signature::as_bytes),
-        &*event.wire.bytes,
-    ])?;
-    Ok(inserted == 1)
+/// A statement that is compiled once.
+fn at_hand<'s, 'c>(
+    statement: &'s mut Option<CachedStatement<'c>>,
+    connection: &'c Connection,
+    sql: &str,
+) -> Result<&'s mut CachedStatement<'c>, Fault> {
+    Ok(match statement {
+        Some(statement) => statement,
+        none => none.insert(connection.prepare_cached(sql)?),
+    })
+}
+
+/// Binds the event to the row `place` of an insert.
+fn bind(insert: &mut CachedStatement<'_>, chain: &Chain, event: &StoredEvent, place: usize) -> Result<(), Fault> {
+    if place == 0 {
+        insert.raw_bind_parameter(1, chain.conversation)?;
+        insert.raw_bind_parameter(2, chain.row)?;
+    }
+    let first = 3 + place * COLUMNS;
+    insert.raw_bind_parameter(first, column(event.number))?;
+    insert.raw_bind_parameter(first + 1, event.id.as_bytes())?;
+    insert.raw_bind_parameter(first + 2, column(event.lamport))?;
+    insert.raw_bind_parameter(first + 3, column(event.at.0))?;
+    insert.raw_bind_parameter(first + 4, event.kind)?;
+    insert.raw_bind_parameter(first + 5, event.late)?;
+    insert.raw_bind_parameter(first + 6, event.wire.signature.as_ref().map(Signature::as_bytes))?;
+    insert.raw_bind_parameter(first + 7, &*event.wire.bytes)?;
+    Ok(())
 }
 
 fn refuse_another(connection: &Connection, chain: &Chain, event: &StoredEvent) -> Result<(), Fault> {
@@ -334,6 +399,26 @@ pub(super) fn stored(row: &Row<'_>, name: &ChainName) -> Result<StoredEvent, Fau
         wire: WireEvent { bytes, signature },
     })
 }
+
+const INSERT: &str = "
+    INSERT INTO events (conversation, chain, number, id, lamport, at, kind, late, signature, bytes)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (chain, number) DO NOTHING";
+
+/// A row takes fewer steps where others come with it.
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| {
+    let row = |place: usize| {
+        let columns: Vec<String> = (0..COLUMNS).map(|column| format!("?{}", 3 + place * COLUMNS + column)).collect();
+        format!("(?1, ?2, {})", columns.join(", "))
+    };
+    let rows: Vec<String> = (0..MANY).map(row).collect();
+    let columns = "conversation, chain, number, id, lamport, at, kind, late, signature, bytes";
+    format!("INSERT INTO events ({columns}) VALUES {}", rows.join(", "))
+});
+
+/// Rows of one statement; SQLite takes some thousand parameters.
+const MANY: usize = 16;
+/// Of an event, besides its conversation and chain.
+const COLUMNS: usize = 8;
 
 /// The kinds stand as in the index `events_shown`, or it would not be used.
 pub(super) const HISTORY: &str = "

@@ -1,7 +1,7 @@
 //! The log of one account: everything said, in a SQLite file of its own. The worker owns the one [`Log`] and its
 //! connection. A log that is damaged, foreign or newer is refused as it stands and never replaced by an empty one.
 //!
-//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `changes`, `receipts`, `search`, `steps`,
+//! `schema` has the tables; `account`, `addresses`, `conversations`, `events`, `ids`, `changes`, `receipts`, `search`, `steps`,
 //! `told` and `unread` each write and read a group of them. `origin` tells whether the log is the one that was used here last.
 
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use common::ids::{ChainId, ConversationId, IdentityKey, RealmId};
 use common::names::UserName;
 use common::time::UnixMillis;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use self::events::Appending;
 use self::fault::{Deed, Fault};
@@ -26,6 +26,7 @@ mod changes;
 mod conversations;
 mod events;
 mod fault;
+mod ids;
 mod origin;
 mod pages;
 mod receipts;
@@ -118,7 +119,7 @@ impl Log {
             self.connection.pragma_update(None, "synchronous", synchronous(survives))?;
             self.survives = survives;
         }
-        commit(&mut self.connection, writes)
+        commit(&self.connection, writes)
     }
 
     pub(super) fn read_chain(&self, read: &ChainRead) -> Result<Vec<StoredEvent>, DiskError> {
@@ -239,6 +240,7 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     // With the STAT4 that is compiled in, some statements would be compiled anew for each new value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "wal_autocheckpoint", JOURNAL_PAGES)?;
     Ok(connection)
 }
 
@@ -306,18 +308,24 @@ fn take_in_journal(connection: &Connection) -> Result<(), Fault> {
     if is_busy { Err(Fault::Busy) } else { Ok(()) }
 }
 
-fn commit<'a>(connection: &mut Connection, mut writes: impl Iterator<Item = &'a Write>) -> Result<(), Fault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut appending = Appending::default();
-    writes.try_for_each(|write| perform(&transaction, &mut appending, write))?;
-    appending.end(&transaction)?;
-    Ok(transaction.commit()?)
+fn commit<'a>(connection: &Connection, mut writes: impl Iterator<Item = &'a Write>) -> Result<(), Fault> {
+    // As statements at hand: a transaction of rusqlite's has both compiled each time.
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let mut appending = Appending::begin(connection);
+    let written =
+        writes.try_for_each(|write| perform(connection, &mut appending, write)).and_then(|()| appending.end());
+    drop(appending);
+    let done = written.and_then(|()| Ok(connection.prepare_cached("COMMIT")?.execute([]).map(drop)?));
+    if done.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    done
 }
 
 /// One change; doing it twice is doing it once.
-fn perform(connection: &Connection, appending: &mut Appending, write: &Write) -> Result<(), Fault> {
+fn perform<'w>(connection: &Connection, appending: &mut Appending<'_, 'w>, write: &'w Write) -> Result<(), Fault> {
     if !matches!(write, Write::Event { .. }) {
-        appending.end(connection)?;
+        appending.end()?;
     }
     match write {
         Write::Conversation { id, with } => conversations::write_direct(connection, id, with),
@@ -327,7 +335,7 @@ fn perform(connection: &Connection, appending: &mut Appending, write: &Write) ->
         Write::Member { room, identity, join, part } => {
             conversations::write_member(connection, *room, identity, join, part.as_ref())
         }
-        Write::Event { event, recipients } => appending.write(connection, event, recipients.as_deref()),
+        Write::Event { event, recipients } => appending.write(event, recipients.as_deref()),
         Write::Skip { conversation, author, chain, number } => {
             let name = ChainName { conversation: *conversation, author: *author, chain: *chain };
             events::skip(connection, &name, *number)
@@ -372,5 +380,9 @@ const CHECKED_WHOLE_BYTES_MAX: i64 = 8 * 1024 * 1024;
 /// A backup that reads the log holds it for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The journal is taken into the log when it has so many pages, 16 MiB: that takes two fsyncs, for which commits wait.
+/// Nothing is less safe for it, the journal has everything; after a kill there is more of it to be read.
+const JOURNAL_PAGES: i64 = 4096;
+
 /// All statements that are ever prepared.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 96;

@@ -45,7 +45,7 @@ pub(super) fn plain_tables(connection: &Connection) -> Result<Vec<String>, Fault
     Ok(names?)
 }
 
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     FIRST,
     BORROWED,
     CHANGES_AND_STEPS,
@@ -56,12 +56,32 @@ const MIGRATIONS: [&str; 10] = [
     TOLD,
     DECIDED,
     OTHER_ENTRIES,
+    IDS,
 ];
 
 /// What was here before counts as shown.
 const TOLD: &str = "
 ALTER TABLE chains ADD COLUMN told INTEGER NOT NULL DEFAULT 0; -- messages up to this number were shown
 UPDATE chains SET told = coalesce((SELECT max(number) FROM events WHERE chain = chains.row), 0);
+";
+
+/// Events are found by their ids in a table of its own, which is written when there is time for it. It fills by itself.
+const IDS: &str = "
+DROP INDEX events_by_id;
+
+-- Where the event of an id stands.
+CREATE TABLE ids (
+    id    BLOB NOT NULL,
+    event INTEGER NOT NULL,         -- its row
+    PRIMARY KEY (id, event)
+) STRICT, WITHOUT ROWID;
+
+-- One row: events up to this one have their ids there.
+CREATE TABLE ids_kept (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    row INTEGER NOT NULL
+) STRICT;
+INSERT INTO ids_kept (one, row) VALUES (1, 0);
 ";
 
 /// What the user decided about keys, and what waits for a decision.

@@ -13,7 +13,7 @@ use super::fault::{Deed, Fault};
 use super::pages::{self, select_shown};
 use super::rows::{self, column};
 use super::words::{self, Asked};
-use super::{Log, changes};
+use super::{Log, changes, ids};
 use crate::ports::{Answer, DiskError, FOUND_MAX, FoundEvent, SearchFor, StoredEvent};
 
 /// A search that goes on.
@@ -97,12 +97,16 @@ pub(super) struct Said {
 
 fn index_chunk(connection: &mut Connection) -> Result<Progress, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // The words come behind the ids: what an edit is about is found by its id.
+    let ids = ids::follow(&transaction)?;
     let from: i64 = transaction.query_row("SELECT row FROM indexed", [], |row| row.get(0))?;
     let mut last = from;
     let mut taken = 0;
     {
-        let mut statement =
-            transaction.prepare_cached("SELECT row, kind FROM events WHERE row > ?1 ORDER BY row LIMIT ?2")?;
+        let mut statement = transaction.prepare_cached(
+            "SELECT row, kind FROM events
+             WHERE row > ?1 AND row <= (SELECT row FROM ids_kept WHERE one = 1) ORDER BY row LIMIT ?2",
+        )?;
         let mut found = statement.query((from, CHUNK_ROWS))?;
         while let Some(row) = found.next()? {
             (last, taken) = (row.get(0)?, taken + 1);
@@ -122,7 +126,7 @@ fn index_chunk(connection: &mut Connection) -> Result<Progress, Fault> {
         transaction.execute("UPDATE indexed SET row = ?1", [last])?;
     }
     transaction.commit()?;
-    Ok(if taken < CHUNK_ROWS { Progress::Done } else { Progress::More })
+    Ok(if taken < CHUNK_ROWS { ids } else { Progress::More })
 }
 
 /// Has the index say of a message what the message says by now.
@@ -237,7 +241,7 @@ const AFTER: &str = select_shown!("events.conversation = ?1 AND events.row > ?2 
 
 /// The message that an edit or a deletion is about, whose ever it is.
 const TARGET: &str = "
-    SELECT events.row FROM changes JOIN events ON events.id = changes.target
+    SELECT events.row FROM changes JOIN ids ON ids.id = changes.target JOIN events ON events.row = ids.event
     WHERE changes.event = ?1 AND events.conversation = changes.conversation AND events.kind IN (1, 2)";
 
 /// A deletion by the author, or else their newest edit.

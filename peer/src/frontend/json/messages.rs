@@ -3,10 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::output::{Object, name, time};
+use super::object::Object;
+use super::output::{name, time};
 use crate::api::{Act, ChangeShown, Changes, StepShown, StepState, TraceShown, Via, WhyShown, WhyState};
 
-pub(super) fn changed(change: &ChangeShown) -> Object {
+pub(super) fn changed(change: &ChangeShown) -> Object<'_> {
     let (kind, text) = match &change.act {
         Act::Edited { text } => ("edited", text.as_str()),
         Act::Deleted => ("deleted", ""),
@@ -28,24 +29,24 @@ pub(super) fn changed(change: &ChangeShown) -> Object {
 }
 
 /// What was done to a message, where anything was.
-pub(super) fn add_changes(object: &mut Object, changes: &Changes) {
+pub(super) fn add_changes(object: &mut Object<'_>, changes: &Changes) {
     if changes.edited {
-        object.0.push(("edited", json!(true)));
+        object.push("edited", json!(true));
     }
     if changes.deleted {
-        object.0.push(("deleted", json!(true)));
+        object.push("deleted", json!(true));
     }
     if !changes.reactions.is_empty() {
         let reactions = changes.reactions.iter().map(|(word, people)| {
             let people: Vec<Value> = people.iter().map(name).collect();
             (word.clone(), json!(people))
         });
-        object.0.push(("reactions", Value::Object(reactions.collect())));
+        object.push("reactions", Value::Object(reactions.collect()));
     }
 }
 
-pub(super) fn trace(trace: &TraceShown) -> Object {
-    let steps: Vec<Object> = trace.steps.iter().map(step).collect();
+pub(super) fn trace(trace: &TraceShown) -> Object<'_> {
+    let steps: Vec<Object<'_>> = trace.steps.iter().map(step).collect();
     Object::of(
         "trace",
         [
@@ -58,7 +59,7 @@ pub(super) fn trace(trace: &TraceShown) -> Object {
     )
 }
 
-fn step(step: &StepShown) -> Object {
+fn step(step: &StepShown) -> Object<'_> {
     let state = match step.state {
         StepState::Written => "written",
         StepState::Accepted => "accepted",
@@ -69,7 +70,7 @@ fn step(step: &StepShown) -> Object {
         StepState::Received => "received",
         StepState::Stored => "stored",
     };
-    let mut object = Object(vec![
+    let mut object = Object::inner([
         ("to", step.to.as_ref().map_or(Value::Null, name)),
         ("state", json!(state)),
         ("at", step.at.map_or(Value::Null, time)),
@@ -81,12 +82,12 @@ fn step(step: &StepShown) -> Object {
             Via::Member(member) => json!(format!("@{member}")),
             Via::Mailbox => json!("mailbox"),
         };
-        object.0.push(("via", via));
+        object.push("via", via);
     }
     object
 }
 
-pub(super) fn why(why: &WhyShown) -> Object {
+pub(super) fn why(why: &WhyShown) -> Object<'_> {
     let state = match why.state {
         WhyState::Linked => "linked",
         WhyState::Dialing => "dialing",
@@ -97,7 +98,7 @@ pub(super) fn why(why: &WhyShown) -> Object {
         WhyState::Idle => "idle",
     };
     let tried =
-        why.tried.iter().map(|tried| Object(vec![("address", json!(tried.address)), ("error", json!(tried.error))]));
+        why.tried.iter().map(|tried| Object::inner([("address", json!(tried.address)), ("error", json!(tried.error))]));
     Object::of(
         "why",
         [

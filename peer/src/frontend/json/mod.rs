@@ -3,10 +3,13 @@
 
 mod input;
 mod messages;
+mod object;
 mod output;
 
 use std::io::{self, Write};
 use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::queue::{self, Receiver, Sender};
 use crossbeam_channel::TryRecvError;
@@ -23,7 +26,9 @@ pub(crate) use output::message_lines;
 
 /// Runs until the engine ended; the exit code.
 pub fn run(wires: Wires, passwords: &Passwords, signals: &Signals) -> io::Result<Exit> {
-    let lines = stdin::lines()?;
+    let shortcut = Shortcut { commands: wires.commands.clone(), at_main: Arc::default() };
+    let at_main = Arc::clone(&shortcut.at_main);
+    let lines = stdin::lines(move |typed| shortcut.take(typed))?;
     let (events, written) = (wires.events, wires.written);
     // Answers of the front-end itself. `main` waits when the printer is behind: its reader is slow.
     let (answers, own_answers) = queue::bounded_at(events.bell(), ANSWERS_QUEUE);
@@ -31,7 +36,7 @@ pub fn run(wires: Wires, passwords: &Passwords, signals: &Signals) -> io::Result
     let (notice, notices) = queue::bounded_at(lines.bell(), 2);
     let printing = move || print(&events, &own_answers, &notice, &written, &mut io::stdout());
     let printer = common::thread::spawn("printer", printing)?;
-    let reader = Reader { commands: wires.commands, answers, passwords, signals };
+    let reader = Reader { commands: wires.commands, answers, passwords, signals, at_main };
     let read = on_main(signals, || reader.read(&lines, &notices));
     // Without its answers the printer would wait for more of them.
     drop(reader);
@@ -54,6 +59,16 @@ struct Reader<'a> {
     answers: Sender<String>,
     passwords: &'a Passwords,
     signals: &'a Signals,
+    /// See [`Shortcut`].
+    at_main: Arc<AtomicUsize>,
+}
+
+/// A line that only asks the engine for something goes to it from the thread that reads it: one wake-up less on the way
+/// of every message.
+struct Shortcut {
+    commands: Sender<Asked>,
+    /// Lines that `main` was handed and is not done with: whatever follows them queues behind.
+    at_main: Arc<AtomicUsize>,
 }
 
 /// What the printer has to say to `main`.
@@ -63,6 +78,34 @@ enum Notice {
     OutputGone,
     /// The engine ended.
     Ended,
+}
+
+impl Shortcut {
+    /// Gives back what `main` has to deal with.
+    fn take(&self, typed: Typed) -> Option<Typed> {
+        let asked = match &typed {
+            Typed::Line(line) if self.at_main.load(Ordering::Acquire) == 0 => asked(line),
+            _ => None,
+        };
+        match asked {
+            // It fails when the engine ended, and the printer says why.
+            Some(asked) => _ = self.commands.send(asked),
+            None => {
+                self.at_main.fetch_add(1, Ordering::AcqRel);
+                return Some(typed);
+            }
+        }
+        None
+    }
+}
+
+/// What a line asks the engine, if it does no more than that.
+fn asked(line: &str) -> Option<Asked> {
+    let input::Input { re, line } = input::read(line).ok()?;
+    match commands::parse(&line) {
+        Ok(Line::Ask(command)) => Some(Asked { re, command }),
+        _ => None,
+    }
 }
 
 impl Reader<'_> {
@@ -86,8 +129,9 @@ impl Reader<'_> {
                     quit(&self.commands, None, PATIENCE_AT_END_MS);
                     is_reading = false;
                 }
-                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Empty) => continue,
             }
+            self.at_main.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
@@ -255,7 +299,6 @@ const BATCH_BYTES: usize = 16 * 1024;
 mod tests {
     use super::*;
     use crate::frontend::sample;
-    use std::sync::Arc;
     use std::time::Duration;
 
     fn told(event: Event) -> Told {
@@ -329,11 +372,30 @@ mod tests {
     }
 
     #[test]
+    fn what_only_asks_is_asked_at_once_but_never_before_what_is_with_main() {
+        let (commands, asked) = queue::bounded(10);
+        let shortcut = Shortcut { commands, at_main: Arc::default() };
+        let line = |text: &str| Typed::Line(text.to_owned());
+        assert_eq!(shortcut.take(line(r#"{"id":"1","line":"@bob hi"}"#)), None);
+        assert_eq!(shortcut.take(line("/who")), None);
+        let taken: Vec<Option<String>> = asked.try_iter().map(|asked| asked.re).collect();
+        assert_eq!(taken, [Some("1".to_owned()), None]);
+        for text in ["/login alice", "/who", "/help", ""] {
+            assert_eq!(shortcut.take(line(text)), Some(line(text)), "after /login all is main's");
+        }
+        shortcut.at_main.store(0, Ordering::Release);
+        assert_eq!(shortcut.take(Typed::End), Some(Typed::End));
+        assert_eq!(shortcut.at_main.load(Ordering::Acquire), 1);
+        assert!(asked.try_recv().is_err());
+    }
+
+    #[test]
     fn lines_are_asked_or_answered_with_their_mark() {
         let (commands, asked) = queue::bounded(10);
         let (answers, answered) = queue::bounded(10);
         let signals = Signals::watch().unwrap();
-        let reader = Reader { commands, answers, passwords: &Passwords::Nowhere, signals: &signals };
+        let passwords = &Passwords::Nowhere;
+        let reader = Reader { commands, answers, passwords, signals: &signals, at_main: Arc::default() };
         for line in [
             r#"{"id":"1","line":"@bob hi"}"#,
             "",

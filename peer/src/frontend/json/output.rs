@@ -1,16 +1,12 @@
 //! What a program reads: one object per event, its fields exactly those of the contract, its `type` first.
 //! A pure function of the event; whatever could steer a terminal is escaped, so that a log of it is safe to look at.
 
-use std::io;
-
 use common::names::UserName;
 use common::time::UnixMillis;
-use common::visible::{Tower, is_hidden};
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::messages;
+use super::object::{Field, Object};
 use crate::api::{
     Around, BanShown, CaughtUp, Delivery, DeliveryState, Event, FoundShown, InvitationShown, LinkState, MemberShown,
     MessageKind, MessageShown, PersonShown, Refusal, RoomChange, RoomShown, Told,
@@ -24,7 +20,7 @@ pub(crate) fn line(told: &Told) -> Option<String> {
     }
     let mut object = object(&told.event)?;
     if let Some(re) = &told.re {
-        object.0.push(("re", json!(re)));
+        object.push("re", json!(re));
     }
     Some(object.into_line())
 }
@@ -37,12 +33,12 @@ pub(crate) fn help(re: Option<&str>, rows: &[&crate::frontend::commands::Row]) -
         .collect();
     let mut object = Object::of("help", [("commands", json!(commands))]);
     if let Some(re) = re {
-        object.0.push(("re", json!(re)));
+        object.push("re", json!(re));
     }
     object.into_line()
 }
 
-fn object(event: &Event) -> Option<Object> {
+fn object(event: &Event) -> Option<Object<'_>> {
     Some(match event {
         Event::Ready { listen } => {
             Object::of("ready", [("listen", json!(listen.to_string())), ("version", json!(VERSION))])
@@ -50,7 +46,7 @@ fn object(event: &Event) -> Option<Object> {
         Event::Registered { user } => Object::of("registered", [("user", name(user))]),
         Event::SignedIn { user } => Object::of("signed_in", [("user", name(user))]),
         Event::SignedOut { user } => Object::of("signed_out", [("user", name(user))]),
-        Event::PasswordChanged => Object::of("password_changed", []),
+        Event::PasswordChanged => Object::bare("password_changed"),
         Event::RegistryLink { state, registry } => {
             Object::of("link", [("state", json!(link_state(*state))), ("registry", json!(registry))])
         }
@@ -69,7 +65,7 @@ fn object(event: &Event) -> Option<Object> {
         Event::Why(why) => messages::why(why),
         Event::Delivery(delivery) => delivered(delivery),
         Event::History { conversation, items, .. } => {
-            let items: Vec<Object> = items.iter().map(message).collect();
+            let items: Vec<Object<'_>> = items.iter().map(message).collect();
             Object::of("history", [("conversation", json!(conversation.to_string())), ("items", json!(items))])
         }
         Event::Refused(refusal) => refused(refusal),
@@ -82,7 +78,7 @@ fn object(event: &Event) -> Option<Object> {
     })
 }
 
-fn rooms(event: &Event) -> Option<Object> {
+fn rooms(event: &Event) -> Option<Object<'_>> {
     Some(match event {
         Event::Gap { conversation, from, missing } => Object::of(
             "gap",
@@ -92,11 +88,11 @@ fn rooms(event: &Event) -> Option<Object> {
             Object::of("fork", [("conversation", json!(conversation.to_string())), ("from", name(user))])
         }
         Event::Rooms { rooms } => {
-            let rooms: Vec<Object> = rooms.iter().map(room).collect();
+            let rooms: Vec<Object<'_>> = rooms.iter().map(room).collect();
             Object::of("rooms", [("rooms", json!(rooms))])
         }
         Event::Members { conversation, members } => {
-            let members: Vec<Object> = members.iter().map(member).collect();
+            let members: Vec<Object<'_>> = members.iter().map(member).collect();
             Object::of("members", [("conversation", json!(conversation.as_str())), ("members", json!(members))])
         }
         Event::TopicShown { conversation, text } => Object::of(
@@ -118,8 +114,8 @@ fn rooms(event: &Event) -> Option<Object> {
             ],
         ),
         Event::Bans { conversation, bans } => {
-            let ban = |ban: &BanShown| Object(vec![("user", name(&ban.user)), ("text", json!(ban.text))]);
-            let bans: Vec<Object> = bans.iter().map(ban).collect();
+            let ban = |ban: &BanShown| Object::inner([("user", name(&ban.user)), ("text", json!(ban.text))]);
+            let bans: Vec<Object<'_>> = bans.iter().map(ban).collect();
             Object::of("bans", [("conversation", json!(conversation.as_str())), ("bans", json!(bans))])
         }
         Event::Frozen { conversation, by, number, entries } => Object::of(
@@ -131,11 +127,10 @@ fn rooms(event: &Event) -> Option<Object> {
                 ("entries", json!(entries)),
             ],
         ),
-        Event::Invited(invitation) => {
-            Object(std::iter::once(("type", json!("invited"))).chain(invited(invitation)).collect())
-        }
+        Event::Invited(invitation) => Object::of("invited", invited(invitation)),
         Event::Invites { invites } => {
-            let invites: Vec<Object> = invites.iter().map(|invitation| Object(invited(invitation))).collect();
+            let invites: Vec<Object<'_>> =
+                invites.iter().map(|invitation| Object::inner(invited(invitation))).collect();
             Object::of("invites", [("invites", json!(invites))])
         }
         Event::InviteSent { conversation, user } => {
@@ -146,7 +141,7 @@ fn rooms(event: &Event) -> Option<Object> {
     })
 }
 
-fn keys(event: &Event) -> Option<Object> {
+fn keys(event: &Event) -> Option<Object<'_>> {
     Some(match event {
         Event::KeyChanged { user, old, new, verified } => Object::of(
             "key_changed",
@@ -169,10 +164,10 @@ fn keys(event: &Event) -> Option<Object> {
 }
 
 /// Answers about what was said before.
-fn asked(event: &Event) -> Option<Object> {
+fn asked(event: &Event) -> Option<Object<'_>> {
     Some(match event {
         Event::Found { items, .. } => {
-            let items: Vec<Object> = items.iter().map(found).collect();
+            let items: Vec<Object<'_>> = items.iter().map(found).collect();
             Object::of("found", [("items", json!(items))])
         }
         Event::Unread { conversation, count, mentions } => Object::of(
@@ -180,7 +175,7 @@ fn asked(event: &Event) -> Option<Object> {
             [("conversation", json!(conversation.to_string())), ("count", json!(count)), ("mentions", json!(mentions))],
         ),
         Event::CaughtUp { mentions, conversations } => {
-            let conversations: Vec<Object> = conversations.iter().map(caught_up).collect();
+            let conversations: Vec<Object<'_>> = conversations.iter().map(caught_up).collect();
             Object::of("catchup", [("mentions", messages(mentions)), ("conversations", json!(conversations))])
         }
         Event::Exported { path, count } => Object::of("exported", [("path", json!(path)), ("count", json!(count))]),
@@ -189,17 +184,17 @@ fn asked(event: &Event) -> Option<Object> {
 }
 
 /// A message with the lines around it, where these were asked for.
-fn found(found: &FoundShown) -> Object {
+fn found(found: &FoundShown) -> Object<'_> {
     let mut object = message(&found.message);
     if let Some(Around { before, after }) = &found.around {
-        let around = Object(vec![("before", messages(before)), ("after", messages(after))]);
-        object.0.push(("context", json!(around)));
+        let around = Object::inner([("before", messages(before)), ("after", messages(after))]);
+        object.push("context", json!(around));
     }
     object
 }
 
-fn caught_up(caught_up: &CaughtUp) -> Object {
-    Object(vec![
+fn caught_up(caught_up: &CaughtUp) -> Object<'_> {
+    Object::inner([
         ("conversation", json!(caught_up.conversation.to_string())),
         ("count", json!(caught_up.count)),
         ("mentions", json!(caught_up.mentions)),
@@ -209,7 +204,7 @@ fn caught_up(caught_up: &CaughtUp) -> Object {
 }
 
 fn messages(shown: &[MessageShown]) -> Value {
-    let items: Vec<Object> = shown.iter().map(message).collect();
+    let items: Vec<Object<'_>> = shown.iter().map(message).collect();
     json!(items)
 }
 
@@ -218,7 +213,7 @@ pub(crate) fn message_lines(_: Option<&MessageShown>, messages: &[MessageShown])
     messages.iter().map(|shown| message(shown).into_line()).collect()
 }
 
-fn message(shown: &MessageShown) -> Object {
+fn message(shown: &MessageShown) -> Object<'_> {
     let kind = match shown.kind {
         MessageKind::Text => "text",
         MessageKind::Action => "action",
@@ -226,21 +221,21 @@ fn message(shown: &MessageShown) -> Object {
     let mut object = Object::of(
         "message",
         [
-            ("conversation", json!(shown.conversation.to_string())),
-            ("id", json!(shown.id.to_string())),
-            ("from", name(&shown.from)),
-            ("text", json!(shown.text)),
-            ("kind", json!(kind)),
-            ("at", time(shown.at)),
-            ("own", json!(shown.own)),
-            ("late", json!(shown.late)),
+            ("conversation", Field::Shown(&shown.conversation)),
+            ("id", Field::Shown(&shown.id)),
+            ("from", Field::Text(shown.from.as_str())),
+            ("text", Field::Text(&shown.text)),
+            ("kind", Field::Text(kind)),
+            ("at", Field::Time(shown.at)),
+            ("own", Field::Flag(shown.own)),
+            ("late", Field::Flag(shown.late)),
         ],
     );
     messages::add_changes(&mut object, &shown.changes);
     object
 }
 
-fn delivered(delivery: &Delivery) -> Object {
+fn delivered(delivery: &Delivery) -> Object<'_> {
     let state = match delivery.state {
         DeliveryState::Queued => "queued",
         DeliveryState::Mailbox => "mailbox",
@@ -251,17 +246,17 @@ fn delivered(delivery: &Delivery) -> Object {
     Object::of(
         "delivery",
         [
-            ("conversation", json!(delivery.conversation.to_string())),
-            ("id", json!(delivery.id.to_string())),
-            ("state", json!(state)),
-            ("to", name(&delivery.to)),
-            ("done", json!(delivery.done)),
-            ("of", json!(delivery.of)),
+            ("conversation", Field::Shown(&delivery.conversation)),
+            ("id", Field::Shown(&delivery.id)),
+            ("state", Field::Text(state)),
+            ("to", Field::Text(delivery.to.as_str())),
+            ("done", json!(delivery.done).into()),
+            ("of", json!(delivery.of).into()),
         ],
     )
 }
 
-fn oneself(event: &Event) -> Object {
+fn oneself(event: &Event) -> Object<'_> {
     match event {
         Event::Myself { user, registry, listen, away } => Object::of(
             "whoami",
@@ -281,11 +276,11 @@ fn oneself(event: &Event) -> Object {
                 ("registry", json!(registry)),
             ],
         ),
-        _ => Object::of("unknown", []),
+        _ => Object::bare("unknown"),
     }
 }
 
-fn whois(person: &PersonShown) -> Object {
+fn whois(person: &PersonShown) -> Object<'_> {
     Object::of(
         "whois",
         [
@@ -302,8 +297,8 @@ fn whois(person: &PersonShown) -> Object {
     )
 }
 
-fn room(room: &RoomShown) -> Object {
-    Object(vec![
+fn room(room: &RoomShown) -> Object<'_> {
+    Object::inner([
         ("name", json!(room.name.as_str())),
         ("private", json!(room.private)),
         ("members", json!(room.members)),
@@ -313,23 +308,23 @@ fn room(room: &RoomShown) -> Object {
     ])
 }
 
-fn member(member: &MemberShown) -> Object {
-    Object(vec![("user", name(&member.user)), ("online", json!(member.online)), ("owner", json!(member.owner))])
+fn member(member: &MemberShown) -> Object<'_> {
+    Object::inner([("user", name(&member.user)), ("online", json!(member.online)), ("owner", json!(member.owner))])
 }
 
-fn invited(invitation: &InvitationShown) -> Fields {
-    vec![
+fn invited(invitation: &InvitationShown) -> [(&'static str, Value); 3] {
+    [
         ("conversation", json!(invitation.conversation.as_str())),
         ("by", name(&invitation.by)),
         ("expires", time(invitation.expires)),
     ]
 }
 
-fn refused(refusal: &Refusal) -> Object {
+fn refused(refusal: &Refusal) -> Object<'_> {
     let mut object =
         Object::of("error", [("code", json!(refusal.code.as_str())), ("text", json!(refusal.text.as_str()))]);
     if let Some(seconds) = refusal.retry_after {
-        object.0.push(("retry_after", json!(seconds)));
+        object.push("retry_after", json!(seconds));
     }
     object
 }
@@ -366,63 +361,8 @@ fn names(users: &[UserName]) -> Value {
     json!(sorted)
 }
 
-/// RFC 3339, UTC, milliseconds. A time beyond the calendar, from a clock gone wild, is the last one there is.
 pub(super) fn time(at: UnixMillis) -> Value {
-    let at = i64::try_from(at.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    json!(format!("{:.3}", at.unwrap_or(jiff::Timestamp::MAX)))
-}
-
-pub(super) type Fields = Vec<(&'static str, Value)>;
-
-/// A JSON object that keeps the order of its fields.
-pub(super) struct Object(pub(super) Fields);
-
-impl Object {
-    pub(super) fn of<const N: usize>(kind: &'static str, fields: [(&'static str, Value); N]) -> Self {
-        Self(std::iter::once(("type", json!(kind))).chain(fields).collect())
-    }
-
-    fn into_line(self) -> String {
-        let mut bytes = Vec::new();
-        let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Escaping);
-        self.serialize(&mut serializer).expect("an object with string keys can be written to memory");
-        bytes.push(b'\n');
-        String::from_utf8(bytes).expect("JSON is UTF-8")
-    }
-}
-
-impl Serialize for Object {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in &self.0 {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
-    }
-}
-
-/// Writes hidden characters and towers of marks as `\uXXXX`: the same string to a program, and harmless on a terminal.
-struct Escaping;
-
-impl serde_json::ser::Formatter for Escaping {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        // Almost everything that is written: nothing to hide, and no need to look at characters.
-        if fragment.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-            return writer.write_all(fragment.as_bytes());
-        }
-        let (mut tower, mut written) = (Tower::default(), 0);
-        for (at, c) in fragment.char_indices() {
-            if !tower.is_too_high(c) && !is_hidden(c) {
-                continue;
-            }
-            writer.write_all(&fragment.as_bytes()[written..at])?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            written = at + c.len_utf8();
-        }
-        writer.write_all(&fragment.as_bytes()[written..])
-    }
+    json!(Field::Time(at))
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -431,6 +371,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 mod tests {
     use super::*;
     use crate::frontend::sample;
+    use common::visible::{Tower, is_hidden};
     use proptest::prelude::*;
 
     #[test]

@@ -81,7 +81,7 @@ pub fn run_terminal(wires: Wires, setup: Setup, passwords: &Passwords, signals: 
 
 /// Runs on streams until the engine ended; the exit code.
 pub fn run_plain(wires: Wires, setup: Setup, passwords: &Passwords, signals: &Signals) -> io::Result<Exit> {
-    let lines = stdin::lines()?.into_channel();
+    let lines = stdin::lines(Some)?.into_channel();
     let (gone, output_gone) = bounded(0);
     let paper = Paper::Streams { gone: Some(gone) };
     let (status, updates) = bounded(1);

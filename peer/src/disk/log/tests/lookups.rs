@@ -35,7 +35,7 @@ fn edit(author: IdentityKey, number: u64, target: EventId, text: &str) -> Stored
     said(author, number, &Content::Edit { target, text: text.to_owned() })
 }
 
-fn ids(events: &[StoredEvent]) -> Vec<EventId> {
+fn names(events: &[StoredEvent]) -> Vec<EventId> {
     events.iter().map(|event| event.id).collect()
 }
 
@@ -47,10 +47,10 @@ fn what_is_about_a_message_is_found_also_if_it_came_first() {
     let (old, new) = (edit(BOB, 3, first.id, "green"), edit(BOB, 4, first.id, "green!"));
     desk.write(&[early.clone(), first.clone(), second.clone(), old, new.clone()].map(theirs));
     let (events, changes) = desk.open().0.read_history(TALK, 10, None).unwrap();
-    assert_eq!(ids(&events), [first.id, second.id]);
-    assert_eq!(ids(&changes), [early.id, new.id], "of each author the newest of a kind");
+    assert_eq!(names(&events), [first.id, second.id]);
+    assert_eq!(names(&changes), [early.id, new.id], "of each author the newest of a kind");
     let (events, changes) = desk.open().0.read_events(&Wanted::Ids(vec![second.id, EventId([9; 32])])).unwrap();
-    assert_eq!((ids(&events), changes), (vec![second.id], Vec::new()));
+    assert_eq!((names(&events), changes), (vec![second.id], Vec::new()));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_message_is_named_by_its_place_or_the_beginning_of_its_id() {
     let carols = text(CAROL, 1, "three");
     desk.write(&[bobs[0].clone(), bobs[1].clone(), carols.clone(), bobs[2].clone()].map(theirs));
     let (log, _) = desk.open();
-    let find = |wanted: Wanted| ids(&log.read_events(&wanted).unwrap().0);
+    let find = |wanted: Wanted| names(&log.read_events(&wanted).unwrap().0);
     let newest = |author, back| find(Wanted::Newest { conversation: TALK, author, back });
     assert_eq!([newest(None, 0), newest(None, 2), newest(None, 3)], [vec![carols.id], vec![bobs[0].id], vec![]]);
     assert_eq!([newest(Some(BOB), 0), newest(Some(ME), 0)], [vec![bobs[1].id], vec![]]);
@@ -73,9 +73,12 @@ fn a_message_is_named_by_its_place_or_the_beginning_of_its_id() {
 fn nothing_is_looked_up_by_reading_everything() {
     let desk = Desk::with_bob();
     let (log, _) = desk.open();
-    for (select, index) in
-        [(changes::ABOUT, "changes_about"), (changes::BETWEEN, "events_by_id"), (changes::NEWEST, "events_shown")]
-    {
+    for (select, index) in [
+        (changes::ABOUT, "changes_about"),
+        (changes::NEWEST, "events_shown"),
+        (ids::KEPT, "SEARCH ids USING PRIMARY KEY (id>? AND id<?)"),
+        (ids::NOT_KEPT, "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"),
+    ] {
         let mut plan = log.connection.prepare(&format!("EXPLAIN QUERY PLAN {select}")).unwrap();
         let values = vec![1; plan.parameter_count()];
         let plan = plan.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
@@ -119,4 +122,25 @@ fn steps_survive_and_a_burst_is_one_run() {
     let burst = run(Step::Sent, 1, 3, 1000);
     assert_eq!(read(1), (vec![BOB, CAROL], vec![burst.clone(), run(Step::Delivered, 1, 1, 1050)]));
     assert_eq!([read(3), read(4)], [(vec![BOB], vec![burst]), (vec![BOB], vec![later])]);
+}
+
+#[test]
+fn a_message_is_found_by_its_id_before_and_after_that_is_kept() {
+    let desk = Desk::with_bob();
+    let many: Vec<StoredEvent> = (1..=1500).map(|number| text(BOB, number, "many")).collect();
+    let id = |number: usize| many[number - 1].id;
+    let row = |log: &Log| log.connection.query_row("SELECT row FROM ids_kept", [], |row| row.get::<_, i64>(0)).unwrap();
+    let found = |log: &Log, id| names(&log.read_events(&Wanted::Ids(vec![id])).unwrap().0);
+    desk.write(&many[..300].iter().cloned().map(theirs).collect::<Vec<_>>());
+    let (mut log, _) = desk.open();
+    assert_eq!((found(&log, id(7)), row(&log)), (vec![id(7)], 0), "a few are looked through");
+    while log.index_chunk().unwrap() == Progress::More {}
+    assert_eq!((found(&log, id(7)), row(&log)), (vec![id(7)], 300));
+    log.close();
+    desk.write(&many[300..].iter().cloned().map(theirs).collect::<Vec<_>>());
+    let (log, _) = desk.open();
+    let both = Wanted::Between { first: EventId([0; 32]), last: EventId([255; 32]) };
+    assert_eq!(log.read_events(&both).unwrap().0.len(), 2, "of those kept and those not");
+    assert_eq!((found(&log, id(7)), found(&log, id(1400))), (vec![id(7)], vec![id(1400)]));
+    assert_eq!(row(&log), 1500, "many are not");
 }

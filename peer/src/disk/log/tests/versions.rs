@@ -40,6 +40,8 @@ fn a_log_of_any_older_version_opens_and_goes_on() {
         let (log, _) = desk.open();
         let (events, _) = log.read_history(TALK, 10, None).unwrap();
         assert_eq!(events.len(), 2, "version {number}");
+        let (known, _) = log.read_events(&Wanted::Ids(vec![events[0].id])).unwrap();
+        assert_eq!(known.len(), 1, "version {number}");
         log.close();
         let again = Connection::open(desk.path()).unwrap();
         account::load(&again, &REALM, &name("alice")).unwrap();
