@@ -1,24 +1,25 @@
 //! What fuzzers feed of this program: typed lines, text from others on its way to a screen, and its configuration. Each
 //! takes any bytes and panics if the code does, or if a promise of it does not hold. The program never calls them.
 
-use std::ffi::OsStr;
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use common::fuzz::Choices;
 use common::ids::EventId;
 use common::names::UserName;
 use common::time::UnixMillis;
-use common::visible::{self, MARKS_MAX, is_emoji_glue, is_hidden};
-use unicode_width::UnicodeWidthChar;
 
 use crate::api::{Changes, Command, MessageKind, MessageShown, Target};
 use crate::config::{Environment, Flags, Plan};
 use crate::frontend::commands::{Line, parse};
+use crate::frontend::harmless;
 use crate::frontend::json::{message_lines, read_input};
 use crate::frontend::sanitize::{Paint, Safe, width};
 use crate::frontend::settings::{ENTRIES, Settings};
 use crate::frontend::transcript;
+use crate::usage;
 
 /// One line as a person or a program types it.
 pub fn fuzz_command_line(data: &[u8]) {
@@ -54,63 +55,36 @@ pub fn fuzz_sanitizer(data: &[u8]) {
     }
 }
 
-/// No character of it steers a terminal or hides, and no tower of marks leaves its line.
-fn harmless(text: &str, newlines: bool) {
-    let mut marks = 0;
-    for c in text.chars() {
-        let is_allowed = (newlines && c == '\n') || is_emoji_glue(c);
-        assert!(is_allowed || !(steers(c) || is_hidden(c)), "{c:?} in {text:?}");
-        marks = if c.width() == Some(0) && !is_emoji_glue(c) { marks + 1 } else { 0 };
-        assert!(marks <= MARKS_MAX, "a tower in {text:?}");
-    }
-}
-
-/// The worst of what hides, named a second time: this must not agree with the code by being the code.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// Rows keep to the terminal.
 fn on_a_screen(text: &str, columns: usize) {
-    harmless(Safe::message(text).as_str(), true);
+    harmless::check(Safe::message(text).as_str(), true);
     for row in Safe::message(text).rows(Some(columns), 12, 8) {
-        harmless(row.as_str(), false);
+        harmless::check(row.as_str(), false);
         assert!(width(row.as_str()) <= (columns - 8).max(8), "{:?}", row.as_str());
     }
     let beginning = Safe::beginning(text, columns);
-    harmless(beginning.as_str(), false);
+    harmless::check(beginning.as_str(), false);
     assert!(width(beginning.as_str()) <= columns);
 }
 
 /// The only sequences in a finished row are colours of the program.
 fn painted(text: &str, columns: usize) {
+    colored::control::set_override(true);
     let line = Safe::line(text);
-    harmless(line.as_str(), false);
-    let words: Vec<String> = text.split_whitespace().take(2).map(str::to_owned).collect();
+    harmless::check(line.as_str(), false);
+    let words = text.split_whitespace().take(2).map(|word| word.chars().take(WORD_CHARS_MAX).collect());
+    let words: Vec<String> = words.collect();
     let painted = line.clone().painted(Paint::Error).with(&line.emphasised(&words));
     for row in painted.wrapped(Some(columns), &Safe::line("  | ")) {
-        harmless(&without_colors(row.as_str()), false);
+        harmless::check_painted(row.as_str(), false);
     }
-}
-
-fn without_colors(row: &str) -> String {
-    let mut parts = row.split('\u{1b}');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (numbers, rest) = part.strip_prefix('[').and_then(|part| part.split_once('m')).expect("a colour");
-        assert!(numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'), "{numbers:?}");
-        text.push_str(rest);
-    }
-    text
 }
 
 /// A program reads the same text, and whoever looks at the line sees nothing move.
 fn in_json(text: &str) {
     let line = message_lines(None, &[message(text)]);
     let line = line.strip_suffix('\n').expect("a line");
-    harmless(line, false);
+    harmless::check(line, false);
     let value: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
     assert_eq!(value["text"], text);
 }
@@ -118,7 +92,7 @@ fn in_json(text: &str) {
 /// Nobody begins a line of an exported text but the program.
 fn in_a_transcript(text: &str) {
     let lines = transcript::lines(None, &[message(text)]);
-    harmless(&lines, true);
+    harmless::check(&lines, true);
     assert!(lines.lines().skip(2).all(|line| line.starts_with("      | ")), "{lines:?}");
 }
 
@@ -143,8 +117,8 @@ pub fn fuzz_config(data: &[u8]) {
     let words: Vec<&[u8]> = choices.rest().split(|byte| *byte == 0).take(WORDS_MAX).collect();
     if is_arguments {
         let arguments = words.iter().map(|word| OsStr::from_bytes(word));
-        if let Err(error) = Flags::try_parse_from(std::iter::once(OsStr::new("peer")).chain(arguments)) {
-            harmless(&visible::lines(&error.render().to_string()), true);
+        if let Err(error) = flags(std::iter::once(OsStr::new("peer")).chain(arguments)) {
+            harmless::check(&usage::told(error), true);
         }
         return;
     }
@@ -154,12 +128,21 @@ pub fn fuzz_config(data: &[u8]) {
     arguments.extend(text(2).map(|word| format!("--user={word}")));
     arguments.extend(text(3).map(|word| format!("--listen={word}")));
     arguments.extend(text(4).into_iter().flat_map(|word| ["--".to_owned(), word]));
-    let Ok(flags) = Flags::try_parse_from(arguments) else { return };
+    let Ok(flags) = flags(arguments) else { return };
     let file = text(0).unwrap_or_default();
     match Plan::with_file(flags, &Environment::default(), Some(("peer.toml", &file))) {
         Ok(plan) => holds_together(&plan),
         Err(refusal) => assert!(!refusal.text.as_str().is_empty(), "a refusal says why"),
     }
+}
+
+/// As `Flags::parse` reads them; to describe them to clap takes longer than that, and is done once.
+fn flags<I: IntoIterator<Item: Into<OsString> + Clone>>(arguments: I) -> Result<Flags, clap::Error> {
+    thread_local!(static COMMAND: RefCell<clap::Command> = RefCell::new(Flags::command()));
+    COMMAND.with_borrow_mut(|command| {
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        Flags::from_arg_matches_mut(&mut matches).map_err(|error| error.format(command))
+    })
 }
 
 fn holds_together(plan: &Plan) {
@@ -178,3 +161,6 @@ fn holds_together(plan: &Plan) {
 const COLUMNS_MIN: usize = 20;
 
 const WORDS_MAX: usize = 8;
+
+/// As long as names are.
+const WORD_CHARS_MAX: usize = 32;

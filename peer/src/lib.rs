@@ -11,3 +11,4 @@ pub mod fuzz;
 mod net;
 pub mod node;
 pub mod ports;
+pub mod usage;

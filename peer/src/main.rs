@@ -21,12 +21,13 @@ use peer::frontend::password::{NoPassword, Passwords};
 use peer::frontend::signals::Signals;
 use peer::frontend::terminal::Modes;
 use peer::frontend::{Wires, json, repl};
+use peer::usage;
 
 fn main() -> ExitCode {
     common::process::forbid_dumps();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(error),
     };
     let is_json = flags.json;
     // Dropped last: the terminal is put back after everything that could have changed it.
@@ -39,14 +40,14 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Tells of flags that cannot be, or of help. The words of a mistake repeat what was typed, or pasted from somewhere.
-fn misused(error: &clap::Error) -> ExitCode {
+/// Tells of flags that cannot be, or of help.
+fn misused(error: clap::Error) -> ExitCode {
     // Nobody to tell if even that cannot be written.
     if !error.use_stderr() {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let _ = write!(io::stderr(), "{}", visible::lines(&error.render().to_string()));
+    let _ = write!(io::stderr(), "{}", usage::told(error));
     ExitCode::from(WRONG_USAGE)
 }
 

@@ -241,17 +241,22 @@ fn number(text: &str, min: u32, max: u32) -> Result<u32, Wrong> {
 
 fn choice<'a>(text: &str, choices: &[&'a str]) -> Result<&'a str, Wrong> {
     let found = choices.iter().find(|choice| **choice == text);
-    let nearest = || choices.iter().max_by(|one, other| closeness(text, one).total_cmp(&closeness(text, other)));
     found.copied().ok_or_else(|| Wrong {
         takes: choices.join(" or "),
-        nearest: nearest().map(|&nearest| nearest.to_owned()).unwrap_or_default(),
+        nearest: nearest(text, choices.iter().copied()).unwrap_or_default().to_owned(),
     })
 }
 
 fn unknown(key: &str) -> ConfigError {
-    let names = KEYS.iter().map(|row| row.name);
-    let nearest = names.max_by(|one, other| closeness(key, one).total_cmp(&closeness(key, other)));
+    let nearest = nearest(key, KEYS.iter().map(|row| row.name));
     ConfigError::UnknownKey { key: key.to_owned(), nearest: nearest.unwrap_or_default() }
+}
+
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // A pasted page is not compared letter by letter.
+    let typed: String = typed.chars().take(COMPARED_CHARS_MAX).collect();
+    let close = names.map(|name| (closeness(&typed, name), name));
+    close.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
 }
 
 // With or without the part before the dot, whichever is closer.
@@ -259,6 +264,9 @@ fn closeness(typed: &str, name: &str) -> f64 {
     let short = name.rsplit('.').next().unwrap_or(name);
     strsim::jaro_winkler(typed, name).max(strsim::jaro_winkler(typed, short))
 }
+
+/// Twice as long as the longest key.
+const COMPARED_CHARS_MAX: usize = 80;
 
 /// More pairs than that find nothing more.
 const SETS_MAX: usize = 8;

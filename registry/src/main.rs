@@ -23,6 +23,7 @@ use registry::store::Store;
 use registry::store::backup::{self, Whole};
 use registry::store::folder::{self, Folder};
 use registry::store::sqlite::SqliteStore;
+use registry::usage;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     common::process::forbid_dumps();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(error),
     };
     let result = match flags.command {
         Some(Command::Fingerprint(place)) => fingerprint(&place),
@@ -46,13 +47,12 @@ fn main() -> ExitCode {
     ExitCode::from(if error.is::<ConfigError>() || error.is::<WrongName>() { EXIT_USAGE } else { EXIT_FAILED })
 }
 
-// The words of a mistake repeat what was typed, or pasted from somewhere.
-fn misused(error: &clap::Error) -> ExitCode {
+fn misused(error: clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let _ = write!(io::stderr().lock(), "{}", visible::lines(&error.render().to_string()));
+    let _ = write!(io::stderr().lock(), "{}", usage::told(error));
     ExitCode::from(EXIT_USAGE)
 }
 

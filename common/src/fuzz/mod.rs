@@ -2,12 +2,14 @@
 //! the code panics, or if a promise of that code does not hold. Called by `tests/fuzz` and, seeded, by the tests; the
 //! programs never do.
 
+mod attacks;
 mod choices;
 mod link;
 mod message;
 mod room;
 mod secret;
 
+pub use attacks::attacks;
 pub use choices::Choices;
 pub use link::{fuzz_batches, fuzz_frames};
 pub use message::{fuzz_events, fuzz_messages, message_kind};

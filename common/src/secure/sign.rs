@@ -1,6 +1,9 @@
 //! Signed objects. A signature covers `context, 0x00, bytes`, with one context per kind of object, so that no
 //! signature can be taken for one over something else. The signed bytes are kept and carried as they were.
 
+#[cfg(feature = "fuzz")]
+mod remembered;
+
 use std::marker::PhantomData;
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
@@ -84,15 +87,31 @@ impl<T: Signable> std::fmt::Debug for Signed<T> {
 
 /// A signature over `context, 0x00, bytes`.
 pub fn sign_bytes(context: &str, bytes: &[u8], key: &SigningKey) -> Signature {
-    Signature(key.sign(&covered(context, bytes)).to_bytes())
+    let covered = covered(context, bytes);
+    #[cfg(feature = "fuzz")]
+    return remembered::sign(covered, key);
+    #[cfg(not(feature = "fuzz"))]
+    sign(&covered, key)
 }
 
 /// Whether `key` made `signature`. Strict: one message and key have one valid signature (RFC 8032, 5.1.7, and no
 /// keys of small order), so that ids and signatures cannot be varied by others.
 pub fn verify_bytes(context: &str, bytes: &[u8], signature: &Signature, key: &[u8; 32]) -> Result<(), SignError> {
+    let covered = covered(context, bytes);
+    #[cfg(feature = "fuzz")]
+    return remembered::verify(covered, signature, key);
+    #[cfg(not(feature = "fuzz"))]
+    verify(&covered, signature, key)
+}
+
+fn sign(covered: &[u8], key: &SigningKey) -> Signature {
+    Signature(key.sign(covered).to_bytes())
+}
+
+fn verify(covered: &[u8], signature: &Signature, key: &[u8; 32]) -> Result<(), SignError> {
     let key = VerifyingKey::from_bytes(key).map_err(|_| SignError::Key)?;
     let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-    key.verify_strict(&covered(context, bytes), &signature).map_err(|_| SignError::Forged)
+    key.verify_strict(covered, &signature).map_err(|_| SignError::Forged)
 }
 
 fn covered(context: &str, bytes: &[u8]) -> Vec<u8> {

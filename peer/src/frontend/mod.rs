@@ -2,6 +2,7 @@
 //! events into what is read, and sees nothing else of the peer; `main` picks one and hands it its [`Wires`].
 
 pub mod commands;
+pub(crate) mod harmless;
 pub mod json;
 pub mod password;
 pub mod repl;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use common::ids::EventId;
 use common::names::{RoomName, UserName};
 use common::time::UnixMillis;
+use proptest::prelude::*;
 
 use crate::api::{
     Act, Around, BanShown, CaughtUp, ChangeShown, Changes, Code, Delivery, DeliveryState, Event, Exit, FoundShown,
@@ -168,48 +169,92 @@ pub(crate) fn events() -> Vec<Event> {
 /// The same, with `text` in every place where words of others can stand.
 pub(crate) fn events_saying(text: &str) -> Vec<Event> {
     let mut events = events();
+    events.iter_mut().for_each(|event| put_words(event, text));
+    events
+}
+
+fn put_words(event: &mut Event, text: &str) {
     let said = || text.to_owned();
     let say = |shown: &mut MessageShown| {
         shown.text = said();
         shown.changes.reactions = vec![(said(), vec![user("bob")])];
     };
-    for event in &mut events {
-        match event {
-            Event::Message(shown) => say(shown),
-            Event::History { items, .. } | Event::Backlog { items, .. } => items.iter_mut().for_each(say),
-            Event::CaughtUp { mentions, conversations } => {
-                let items = conversations.iter_mut().flat_map(|caught_up| &mut caught_up.items);
-                mentions.iter_mut().chain(items).for_each(say);
-            }
-            Event::Found { items, .. } => items.iter_mut().for_each(|found| {
+    match event {
+        Event::Message(shown) => say(shown),
+        Event::History { items, .. } | Event::Backlog { items, .. } => items.iter_mut().for_each(say),
+        Event::CaughtUp { mentions, conversations } => {
+            let items = conversations.iter_mut().flat_map(|caught_up| &mut caught_up.items);
+            mentions.iter_mut().chain(items).for_each(say);
+        }
+        Event::Found { words, items } => {
+            *words = vec![said()];
+            items.iter_mut().for_each(|found| {
                 say(&mut found.message);
                 let around = found.around.iter_mut();
                 around.for_each(|around| around.before.iter_mut().chain(&mut around.after).for_each(say));
-            }),
-            Event::Changed(change) => {
-                change.before = said();
-                match &mut change.act {
-                    Act::Edited { text: word } | Act::Reacted { word } => *word = said(),
-                    Act::Deleted => {}
-                }
-            }
-            Event::Person(person) => (person.away, person.identity) = (Some(said()), said()),
-            Event::Myself { away, registry, .. } => (*away, *registry) = (Some(said()), said()),
-            Event::AwaySet { text: away } | Event::AwaySeen { text: away, .. } => *away = Some(said()),
-            Event::Rooms { rooms } => rooms.iter_mut().for_each(|room| room.topic = said()),
-            Event::TopicShown { text: topic, .. } | Event::Room { text: topic, .. } => *topic = said(),
-            Event::Refused(refusal) => *refusal = Refusal::new(refusal.code, text),
-            Event::Why(why) => {
-                why.text = said();
-                why.tried.iter_mut().for_each(|tried| (tried.address, tried.error) = (said(), said()));
-            }
-            Event::TrustAsked { registry, .. } | Event::RegistryLink { registry, .. } => *registry = said(),
-            Event::Exported { path, .. } => *path = said(),
-            Event::Bye { reason, .. } => *reason = said(),
-            _ => {}
+            });
         }
+        Event::Changed(change) => {
+            change.before = said();
+            match &mut change.act {
+                Act::Edited { text: word } | Act::Reacted { word } => *word = said(),
+                Act::Deleted => {}
+            }
+        }
+        Event::Person(person) => (person.away, person.identity) = (Some(said()), said()),
+        Event::Myself { away, registry, .. } => (*away, *registry) = (Some(said()), said()),
+        Event::AwaySet { text: away } | Event::AwaySeen { text: away, .. } => *away = Some(said()),
+        Event::Rooms { rooms } => rooms.iter_mut().for_each(|room| room.topic = said()),
+        Event::TopicShown { text: topic, .. } | Event::Room { text: topic, .. } => *topic = said(),
+        Event::Refused(refusal) => *refusal = Refusal::new(refusal.code, text),
+        Event::Bans { bans, .. } => bans.iter_mut().for_each(|ban| ban.text = said()),
+        Event::Frozen { entries, .. } => *entries = [said(), said()],
+        Event::Fingerprints { registry, .. } => *registry = said(),
+        Event::Why(why) => {
+            why.text = said();
+            why.tried.iter_mut().for_each(|tried| (tried.address, tried.error) = (said(), said()));
+        }
+        Event::TrustAsked { registry, .. } | Event::RegistryLink { registry, .. } => *registry = said(),
+        Event::Exported { path, .. } => *path = said(),
+        Event::Bye { reason, .. } => *reason = said(),
+        // Names that were parsed, numbers, and digits made here: a new kind of event is sorted in by whoever adds it.
+        Event::Ready { .. }
+        | Event::Registered { .. }
+        | Event::SignedIn { .. }
+        | Event::SignedOut { .. }
+        | Event::PasswordChanged
+        | Event::Online { .. }
+        | Event::Presence { .. }
+        | Event::KeyChanged { .. }
+        | Event::KeyAccepted { .. }
+        | Event::KeyRejected { .. }
+        | Event::SafetyNumber { .. }
+        | Event::Verified { .. }
+        | Event::LookAlike { .. }
+        | Event::Delivery(_)
+        | Event::Gap { .. }
+        | Event::Forked { .. }
+        | Event::Trace(_)
+        | Event::Unread { .. }
+        | Event::Members { .. }
+        | Event::Invited(_)
+        | Event::Invites { .. }
+        | Event::InviteSent { .. }
+        | Event::Declined { .. }
+        | Event::Current { .. }
+        | Event::Roster { .. } => {}
     }
-    events
+}
+
+/// What others may say to take over a screen: characters of every kind that steers or hides, whole attacks, and towers,
+/// in any order.
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "(\\PC|\\p{Cc}|\\p{Cf}|\\p{Mn}|\\p{Zl}|\\p{Zp}|\n){1,12}",
+        prop::sample::select(common::fuzz::attacks()),
+        (1..200_usize).prop_map(|marks| format!("o{}", "\u{301}".repeat(marks))),
+    ];
+    prop::collection::vec(piece, 1..4).prop_map(|pieces| pieces.concat())
 }
 
 fn account() -> Vec<Event> {

@@ -118,6 +118,7 @@ impl Account {
             cx.tell(Event::Refused(restored::is_a_copy()));
         }
         let me = keys.identity();
+        let look_alikes = LookAlikes::load(&log.conversations);
         let loaded = log.conversations.into_iter().filter_map(|loaded| loading::conversation(loaded, &me));
         let conversations: BTreeMap<_, _> = loaded.map(|conversation| (conversation.id, conversation)).collect();
         let rooms = names_of_rooms(&conversations, &keys.identity());
@@ -151,7 +152,7 @@ impl Account {
             forked: BTreeSet::new(),
             mail: Mail::load(log.prekeys),
             held: log.held,
-            look_alikes: LookAlikes::default(),
+            look_alikes,
             held_back: BTreeSet::new(),
             haves_at: cx.now.monotonic,
             deeds: Deeds::default(),

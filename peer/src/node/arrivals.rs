@@ -132,7 +132,7 @@ impl Account {
         event_id: EventId,
         (text, kind, late): (String, MessageKind, bool),
     ) {
-        self.about_to_speak(cx, id, from, event);
+        self.about_to_speak(cx, id, from, event.author);
         let Some(conversation) = self.conversations.get(&id) else { return };
         let target = conversation.target();
         if conversation.room().is_none() {

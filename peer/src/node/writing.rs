@@ -92,6 +92,9 @@ impl Account {
         for event in events {
             let (conversation, chain, number) = (event.conversation, (event.author, event.chain), event.number);
             for message in self.messages_shown(vec![StoredEvent { late: true, ..event }], changes) {
+                if !message.own {
+                    self.about_to_speak(cx, conversation, &message.from, chain.0);
+                }
                 cx.tell(Event::Message(message));
             }
             if chain.0 == self.me {

@@ -403,4 +403,6 @@ pub struct TheirChain {
     pub last: Option<EventId>,
     /// See [`Write::Borrowed`].
     pub borrowed_from: Option<u64>,
+    /// Something in it was shown.
+    pub is_told: bool,
 }

@@ -203,7 +203,7 @@ impl Inside {
         let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
         let mut handshake = Handshake::registry_answerer(&self.keys.link);
         handshake.read(&read_frame(&stream, &mut decoder, deadline).ok()?).ok()?;
-        let proof = RegistryProof::new(&self.keys.root, &self.keys.link, "of evil");
+        let proof = RegistryProof::new(&self.keys.root, &self.keys.link, "\u{1b}[41mof evil");
         let mut second = Vec::new();
         write_frame(&handshake.write(&codec::encode(&proof)).ok()?, &mut second);
         write_all(&stream, &second, deadline).ok()?;

@@ -1,5 +1,7 @@
 //! Changes to inputs, as a fuzzer makes them: bits, bytes, pieces, and two inputs crossed.
 
+use common::fuzz::attacks;
+
 use crate::world::Random;
 
 /// Some input of `corpus`, changed a few times.
@@ -14,7 +16,10 @@ pub(super) fn of(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
             3 => drop(input.drain(at..(at + random.below(16)).min(input.len()))),
             4 => input.truncate(at),
             5 => {
-                let piece = random.pick(TROUBLE).copied().unwrap_or_default();
+                let piece = match random.below(2) {
+                    0 => random.pick(TROUBLE).copied().unwrap_or_default().to_owned(),
+                    _ => random.pick(&attacks()).cloned().unwrap_or_default(),
+                };
                 input.splice(at..at, piece.bytes());
             }
             _ => {
@@ -35,24 +40,6 @@ fn any(random: &mut Random) -> u8 {
     }
 }
 
-/// What terminals, parsers and readers have stumbled over.
-const TROUBLE: &[&str] = &[
-    "\u{1b}[2J",
-    "\u{1b}]52;c;cHduZWQ=\u{7}",
-    "\u{9b}31m",
-    "\u{202e}",
-    "\u{2066}",
-    "\u{200d}",
-    "\u{e0041}",
-    "\u{2028}",
-    "\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}",
-    "\r\n",
-    "\n14:03 <carol> ",
-    "\0",
-    "/msg bob ",
-    "\"",
-    "^bob ",
-    "limits.sessions=",
-    "[[[[",
-    "{\"line\":\"",
-];
+/// What parsers and readers have stumbled over, and what some of ours look for.
+const TROUBLE: &[&str] =
+    &["\r\n", "\n14:03 <carol> ", "\0", "/msg bob ", "\"", "^bob ", "limits.sessions=", "[[[[", "{\"line\":\""];

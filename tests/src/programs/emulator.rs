@@ -60,27 +60,16 @@ pub fn controls(text: &str) -> Vec<String> {
                 }
             }
             controls.push(sequence);
-        } else if c != '\n' && (c.is_control() || TURNING.contains(&c)) {
+        } else if c != '\n' && (c.is_control() || hides(c)) {
             controls.push(format!("U+{:04X}", u32::from(c)));
         }
     }
     controls
 }
 
-/// What turns the writing direction, breaks a line, or tags a text that nobody sees.
-const TURNING: [char; 14] = [
-    '\u{61c}',
-    '\u{200b}',
-    '\u{200e}',
-    '\u{200f}',
-    '\u{2028}',
-    '\u{2029}',
-    '\u{202a}',
-    '\u{202d}',
-    '\u{202e}',
-    '\u{2066}',
-    '\u{2069}',
-    '\u{feff}',
-    '\u{e0001}',
-    '\u{e007f}',
-];
+/// What turns the writing direction, breaks a line, takes no room, or tags a text that nobody sees.
+fn hides(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}')
+}

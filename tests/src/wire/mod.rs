@@ -18,5 +18,5 @@ pub use person::Person;
 pub use proxy::Proxy;
 pub use raw::{Raw, connect_from};
 pub use registry_link::{Knock, RegistryLink};
-pub use room::Room;
+pub use room::{Room, event, now};
 pub use sealed::Sealed;

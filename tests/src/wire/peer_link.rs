@@ -32,7 +32,8 @@ impl PeerLink {
             Ok(Some(other)) => panic!("a hello was awaited, not {other:?}"),
             Ok(None) | Err(Late) => return None,
         };
-        let ours = Hello { version: Text::cut("a test"), capabilities: List::default(), credentials: None };
+        let ours =
+            Hello { version: Text::cut("\u{1b}]0;a test\u{7}"), capabilities: List::default(), credentials: None };
         sealed.send(&PeerMessage::Hello(Box::new(ours)));
         Some(Self { sealed, hello })
     }

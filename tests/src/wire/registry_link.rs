@@ -49,7 +49,7 @@ impl Knock {
         let second = read_frame(&stream, &mut decoder, deadline).map_err(failed)?;
         let proof = handshake.read(&second).expect("the second message");
         let proof: RegistryProof = codec::decode(&proof).expect("the registry's proof");
-        let greeting = PeerGreeting { version: Text::cut("a test") };
+        let greeting = PeerGreeting { version: Text::cut("\u{1b}]0;a test\u{7}") };
         let mut third = Vec::new();
         write_frame(&handshake.write(&codec::encode(&greeting)).expect("the third message"), &mut third);
         write_all(&stream, &third, deadline).map_err(failed)?;

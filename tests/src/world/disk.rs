@@ -465,8 +465,8 @@ impl Kept {
                 loaded.own.push(chain.load_own(*id));
             } else {
                 let last = if chain.number == 0 { Some(NO_EVENT) } else { chain.last };
-                let (number, borrowed_from) = (chain.number, chain.borrowed_from);
-                loaded.theirs.push(TheirChain { author: *author, chain: *id, number, last, borrowed_from });
+                let (number, borrowed_from, is_told) = (chain.number, chain.borrowed_from, chain.told > 0);
+                loaded.theirs.push(TheirChain { author: *author, chain: *id, number, last, borrowed_from, is_told });
             }
         }
         loaded

@@ -1,28 +1,32 @@
 //! A peer whose every text tries to take over the terminal of who reads it: on a screen, on a pipe and in a file it
 //! changes neither title nor clipboard, colours, modes, or any line but its own.
 
+use std::ffi::OsString;
 use std::num::NonZeroU16;
 use std::process::Command;
 use std::time::Instant;
 
-use common::ids::{ChainId, ConversationId, EntryId, EventId};
-use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
+use common::fuzz::attacks;
+use common::ids::{ConversationId, EntryId, EventId};
+use common::message::event::{Content, NO_EVENT, WireEvent};
 use common::message::peer::{Events, PeerMessage};
-use common::message::registry::{Reply, Request};
-use common::message::room::{Act, Genesis, History, LogEntry, NO_ENTRY};
-use common::names::{RoomName, UserName};
+use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request};
+use common::message::room::{Act, LogEntry, NO_ENTRY};
+use common::names::UserName;
 use common::secure::sign::Signed;
-use common::time::UnixMillis;
+use common::visible::MARKS_MAX;
 use common::wire::bounded::{List, Text};
+use tests::evil::EvilRegistry;
 use tests::programs::{Deeds, Process, controls, program};
-use tests::wire::{PeerLink, Person, RegistryLink, Room};
+use tests::wire::{PeerLink, Person, RegistryLink, Room, event, now};
 use tests::{DEADLINE, Ended, Launch, Registry, TermPeer};
 
 #[test]
 fn a_screen_is_the_programs_alone() {
     let registry = Registry::start(&[]);
     let mut mallory = Mallory::new(&registry);
-    let alice = TermPeer::launch(Launch::new(&registry, "alice"), 200, 100);
+    let launch = Launch::new(&registry, "alice").with(|launch| launch.variables.push(logs_all()));
+    let alice = TermPeer::launch(launch, 200, 100);
     alice.wait_screen("alice> ");
     alice.enter("/join #trap");
     alice.wait_screen("[#trap");
@@ -34,17 +38,15 @@ fn a_screen_is_the_programs_alone() {
     alice.enter("/msg mallory enough");
     alice.wait_screen("enough");
     let screen = alice.screen();
-    let forged = screen.lines().find(|line| line.trim_start().starts_with("<alice> forged"));
-    assert_eq!(forged, None, "{screen}");
+    assert!(!screen.lines().any(is_forged), "{screen}");
     assert!(screen.contains("␛[41mred"), "sequences are shown: {screen}");
-    alice.look(only_text);
-    assert_eq!(alice.deeds(), Vec::<String>::new());
-    let written = alice.written().replace("\r\n", "\n");
-    let strange: Vec<String> = controls(&written).into_iter().filter(|control| !is_our_own(control)).collect();
-    assert_eq!(strange, Vec::<String>::new());
+    check_screen(&alice);
     alice.enter("/quit");
     assert_eq!(alice.end(), 0);
     alice.check_sane();
+    let log = log_file(&alice.launch);
+    assert!(log.iter().any(|line| line.contains("DEBUG")), "it tells of mallory's link: {log:?}");
+    looked_at(&log);
 }
 
 #[test]
@@ -52,7 +54,8 @@ fn what_a_pipe_carried_can_be_looked_at() {
     for face in ["--plain", "--json"] {
         let registry = Registry::start(&[]);
         let mut mallory = Mallory::new(&registry);
-        let (mut alice, launch) = on_a_pipe(&registry, face);
+        let launch = Launch::new(&registry, "alice");
+        let mut alice = on_a_pipe(&launch, face);
         alice.write_line("/join #trap");
         let mut lines = until(&alice, "#trap");
         mallory.attacks("alice");
@@ -76,23 +79,87 @@ fn what_a_pipe_carried_can_be_looked_at() {
 }
 
 #[test]
+fn what_a_registry_says_is_as_harmless() {
+    let answers: Vec<String> = attacks().into_iter().chain(["that was all".to_owned()]).collect();
+    let asked = answers.len();
+    let registry = EvilRegistry::start();
+    let mut next = (0..).map(move |number: usize| answers[number % asked].clone());
+    registry.bend(move |about, message| match message {
+        FromRegistry::Reply { id, .. } | FromRegistry::Refused { id, .. } if is_asked(about.request) => {
+            let text = next.next().expect("it begins again");
+            vec![FromRegistry::Refused { id, refusal: Refusal::new(Code::NoSuchUser, &text) }]
+        }
+        message => vec![message],
+    });
+    let alone = |name: &str| {
+        let launch = Launch::alone(registry.address(), name);
+        launch.with(|launch| launch.transcript = registry.transcript.clone())
+    };
+    for (face, name) in [("--plain", "bob"), ("--json", "carol")] {
+        let launch = alone(name);
+        let mut peer = on_a_pipe(&launch, face);
+        let mut lines = until(&peer, name);
+        (0..asked).for_each(|_| peer.write_line("/whois zoe"));
+        lines.extend(until(&peer, "that was all"));
+        assert!(lines.iter().any(|line| line.contains("forged")), "{lines:?}");
+        assert!(!lines.iter().any(|line| is_forged(line)), "{lines:?}");
+        looked_at(&lines);
+        peer.write_line("/quit");
+        assert_eq!(peer.end(), Ended::Exit(0));
+    }
+    let alice = TermPeer::launch(alone("alice").with(|launch| launch.variables.push(logs_all())), 200, 100);
+    alice.wait_screen("alice> ");
+    (0..asked).for_each(|_| alice.enter("/whois zoe"));
+    alice.wait_screen("that was all");
+    let screen = alice.screen();
+    assert!(screen.contains("␛]52;c;") && !screen.lines().any(is_forged), "{screen}");
+    check_screen(&alice);
+    alice.enter("/quit");
+    assert_eq!(alice.end(), 0);
+    looked_at(&log_file(&alice.launch));
+}
+
+#[test]
 fn what_was_typed_wrong_is_repeated_harmlessly() {
     for name in ["peer", "registry"] {
+        // No argument can hold a zero.
+        let all = attacks().concat().replace('\0', "");
+        let flag = format!("--{all}");
         for wrong in [
-            &["--\u{1b}]0;owned\u{7}"][..],
-            &["--set", "x\u{1b}[41m\u{202e}=1"],
-            &["--set", "\u{9b}41m"],
-            &["--listen", "\r\u{1b}[2J"],
-            &["--config", "/nowhere/\u{1b}]52;c;b3duZWQ=\u{7}"],
-            &["--data-dir", "/proc/\u{1b}[41m", "--user", "a\u{1b}[41m"],
-            &["serve\u{1b}[41m", "\u{2028}forged"],
+            &[flag.as_str()][..],
+            &["--help", &flag],
+            &["--set", &all],
+            &["--set", &format!("{all}=1")],
+            &["--set", &format!("sign_up={all}"), "--set", &format!("bell={all}")],
+            &["--listen", &all],
+            &["--config", &format!("/nowhere/{all}")],
+            &["--data-dir", &format!("/proc/{all}"), "--user", &all],
+            &["--user", &all],
+            &["--password-file", &format!("/nowhere/{all}"), "--user", "alice"],
+            &[&all, "\u{2028}forged"],
+            &["user", "add", &all],
+            &["help", &all],
         ] {
             let output = Command::new(program(name)).args(wrong).env_clear().output().unwrap();
             let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-            assert!(!output.status.success() && !said.is_empty(), "{name} {wrong:?}");
+            let asks = wrong[0] == "--help";
+            assert!(output.status.success() == asks && !said.is_empty(), "{name} {wrong:?}");
             assert_eq!(controls(&said), Vec::<String>::new(), "{name} {wrong:?}: {said:?}");
+            assert!(!said.lines().any(is_forged), "{name} {wrong:?}: {said}");
+            check_towers(&said);
         }
     }
+}
+
+/// What no honest program asks for.
+fn is_asked(request: Option<&Request>) -> bool {
+    matches!(request, Some(Request::Lookup { user }) if user.as_str() == "zoe")
+}
+
+/// Whether a line begins as those of alice do, who says nothing of the kind.
+fn is_forged(line: &str) -> bool {
+    let said = line.trim_start().trim_start_matches("14:03 ").trim_start_matches("#dev ");
+    said.starts_with("<alice> forged")
 }
 
 /// What has to do with mallory, and may show her words.
@@ -134,13 +201,14 @@ fn looked_at(lines: &[String]) {
     let size = |count: usize| NonZeroU16::new(u16::try_from(count).unwrap()).unwrap();
     for line in lines {
         assert_eq!(controls(line), Vec::<String>::new(), "{line:?}");
+        check_towers(line);
         let mut terminal = vt100::Parser::new_with_callbacks(size(3), size(line.len() + 1), 0, Deeds::default());
         terminal.process(format!("before\r\n{line}\r\nafter").as_bytes());
         assert_eq!(terminal.callbacks().list(), &[] as &[String]);
         let screen = terminal.screen();
         only_text(screen);
         assert_eq!((screen.fgcolor(), screen.hide_cursor()), (vt100::Color::Default, false));
-        let shown: Vec<String> = screen.rows(0, screen.size().1.get()).collect();
+        let shown: Vec<String> = screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_owned()).collect();
         // The emulator has no room for what stands for something that is not there.
         let line = line.replace(char::REPLACEMENT_CHARACTER, "");
         assert_eq!(shown, ["before", line.trim_end(), "after"]);
@@ -149,16 +217,43 @@ fn looked_at(lines: &[String]) {
 }
 
 /// Alice without a terminal, her standard error and all of her log among what she says.
-fn on_a_pipe(registry: &Registry, face: &str) -> (Process, Launch) {
-    let launch = Launch::new(registry, "alice").with(|launch| {
+fn on_a_pipe(launch: &Launch, face: &str) -> Process {
+    let launch = launch.clone().with(|launch| {
         launch.extra.push(face.to_owned());
-        launch.variables.push(("P2P_CHAT_LOG", "trace".into()));
+        launch.variables.push(logs_all());
     });
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(program("peer"));
     command.args(launch.arguments()).envs(launch.environment());
-    // The folder of her profile lives as long as the launch does.
-    (Process::start("alice", command, registry.transcript()), launch)
+    Process::start("alice", command, &launch.transcript)
+}
+
+fn logs_all() -> (&'static str, OsString) {
+    ("P2P_CHAT_LOG", "trace".into())
+}
+
+/// Where a person looks at the terminal, the log is a file.
+fn log_file(launch: &Launch) -> Vec<String> {
+    let log = std::fs::read_to_string(launch.data_dir().join("peer.log")).unwrap();
+    log.lines().map(str::to_owned).collect()
+}
+
+/// Nothing was done to a screen but what the program itself does.
+#[track_caller]
+fn check_screen(peer: &TermPeer) {
+    peer.look(only_text);
+    assert_eq!(peer.deeds(), Vec::<String>::new());
+    let written = peer.written().replace("\r\n", "\n");
+    let strange: Vec<String> = controls(&written).into_iter().filter(|control| !is_our_own(control)).collect();
+    assert_eq!(strange, Vec::<String>::new());
+    check_towers(&written);
+}
+
+/// No letter carries more marks than any language puts on one.
+#[track_caller]
+fn check_towers(text: &str) {
+    let tower = "\u{301}".repeat(MARKS_MAX + 1);
+    assert!(!text.contains(&tower), "{text:?}");
 }
 
 #[track_caller]
@@ -190,23 +285,8 @@ impl Mallory {
     fn new(registry: &Registry) -> Self {
         let person = Person::new("mallory");
         let mut link = RegistryLink::sign_up(registry.address(), &person);
-        let genesis = Genesis {
-            realm: link.realm(),
-            name: RoomName::parse("#trap").unwrap(),
-            owner: person.keys.identity(),
-            owner_name: person.name.clone(),
-            private: false,
-            history: History::All,
-            nonce: ChainId([1; 16]),
-            at: now(),
-        };
-        let genesis = Signed::sign(&genesis, person.keys.identity_signer());
-        let room = Room { id: common::ids::RoomId(genesis.id()), genesis: genesis.clone(), invite: None };
-        let join = Content::Join(Box::new(Join { statement: person.statement(link.realm()), invite: None }));
-        let join = event(&person, room.id.into(), 1, NO_EVENT, &join);
-        let made = link.ask(Request::CreateRoom { genesis: Box::new(genesis), join: join.clone() });
-        assert_eq!(made, Ok(Reply::Done));
-        let act = Act::Topic { text: Text::cut(&payloads().concat()) };
+        let (room, join) = Room::create(&mut link, &person, "#trap");
+        let act = Act::Topic { text: Text::cut(&attacks().concat()) };
         let entry = LogEntry { room: room.id, index: 1, previous: NO_ENTRY, at: now(), act };
         let entry = Signed::sign(&entry, person.keys.identity_signer());
         assert_ne!(EntryId(entry.id()), NO_ENTRY);
@@ -226,10 +306,10 @@ impl Mallory {
         let direct = ConversationId::direct(&self.link.realm(), &self.person.name, &victim);
         let genesis = Box::new(self.room.genesis.clone());
         link.sealed.send(&PeerMessage::RoomHello { room: self.room.id, genesis, join: self.join.clone() });
-        let all = payloads().concat();
+        let all = attacks().concat();
         link.sealed.send(&PeerMessage::Status { away: Some(Text::cut(&all)) });
         for (place, conversation) in [(0, self.room.id.into()), (1, direct)] {
-            let mut events: Vec<WireEvent> = payloads()
+            let mut events: Vec<WireEvent> = attacks()
                 .into_iter()
                 .map(Content::Text)
                 .map(|content| self.says(place, conversation, &content))
@@ -262,60 +342,3 @@ impl Mallory {
         event
     }
 }
-
-fn event(
-    person: &Person,
-    conversation: ConversationId,
-    number: u64,
-    previous: EventId,
-    content: &Content,
-) -> WireEvent {
-    let (kind, body) = content.encode().unwrap();
-    let event = Event {
-        conversation,
-        author: person.keys.identity(),
-        chain: ChainId([7; 16]),
-        number,
-        previous,
-        parents: List::default(),
-        head: 0,
-        lamport: number,
-        at: now(),
-        kind,
-        body,
-    };
-    event.sign(person.keys.event_signer())
-}
-
-fn payloads() -> Vec<String> {
-    let mut payloads: Vec<String> = PAYLOADS.iter().map(|&payload| payload.to_owned()).collect();
-    payloads.push(format!("o{}", "\u{301}".repeat(200)));
-    payloads
-}
-
-fn now() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap())
-}
-
-const PAYLOADS: &[&str] = &[
-    "\u{1b}]0;owned\u{7}",
-    "\u{1b}]2;owned\u{1b}\\",
-    "\u{1b}]52;c;b3duZWQ=\u{7}",
-    "\u{1b}]8;;http://192.0.2.1\u{7}owned\u{1b}]8;;\u{7}",
-    "\u{1b}[2J\u{1b}[H",
-    "\u{1b}[41mred",
-    "\u{1b}[1;4;7mloud",
-    "\u{9b}41m\u{9d}0;owned\u{9c}\u{90}q\u{9c}",
-    "\u{202e}drow \u{2066}x\u{2069}\u{61c}",
-    "a\u{200b}b\u{feff}c\u{2060}\u{ad}",
-    "\u{e0001}\u{e006f}\u{e0077}\u{e007f}",
-    "x\u{2028}<alice> forged\u{2029}y",
-    "x\n<alice> forged",
-    "x\r<alice> forged",
-    "x\u{85}<alice> forged",
-    "x\u{b}\u{c}\u{8}\u{8}\u{8}\0\u{7f}",
-    "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?1h\u{1b}=",
-    "\u{1b}c\u{1b}7\u{1b}8\u{1b}M\u{e}\u{f}",
-    "\u{1b}P0;1|17/61\u{1b}\\\u{1b}[6n\u{1b}[5i\u{1b}[8;5;5t",
-];

@@ -45,6 +45,30 @@ fn doubled(packages: &[&Package], duplicates: &[(&str, &str)]) -> Vec<Finding> {
     surprising.chain(stale).collect()
 }
 
+/// The fuzz targets are built apart from the workspace, by a lock of their own, which has to know what ours need.
+pub(crate) fn fuzzed(tree: &Tree) -> Vec<Finding> {
+    let text = |path: &str| tree.files.iter().find(|file| file.path == path).map_or("", |file| file.text.as_str());
+    let lock = text(FUZZ_LOCK);
+    let lacking = |name: &'static str| {
+        let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{name}\"\n")));
+        let section = text(&format!("{name}/Cargo.toml")).split("[dependencies]\n").nth(1).unwrap_or_default();
+        let needed: Vec<String> = section.lines().map_while(|line| Some(line.split_once('.')?.0.to_owned())).collect();
+        let is_known = move |needed: &String| {
+            let starts = |line: &str| {
+                line.strip_prefix(&format!(" \"{needed}")).is_some_and(|rest| rest.starts_with(['"', ' ']))
+            };
+            entry.is_some_and(|entry| entry.lines().any(starts))
+        };
+        needed.into_iter().filter(move |needed| !is_known(needed)).map(move |needed| {
+            let what = format!("{name} needs {needed}, which is not there");
+            Finding::new(FUZZ_LOCK, 1, what, "cargo update --workspace --manifest-path tests/fuzz/Cargo.toml")
+        })
+    };
+    ["common", "peer", "registry"].into_iter().flat_map(lacking).collect()
+}
+
+const FUZZ_LOCK: &str = "tests/fuzz/Cargo.lock";
+
 fn metadata(tree: &Tree) -> Metadata {
     let platform = format!("--filter-platform={}", host());
     MetadataCommand::new()

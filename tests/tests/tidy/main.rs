@@ -49,8 +49,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["registry/src/accounts"]),
     ("bcrypt", &["registry/src/accounts"]),
     ("chacha20poly1305", &["peer/src/disk"]),
-    ("clap", &["peer/src/config.rs", "peer/src/fuzz.rs", "peer/src/main.rs", "registry/src"]),
-    ("colored", &["peer/src/frontend", "peer/src/main.rs"]),
+    ("clap", &["peer/src/config.rs", "peer/src/fuzz.rs", "peer/src/main.rs", "peer/src/usage.rs", "registry/src"]),
+    ("colored", &["peer/src/frontend", "peer/src/fuzz.rs", "peer/src/main.rs"]),
     (
         "crossbeam_channel",
         &[
@@ -123,7 +123,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing", &["peer/src", "registry/src"]),
     ("tracing_subscriber", &["peer/src/main.rs", "registry/src/main.rs"]),
     ("unicode_segmentation", &["peer/src/frontend"]),
-    ("unicode_width", &["common/src/visible.rs", "peer/src/frontend", "peer/src/fuzz.rs"]),
+    ("unicode_width", &["common/src/visible.rs", "peer/src/frontend"]),
     ("x25519_dalek", &["common/src/secure"]),
     ("zeroize", &["common/src", "peer/src/disk", "peer/src/frontend"]),
     // Of tests.
@@ -242,6 +242,11 @@ fn no_file_holds_a_forbidden_word() {
 #[test]
 fn licences_are_allowed_and_duplicates_are_known() {
     check(|tree| dependencies::check(tree, LICENCES, DUPLICATES));
+}
+
+#[test]
+fn the_fuzz_targets_can_be_built() {
+    check(dependencies::fuzzed);
 }
 
 #[test]

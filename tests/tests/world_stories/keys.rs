@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use common::names::UserName;
-use peer::api::{Code, Command, Event};
+use peer::api::{Code, Command, Event, Reference, RoomChange, Target};
 use tests::world::{Who, World};
 
 use crate::support::{
-    LONG, create, deliveries, enter, holds, is_in, is_refused, is_signed_in, room, say, wait, world_of,
+    LONG, changes, create, deliveries, enter, holds, is_in, is_refused, is_signed_in, room, say, wait, world_of,
 };
 
 #[test]
@@ -230,19 +230,12 @@ fn digits_agree_mark_and_are_lost_with_the_key() {
 #[test]
 fn a_name_that_looks_like_anothers_is_told_once() {
     let (mut world, [alice, bob, fake]) = world_of(["alice", "bob", "b0b"]);
-    let told = |world: &World| {
-        let alikes = world.told(alice).filter_map(|event| match event {
-            Event::LookAlike { user, like } => Some((user.to_string(), like.to_string())),
-            _ => None,
-        });
-        alikes.collect::<Vec<_>>()
-    };
     say(&mut world, bob, "@alice", "I am bob");
     wait(&mut world, "bob's", |world| world.shown(alice) == ["I am bob"]);
-    assert!(told(&world).is_empty());
+    assert!(warnings(&world, alice).is_empty());
     say(&mut world, fake, "@alice", "I am bob, too");
     wait(&mut world, "the other's", |world| world.shown(alice).len() == 2);
-    assert_eq!(told(&world), [("b0b".to_owned(), "bob".to_owned())]);
+    assert_eq!(warnings(&world, alice), ["b0b like bob"]);
     say(&mut world, fake, "@alice", "believe me");
     wait(&mut world, "more of it", |world| world.shown(alice).len() == 3);
     world.run_for(Duration::from_millis(100));
@@ -250,7 +243,67 @@ fn a_name_that_looks_like_anothers_is_told_once() {
     world.start(alice);
     say(&mut world, fake, "@alice", "do you?");
     wait(&mut world, "still more", |world| world.shown(alice) == ["do you?"]);
-    assert!(told(&world).is_empty(), "once is enough");
+    assert!(warnings(&world, alice).is_empty(), "once is enough");
+}
+
+#[test]
+fn nothing_that_goes_before_spares_a_look_alike_the_warning() {
+    let (mut world, [alice, bob, fake]) = world_of(["alice", "bob", "b0b"]);
+    say(&mut world, bob, "@alice", "I am bob");
+    say(&mut world, alice, "@b0b", "who are you?");
+    wait(&mut world, "the question to arrive", |world| deliveries(world, alice) == 1);
+    let (reference, word) = (Reference::Newest { back: 0 }, Some("bob!".to_owned()));
+    world.command(fake, Command::Query { target: Target::Person(name("alice")), text: None });
+    world.command(fake, Command::React { reference, word });
+    wait(&mut world, "a reaction", |world| world.told(alice).any(|event| matches!(event, Event::Changed(_))));
+    create(&mut world, alice, "#dev", false);
+    for round in 1..3 {
+        enter(&mut world, fake, "#dev");
+        wait(&mut world, "the other inside", |world| changes(world, alice, RoomChange::Joined, "b0b") == round);
+        world.command(fake, Command::Part { room: Some(room("#dev")) });
+        wait(&mut world, "the other outside", |world| changes(world, alice, RoomChange::Parted, "b0b") == round);
+    }
+    world.run_for(LONG / 10);
+    world.crash(alice);
+    world.start(alice);
+    say(&mut world, fake, "@alice", "I am bob, too");
+    wait(&mut world, "the warning", |world| warnings(world, alice) == ["b0b like bob"]);
+
+    // It may not have been seen: what it is about comes again as well.
+    world.crash(alice);
+    world.start(alice);
+    wait(&mut world, "the text again", |world| world.shown(alice) == ["I am bob, too"]);
+    assert_eq!(warnings(&world, alice), ["b0b like bob"]);
+    holds(&mut world);
+}
+
+#[test]
+fn a_look_alike_that_spoke_before_one_came_is_told_when_it_speaks_again() {
+    let (mut world, [alice, bob, fake]) = world_of(["alice", "bob", "b0b"]);
+    create(&mut world, bob, "#dev", true);
+    for guest in [fake, alice] {
+        world.invite(bob, guest, room("#dev"));
+        wait(&mut world, "the invitation", |world| world.told(guest).any(|event| matches!(event, Event::Invited(_))));
+        world.run_for(LONG / 10);
+        world.command(guest, Command::Accept { room: room("#dev") });
+        let user = world.host(guest).name.to_string();
+        wait(&mut world, "the guest inside", |world| is_in(world, guest, &user));
+        say(&mut world, fake, "#dev", "hello");
+        say(&mut world, fake, "#dev", "all");
+        world.run_for(LONG);
+    }
+    assert_eq!(world.shown(alice), ["hello", "all"], "what was said before she came is not for her");
+    assert_eq!(warnings(&world, alice), ["b0b like bob"]);
+    holds(&mut world);
+}
+
+/// Who was told of as looking like whom.
+fn warnings(world: &World, who: Who) -> Vec<String> {
+    let alikes = world.told(who).filter_map(|event| match event {
+        Event::LookAlike { user, like } => Some(format!("{user} like {like}")),
+        _ => None,
+    });
+    alikes.collect()
 }
 
 /// Alice and bob, who know each other.

@@ -251,7 +251,8 @@ pub(super) fn read_history(
 /// Where every chain of a conversation stands. No event's bytes are read.
 pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedChains, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT row, author, chain, own, number, last, lamport, borrowed FROM chains WHERE conversation = ?1 ORDER BY row",
+        "SELECT row, author, chain, own, number, last, lamport, borrowed, told > 0 FROM chains
+         WHERE conversation = ?1 ORDER BY row",
     )?;
     let mut found = statement.query([conversation])?;
     let mut chains = LoadedChains::default();
@@ -267,7 +268,7 @@ pub(super) fn load(connection: &Connection, conversation: i64) -> Result<LoadedC
             // Before the first event there is nothing to be skipped.
             let last = if number == 0 { Some(NO_EVENT) } else { last };
             let borrowed_from = row.get::<_, Option<i64>>(7)?.map(rows::number).transpose()?;
-            chains.theirs.push(TheirChain { author, chain, number, last, borrowed_from });
+            chains.theirs.push(TheirChain { author, chain, number, last, borrowed_from, is_told: row.get(8)? });
         }
     }
     Ok(chains)

@@ -16,7 +16,9 @@ fn what_lies_behind_the_mark_is_untold_and_the_mark_never_goes_back() {
     let desk = Desk::with_bob();
     desk.write(&[theirs(bobs(1)), theirs(bobs(2)), theirs(bobs(3)), own(mine(1), &[BOB])]);
     assert_eq!(untold(&desk), [1, 2, 3, 1], "others' and mine, in order of arrival");
+    assert!(!desk.load().conversations[0].theirs[0].is_told);
     desk.write(&[told_to(2)]);
+    assert!(desk.load().conversations[0].theirs[0].is_told);
     desk.write(&[told_to(1), Write::Told { conversation: TALK, author: ME, chain: MINE, number: 1 }]);
     assert_eq!(untold(&desk), [3]);
     desk.write(&[told_to(3)]);
