@@ -5,6 +5,7 @@
 mod child;
 mod contenders;
 mod contestant;
+mod curves;
 mod figures;
 mod fleet;
 pub mod history;
@@ -20,6 +21,7 @@ mod talk;
 
 use std::io;
 
+pub use curves::{Curve, curves};
 pub use figures::{Outcome, Summary};
 pub use plan::Plan;
 pub use report::Report;

@@ -90,7 +90,7 @@ impl<'a> Panel<'a> {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
@@ -101,7 +101,7 @@ const TOP: usize = 34;
 const HEAD: usize = 22;
 const LINE: usize = 20;
 const GAP: usize = 12;
-const STYLE: &str = "<style>
+pub(super) const STYLE: &str = "<style>
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .title { font-size: 15px; font-weight: 600 } .head { font-style: italic } .name { text-anchor: end }
 .ours { fill: #0969da } .limit { fill: #57606a } .contender { fill: #bf8700 } .spread { stroke: #24292f; stroke-width: 2 }
