@@ -57,8 +57,18 @@ pub const LOG_ENTRIES_MAX: u32 = 10_000;
 /// Chains that a removal names: nobody loses as many databases, and the entry has to be small.
 pub const CUTS_MAX: usize = 8;
 
-/// Members of a room until the overlay for larger ones exists.
-pub const MEMBERS_MAX: usize = 64;
+/// Members of a room: each keeps the join of every other and holds every chain.
+pub const MEMBERS_MAX: usize = 500;
+
+/// Others who are there with whom a member of a room is linked, each with each. In a larger crowd what is said is
+/// passed on.
+pub const MESH_MAX: usize = 12;
+
+/// Receipts in one message.
+pub const RECEIPTS_MAX: usize = 128;
+
+/// How often a receipt is handed on before it is dropped: far more than lie between any two members of the largest room.
+pub const RECEIPT_HOPS_MAX: u8 = 16;
 
 /// Names, rooms, members or invitations in one page of a registry's reply.
 pub const NAMES_PER_PAGE: usize = 1000;
@@ -129,6 +139,9 @@ const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX < EVENTS_BYTES_MAX);
 // The fixed fields of an event take 300 bytes, a parent 90.
 const _: () = assert!(TEXT_BYTES_MAX + 300 + PARENTS_MAX * 90 <= EVENT_BYTES_MAX);
+// A receipt takes 330 bytes.
+const _: () = assert!(RECEIPTS_MAX * 330 + 128 <= BATCH_BYTES_MAX);
+const _: () = assert!(MESH_MAX < MEMBERS_MAX);
 // A holding takes 140 bytes.
 const _: () = assert!(HOLDINGS_MAX * 140 + 256 <= BATCH_BYTES_MAX);
 // A removal: its cuts take 42 bytes each, its reason 200, everything else 250.

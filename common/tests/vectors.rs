@@ -13,6 +13,7 @@ use common::message::event::{Content, EVENT_CONTEXT, Event, Join, NO_EVENT, Pare
 use common::message::mail::Mail;
 use common::message::moderation::Owners;
 use common::message::peer::{Have, Hello, Holding, PeerMessage};
+use common::message::receipt::Receipt;
 use common::message::registry::{Reply, Request, ToRegistry};
 use common::message::room::{self, Act, Cut, Genesis, History, Invite, LogEntry, NO_ENTRY, Removal};
 use common::names::{RoomName, UserName};
@@ -127,6 +128,11 @@ fn events(out: &mut Lines) {
     out.event("event.1", &first);
     out.event("event.2", &text_event(2, first.id(), "are you there?"));
     out.event("join", &join());
+    let (conversation, member, from) = (room_id().into(), keys(BOB).identity(), 1);
+    let (number, last) = (2, Some(text_event(2, first.id(), "are you there?").id()));
+    let holding = Holding { author: keys(ALICE).identity(), chain: ChainId([ALICE; 16]), number, last };
+    let receipt = Receipt { conversation, member, from, holding };
+    out.signed("receipt", &Signed::sign(&receipt, keys(BOB).event_signer()));
 }
 
 /// Alice's first line for Bob, sealed to a prekey of his with a fixed ephemeral key.

@@ -5,5 +5,6 @@ pub mod event;
 pub mod mail;
 pub mod moderation;
 pub mod peer;
+pub mod receipt;
 pub mod registry;
 pub mod room;

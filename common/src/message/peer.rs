@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::WireEvent;
+use super::receipt::Receipts;
 use super::room::{Genesis, LogEntry};
 use crate::ids::{ChainId, ConversationId, EntryId, EventId, IdentityKey, RoomId};
 use crate::limits::{ENTRIES_PER_PAGE, EVENTS_PER_MESSAGE_MAX, HOLDINGS_MAX, REASON_BYTES_MAX};
@@ -37,8 +38,11 @@ pub enum PeerMessage {
     Have(Have),
     /// I lack this; you said that you hold it. Answered with one `Events`, which is empty if there is nothing to serve.
     Want(Want),
-    /// Consecutive events of one chain, ending in a signed one: the sender's own, or what was wanted.
+    /// Consecutive events of one chain, ending in a signed one: the sender's own, what was wanted, or what is passed on
+    /// in a large room.
     Events(Events),
+    /// What others, or I, have of an author's: to be handed on to that author.
+    Receipts(Receipts),
     /// Of this chain you are not served what lies up to and including `number`: it is from before you came.
     Skip {
         conversation: ConversationId,

@@ -39,6 +39,7 @@ fn peer_messages() {
         PeerMessage::Have(_) => PeerMessage::Have(sample::have()),
         PeerMessage::Want(_) => PeerMessage::Want(sample::want()),
         PeerMessage::Events(_) => PeerMessage::Events(sample::events()),
+        PeerMessage::Receipts(_) => PeerMessage::Receipts(sample::receipts()),
         PeerMessage::Skip { .. } => PeerMessage::Skip {
             conversation: sample::room().into(),
             chain: sample::chain(),
@@ -176,6 +177,7 @@ fn signed_objects() {
         described(&sample::entry().claim().unwrap()),
         described(&sample::invite().claim().unwrap()),
         described(&sample::prekey().claim().unwrap()),
+        described(&sample::receipt().claim().unwrap()),
         described(&sample::mail()),
         described(&sample::proof()),
         described(&sample::greeting()),

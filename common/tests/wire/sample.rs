@@ -4,6 +4,7 @@ use common::ids::{AuthKey, ChainId, EntryId, IdentityKey, MailKey, RealmId, Room
 use common::message::event::{Content, Event, Join, NO_EVENT, Parent, WireEvent};
 use common::message::mail::Mail;
 use common::message::peer::{Events, Have, Hello, Holding, Want};
+use common::message::receipt::{Receipt, Receipts};
 use common::message::registry::{
     Code, Invitation, MailItem, MemberRecord, PersonRecord, PresenceChange, Refusal, RoomSummary,
 };
@@ -145,8 +146,23 @@ pub(crate) fn events() -> Events {
     Events { conversation: room().into(), late: true, events: List::cut(vec![unsigned, part()]) }
 }
 
+pub(crate) fn receipts() -> Receipts {
+    let (conversation, author, receipts) = (room().into(), keys().identity(), List::cut(vec![receipt()]));
+    Receipts { conversation, author, hops: 3, receipts }
+}
+
+pub(crate) fn receipt() -> Signed<Receipt> {
+    let member = IdentityKey([0xbb; 32]);
+    let receipt = Receipt { conversation: room().into(), member, from: 1, holding: holding() };
+    Signed::sign(&receipt, keys().event_signer())
+}
+
+fn holding() -> Holding {
+    Holding { author: keys().identity(), chain: chain(), number: 70_000, last: Some(join().id()) }
+}
+
 pub(crate) fn have() -> Have {
-    let holding = Holding { author: keys().identity(), chain: chain(), number: 70_000, last: Some(join().id()) };
+    let holding = holding();
     let entry = Some(EntryId(entry().id()));
     Have { conversation: room().into(), head: 1, entry, holdings: List::cut(vec![holding]) }
 }

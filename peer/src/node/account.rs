@@ -22,7 +22,8 @@ use super::loading;
 use super::look_alikes::LookAlikes;
 use super::mail::Mail;
 use super::outgoing::Disk;
-use super::people::{self, People};
+use super::overlay::Overlay;
+use super::people::People;
 use super::registry::RegistryCalls;
 use super::repair::Repair;
 use super::restored;
@@ -68,6 +69,9 @@ pub(super) struct Account {
     pub(super) early: Option<Early>,
     pub(super) shown_early: Option<Shown>,
     pub(super) repair: Repair,
+    pub(super) overlay: Overlay,
+    /// How often everybody was told what is held here.
+    pub(super) haves_round: u64,
     /// Chains whose author signed two events for one place.
     pub(super) forked: BTreeSet<(ConversationId, ChainKey)>,
     pub(super) mail: Mail,
@@ -81,7 +85,8 @@ pub(super) struct Account {
     pub(super) deeds: Deeds,
     /// My joins that members have not all acknowledged yet.
     pub(super) joining: Vec<Joining>,
-    roster: (BTreeSet<UserName>, BTreeSet<RoomName>),
+    /// How many people and rooms front-ends were told to complete.
+    roster: (usize, usize),
 }
 
 /// A room entered, but not yet told: online members are given a moment to learn of it.
@@ -149,6 +154,8 @@ impl Account {
             early: None,
             shown_early: None,
             repair: Repair::default(),
+            overlay: Overlay::default(),
+            haves_round: 0,
             forked: BTreeSet::new(),
             mail: Mail::load(log.prekeys),
             held: log.held,
@@ -205,6 +212,7 @@ impl Account {
         self.mail_timers(cx);
         self.release_overdue(cx);
         self.have_timer(cx);
+        self.overlay_timers(cx);
         if self.registry.is_online() && cx.now.wall.plus(RENEW_BEFORE) > self.expires && !self.registry.is_renewing() {
             self.renew(cx);
         }
@@ -216,8 +224,8 @@ impl Account {
         let (repair, mail) = (self.repair.next_timeout(), self.mail.next_timeout());
         let (disk, writing, conduct) =
             (self.disk.next_timeout(), self.writing.next_timeout(), self.conduct.next_timeout());
-        let (dial, overdue) = (self.next_dial(), self.next_overdue());
-        [self.registry.next_timeout(), dial, conduct, disk, writing, repair, mail, overdue, haves]
+        let (dial, overdue, overlay) = (self.people.next_dial(), self.next_overdue(), self.overlay.next_timeout());
+        [self.registry.next_timeout(), dial, conduct, disk, writing, repair, mail, overdue, haves, overlay]
             .into_iter()
             .flatten()
             .chain(joins)
@@ -228,6 +236,7 @@ impl Account {
     pub(super) fn flush(&mut self, cx: &mut Context) {
         self.check_early(cx);
         self.keep_said(cx);
+        self.refresh_overlay(cx);
         self.send_pushes(cx);
         self.send_haves(cx);
         self.repair(cx);
@@ -312,12 +321,11 @@ impl Account {
 
     /// Tells front-ends what to complete, if that changed.
     pub(super) fn tell_roster(&mut self, cx: &mut Context) {
-        let rooms: BTreeSet<_> = self.rooms.keys().cloned().collect();
-        let roster = (people::roster(&self.people), rooms);
-        if roster != self.roster {
-            let (people, rooms) = roster.clone();
-            cx.tell(Event::Roster { people: people.into_iter().collect(), rooms: rooms.into_iter().collect() });
-            self.roster = roster;
+        // Names are never taken away again.
+        let roster = (self.people.names().count(), self.rooms.len());
+        if std::mem::replace(&mut self.roster, roster) != roster {
+            let (people, rooms) = (self.people.names().cloned().collect(), self.rooms.keys().cloned().collect());
+            cx.tell(Event::Roster { people, rooms });
         }
     }
 

@@ -108,6 +108,9 @@ impl Account {
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.seen(&event);
         }
+        if !matches!(content, Content::Join(_) | Content::Part(_) | Content::Unknown) {
+            self.owe_receipt(cx, id, &event);
+        }
         let stored = StoredEvent::of(&event, event_id, wire.clone(), late);
         writes.push(Write::Event { event: Box::new(stored), recipients: None });
         let mut show = |text, kind| self.show(cx, id, &from, &event, event_id, (text, kind, late));

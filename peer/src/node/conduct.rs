@@ -120,6 +120,9 @@ pub(super) fn goes_on<'a, T: Ord + 'a>(before: Option<&'a T>, page: impl IntoIte
 /// again with time.
 const UNASKED_MAX: u64 = 4096;
 const UNASKED_PER_SECOND: u64 = 64;
+
+// Everybody enters the largest room at once, comes, goes, and comes again.
+const _: () = assert!(UNASKED_MAX >= 4 * common::limits::MEMBERS_MAX as u64);
 /// A registry that was replaced by a better one is found again within minutes; one that was not costs little.
 const PAUSE: Duration = Duration::from_secs(10);
 const PAUSE_MAX: Duration = Duration::from_secs(600);

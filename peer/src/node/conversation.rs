@@ -92,6 +92,8 @@ pub(super) struct Room {
     pub(super) members: BTreeMap<IdentityKey, Member>,
     /// Another entry of a number that is taken, signed by the owner as well: the room is frozen.
     pub(super) other: Option<Signed<LogEntry>>,
+    /// Counts what changes who belongs to it.
+    pub(super) version: u64,
     /// Joins that name entries which are not here yet, by whom they claim to be of.
     early: BTreeMap<IdentityKey, WireEvent>,
 }
@@ -313,7 +315,8 @@ impl Room {
     pub(super) fn new(id: RoomId, genesis: Genesis, signed: Signed<Genesis>) -> Self {
         let moderation = Moderation::new(id, genesis.owner, genesis.owner_name.clone());
         let (members, early) = Default::default();
-        Self { id, genesis, signed, joined: false, entries: Vec::new(), moderation, other: None, members, early }
+        let (entries, other, version) = (Vec::new(), None, 0);
+        Self { id, genesis, signed, joined: false, entries, moderation, other, version, members, early }
     }
 
     pub(super) fn head(&self) -> u32 {
@@ -322,6 +325,7 @@ impl Room {
 
     /// Adds a checked entry of the owner's log: who is a member follows from it.
     pub(super) fn apply(&mut self, entry: LogEntry, signed: Signed<LogEntry>) {
+        self.version += 1;
         self.moderation.apply(EntryId(signed.id()), entry);
         self.entries.push(signed);
         for (identity, member) in &mut self.members {
@@ -342,6 +346,7 @@ impl Room {
         part: Option<(Stamp, WireEvent)>,
         stands_aside: bool,
     ) {
+        self.version += 1;
         let is_admitted = self.moderation.admits(&membership);
         let Membership { statement, event, invited } = membership;
         let (user, key, joined, head) = (statement.user, statement.event, event.stamp(), event.head);

@@ -120,6 +120,7 @@ impl Account {
         let jitter = Duration::from_millis(cx.below(1 + u64::try_from(pause.as_millis()).unwrap_or(0) / 2));
         let until = cx.now.monotonic.plus(pause + jitter);
         self.people.entry(user).dial = Dial::Waiting { until, failures };
+        self.people.version += 1;
     }
 
     pub(super) fn dial_timers(&mut self, cx: &mut Context) {
@@ -140,14 +141,6 @@ impl Account {
                 contact.dial = Dial::Idle;
             }
         }
-    }
-
-    pub(super) fn next_dial(&self) -> Option<Monotonic> {
-        let until = |dial: &Dial| match dial {
-            Dial::Waiting { until, .. } | Dial::Dialing { until, .. } => Some(*until),
-            Dial::Idle | Dial::LookingUp { .. } => None,
-        };
-        self.people.iter().filter_map(|(_, contact)| until(&contact.dial)).min()
     }
 
     /// A link went before the far end had said anything on it: they turn us away, or their link breaks each time. What

@@ -55,10 +55,10 @@ impl Node {
             found.in_flight_bytes = found.in_flight_bytes.max(in_flight);
         }
         for conversation in account.conversations.values() {
-            for (author, _) in conversation.theirs.keys() {
-                let chains = conversation.theirs.keys().filter(|(other, _)| other == author).count();
-                found.chains_per_author = found.chains_per_author.max(chains);
-            }
+            // In their order, those of one author are together.
+            let chains: Vec<_> = conversation.theirs.keys().map(|(author, _)| author).collect();
+            let most = chains.chunk_by(|one, other| one == other).map(<[_]>::len).max().unwrap_or(0);
+            found.chains_per_author = found.chains_per_author.max(most);
             let recent = conversation.own.values().map(conversation::OwnLog::recent_count).max().unwrap_or(0);
             found.recent_events = found.recent_events.max(recent);
         }

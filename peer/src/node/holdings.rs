@@ -11,7 +11,7 @@ use common::wire::bounded::List;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{Conversation, Kind, OwnLog};
+use super::conversation::{ChainKey, Conversation, Kind, OwnLog};
 use super::forks::is_branch;
 use super::held::Held;
 use super::reads::Read;
@@ -44,6 +44,7 @@ impl Account {
             if holding.author == self.me {
                 self.own_holding(cx, link, id, holding, first);
             } else if holding.author != identity {
+                self.holds(link, id, (holding.author, holding.chain), holding.number);
                 self.claimed(cx, link, id, holding);
             }
         }
@@ -120,24 +121,35 @@ impl Account {
     pub(super) fn have_mailed(&mut self, cx: &mut Context, id: ConversationId, identity: &IdentityKey, have: &Have) {
         let me = self.me;
         for holding in have.holdings.iter().filter(|holding| holding.author == me && holding.number <= COUNT_MAX) {
-            let log = self.conversations.get(&id).and_then(|known| known.own.get(&holding.chain));
-            match log.map(|log| log.agrees(holding)) {
-                Some(Some(agrees)) => self.mailed_holding(cx, id, identity, holding, agrees),
-                None => self.mailed_holding(cx, id, identity, holding, false),
-                Some(None) => {
-                    let (ticket, Holding { author, chain, number, .. }) = (cx.number(), *holding);
-                    let mailed = Read::Mailed { conversation: id, identity: *identity, holding: *holding };
-                    self.disk.reads.insert(ticket, mailed);
-                    let (conversation, from, bytes_max, not_before) = (id, number, 1, None);
-                    let job = DiskJob::ReadChain { ticket, conversation, author, chain, from, bytes_max, not_before };
-                    cx.out.push_back(Output::Disk(job));
-                }
+            self.far_holding(cx, id, identity, holding);
+        }
+    }
+
+    /// Somebody with whom there may be no link has a chain of mine up to some number, by their own word.
+    pub(super) fn far_holding(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        identity: &IdentityKey,
+        holding: &Holding,
+    ) {
+        let log = self.conversations.get(&id).and_then(|known| known.own.get(&holding.chain));
+        match log.map(|log| log.agrees(holding)) {
+            Some(Some(agrees)) => self.far_holding_compared(cx, id, identity, holding, agrees),
+            None => self.far_holding_compared(cx, id, identity, holding, false),
+            Some(None) => {
+                let (ticket, Holding { author, chain, number, .. }) = (cx.number(), *holding);
+                let far = Read::Far { conversation: id, identity: *identity, holding: *holding };
+                self.disk.reads.insert(ticket, far);
+                let (conversation, from, bytes_max, not_before) = (id, number, 1, None);
+                let job = DiskJob::ReadChain { ticket, conversation, author, chain, from, bytes_max, not_before };
+                cx.out.push_back(Output::Disk(job));
             }
         }
     }
 
     /// The same, once it is known whether it is what I gave.
-    pub(super) fn mailed_holding(
+    pub(super) fn far_holding_compared(
         &mut self,
         cx: &mut Context,
         id: ConversationId,
@@ -201,12 +213,18 @@ impl Account {
             return;
         }
         self.haves_at = cx.now.monotonic.plus(HAVE_EVERY);
+        self.haves_round += 1;
+        self.close_unneeded(cx);
         let mut due = Vec::new();
         for (link, live) in self.links.iter() {
-            let heard = live.conversations.iter().filter(|(_, told)| told.have_heard);
+            let heard = live.conversations.iter().filter(|(id, told)| told.have_heard && !self.overlay.carries(id));
             due.extend(heard.map(|(id, _)| (link, *id)));
         }
         self.links.whole_haves.extend(due);
+        let crowds = self.conversations.keys().copied().filter(|id| self.overlay.carries(id));
+        for id in crowds.collect::<Vec<_>>() {
+            self.offer_again(cx, id, self.haves_round);
+        }
     }
 }
 
@@ -219,18 +237,22 @@ impl Conversation {
     }
 
     /// What is held of everybody else: an offer.
-    fn holdings_besides(&self, author: &IdentityKey) -> impl Iterator<Item = Holding> {
+    pub(super) fn holdings_besides(&self, author: &IdentityKey) -> impl Iterator<Item = Holding> {
         let others = self.held().filter(move |(holding, _)| holding.author != *author);
         others.map(|(holding, _)| holding).filter(|holding| holding.number > 0)
     }
 
     fn held(&self) -> impl Iterator<Item = (Holding, &Held)> {
-        self.theirs.iter().filter(|(key, _)| !is_branch(&key.1)).map(|(key, held)| {
-            let number = held.stored.min(self.limit(key));
-            let last = held.last.filter(|_| number == held.received && held.received > 0);
-            (Holding { author: key.0, chain: key.1, number, last }, held)
-        })
+        let chains = self.theirs.iter().filter(|(key, _)| !is_branch(&key.1));
+        chains.map(|(key, held)| (holding_of(self, key, held), held))
     }
+}
+
+/// What is held of one chain, as far as it is on the disk and counts.
+pub(super) fn holding_of(conversation: &Conversation, key: &ChainKey, held: &Held) -> Holding {
+    let number = held.stored.min(conversation.limit(key));
+    let last = held.last.filter(|_| number == held.received && held.received > 0);
+    Holding { author: key.0, chain: key.1, number, last }
 }
 
 impl OwnLog {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::ids::{ChainId, ConversationId};
+use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::message::peer::PeerMessage;
 use common::names::UserName;
 use common::secure::certificate::{Credentials, Person};
@@ -13,7 +13,8 @@ use common::wire::bounded::Text;
 
 use super::account::Account;
 use super::context::Context;
-use super::conversation::{ChainKey, Kind};
+use super::conversation::{ChainKey, Conversation, Kind};
+use super::overlay::Passed;
 use super::people::Dial;
 use super::repair::Claim;
 use crate::api::Event;
@@ -56,6 +57,9 @@ pub(super) struct Told {
     pub(super) claims: BTreeMap<ChainKey, Claim>,
     /// Chains of which both hold the same, or where that was looked up.
     pub(super) compared: BTreeSet<ChainKey>,
+    /// In a large room: up to where the other end is known to hold what others said, and what was passed on to it lately.
+    pub(super) known: BTreeMap<ChainKey, u64>,
+    pub(super) passed: Passed,
 }
 
 /// How far one of my chains went out on one link.
@@ -105,6 +109,7 @@ impl Told {
     pub(super) fn begin_again(&mut self) {
         self.have_heard = false;
         self.cursors.clear();
+        self.known.clear();
     }
 }
 
@@ -191,12 +196,13 @@ impl Account {
                 cx.out.push_back(Output::Link(LinkOutput::Close { link }));
                 return;
             }
-            self.forget_link(present);
+            self.forget_link(cx.now.monotonic, present);
             cx.out.push_back(Output::Link(LinkOutput::Close { link: present }));
         }
         let contact = self.people.entry(&user);
         contact.link = Some(link);
         contact.dial = Dial::Idle;
+        self.people.version += 1;
         let now = cx.now.monotonic;
         let conversations = BTreeMap::new();
         self.links.live.insert(link, Link { person, direction, up_at: now, address, used_at: now, conversations });
@@ -259,7 +265,7 @@ impl Account {
 
     /// A link that counts no longer; to whom it was.
     pub(super) fn link_lost(&mut self, cx: &mut Context, link: LinkId) -> Option<UserName> {
-        let down = self.forget_link(link)?;
+        let down = self.forget_link(cx.now.monotonic, link)?;
         let user = down.person.user;
         let contact = self.people.entry(&user);
         if contact.link == Some(link) {
@@ -272,7 +278,9 @@ impl Account {
         Some(user)
     }
 
-    fn forget_link(&mut self, link: LinkId) -> Option<Link> {
+    fn forget_link(&mut self, now: Monotonic, link: LinkId) -> Option<Link> {
+        self.people.version += 1;
+        self.overlay.forget_link(now, link);
         self.links.pushes.retain(|(pushed, _)| *pushed != link);
         self.links.haves.retain(|(told, _)| *told != link);
         self.links.whole_haves.retain(|(told, _)| *told != link);
@@ -298,7 +306,7 @@ impl Account {
             let idle = self.links.iter().filter(|(id, _)| *id != newest).min_by_key(|(_, link)| link.used_at);
             let Some((idle, _)) = idle else { return };
             cx.out.push_back(Output::Link(LinkOutput::Close { link: idle }));
-            if let Some(closed) = self.forget_link(idle) {
+            if let Some(closed) = self.forget_link(cx.now.monotonic, idle) {
                 self.people.entry(&closed.person.user).link = None;
             }
         }
@@ -312,16 +320,23 @@ impl Account {
         })
     }
 
-    /// A shared room, or something they lack.
+    /// A shared room, a large one only among neighbours, or something they lack.
     pub(super) fn wants_link(&self, user: &UserName) -> bool {
-        let identity = self.identity_of(user);
-        self.conversations.values().any(|conversation| {
-            let shares = conversation.room().is_some_and(|room| {
-                let mut named = room.others(&self.me).filter(|(_, member)| member.user == *user);
-                named.any(|(identity, _)| room.joined || conversation.awaits(identity))
-            });
-            shares || identity.is_some_and(|identity| conversation.awaits(&identity))
-        })
+        let shares = |conversation: &Conversation| {
+            let Some(room) = conversation.room() else { return false };
+            let mut named = room.others(&self.me).filter(|(_, member)| member.user == *user);
+            named.any(|(identity, _)| match room.joined {
+                true => self.overlay.wants(&conversation.id, identity),
+                false => conversation.awaits(identity),
+            })
+        };
+        self.conversations.values().any(shares) || self.identity_of(user).is_some_and(|identity| self.lacks(&identity))
+    }
+
+    /// Whether something of mine waits for a link with somebody, and not for others to pass it on.
+    pub(super) fn lacks(&self, identity: &IdentityKey) -> bool {
+        let mut waiting = self.conversations.values().filter(|conversation| conversation.awaits(identity));
+        waiting.any(|conversation| !self.overlay.carries(&conversation.id))
     }
 
     /// My status to everybody I am linked to.
@@ -348,5 +363,7 @@ pub(super) const WINDOW_BYTES: usize = 512 * 1024;
 /// After a cut, the other end may be restarting.
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
 const REDIAL_AFTER_CUT: Duration = Duration::from_secs(10);
-/// Every member of the largest room, and as many people besides.
-const LINKS_MAX: usize = 2 * common::limits::MEMBERS_MAX;
+/// The neighbours in some large rooms, everybody in some small ones, and as many people besides.
+const LINKS_MAX: usize = 128;
+
+const _: () = assert!(LINKS_MAX >= 8 * common::limits::MESH_MAX);

@@ -5,7 +5,7 @@ use common::limits::MEMBERS_MAX;
 use common::message::event::{Content, Event as ChainEvent, WireEvent};
 use common::message::peer::PeerMessage;
 use common::message::registry::MemberRecord;
-use common::message::room::{self, Genesis, RoomError};
+use common::message::room::{self, Genesis, Membership, RoomError};
 use common::secure::sign::Signed;
 
 use super::account::{Account, Joining};
@@ -96,10 +96,14 @@ impl Account {
         announce: bool,
         writes: &mut Vec<Write>,
     ) {
-        let me = self.me;
         let Some(room) = self.conversations.get_mut(&id).and_then(|conversation| conversation.room_mut()) else {
             return;
         };
+        let author = join.claim().map(|join| join.author);
+        if author.is_ok_and(|author| room.members.get(&author).is_some_and(|known| known.join == *join)) {
+            // Checked before, however it came.
+            return;
+        }
         let membership = match room::check_join(room.id, &room.genesis, room.moderation.owners(), join) {
             Ok(membership) => membership,
             Err(RoomError::Ahead) => {
@@ -108,6 +112,20 @@ impl Account {
             }
             Err(_) => return,
         };
+        self.take_membership(cx, id, membership, join, announce, writes);
+    }
+
+    /// The same for one that was checked.
+    fn take_membership(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        membership: Membership,
+        join: &WireEvent,
+        announce: bool,
+        writes: &mut Vec<Write>,
+    ) {
+        let me = self.me;
         let identity = membership.event.author;
         // Anybody can sign a join under any name: it is theirs only with the key that was seen under it.
         let stands_aside = !self.may_be(&membership.statement.user, &identity);
@@ -166,6 +184,7 @@ impl Account {
             return;
         }
         let was_member = member.is_current();
+        room.version += 1;
         member.part = Some((event.stamp(), wire.clone()));
         let user = member.user.clone();
         let left = was_member && !member.is_current();
@@ -195,20 +214,26 @@ impl Account {
         announce: bool,
     ) {
         let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
-        let owners = room.moderation.owners();
-        let membership = match room::check_join(room.id, &room.genesis, owners, &record.join) {
-            Ok(membership) => membership,
-            Err(RoomError::Ahead) => return self.member_joined(cx, id, &record.join, announce, &mut Vec::new()),
-            Err(_) => return,
-        };
-        if membership.statement.user != record.user {
-            return;
+        let Ok(author) = record.join.claim().map(|join| join.author) else { return };
+        let known = room.members.get(&author).filter(|known| known.join == record.join);
+        let (mut writes, mut key) = (Vec::new(), None);
+        if let Some(known) = known.filter(|known| known.user == record.user) {
+            // A crowd is listed often, and checked once.
+            key = Some(known.key);
+        } else if known.is_none() {
+            match room::check_join(room.id, &room.genesis, room.moderation.owners(), &record.join) {
+                Ok(membership) if membership.statement.user == record.user => {
+                    key = Some(membership.statement.event);
+                    self.take_membership(cx, id, membership, &record.join, announce, &mut writes);
+                }
+                Err(RoomError::Ahead) => self.member_joined(cx, id, &record.join, announce, &mut writes),
+                _ => {}
+            }
         }
-        let mut writes = Vec::new();
-        self.member_joined(cx, id, &record.join, announce, &mut writes);
+        let Some(key) = key else { return };
         if let Some(wire) = &record.part
-            && let Ok(event) = wire.verify(&membership.statement.event)
-            && (event.author, event.conversation) == (membership.event.author, id)
+            && let Ok(event) = wire.verify(&key)
+            && (event.author, event.conversation) == (author, id)
             && let Ok(Content::Part(reason)) = event.content()
         {
             self.member_parted(cx, id, &event, wire, &reason, &mut writes);

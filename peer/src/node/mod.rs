@@ -30,6 +30,7 @@ mod mail;
 mod members;
 mod moderation;
 mod outgoing;
+mod overlay;
 mod people;
 mod presenting;
 mod reads;

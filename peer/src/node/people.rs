@@ -1,7 +1,8 @@
 //! People: the key each name was first seen with, whether they are online, and the way to them. A name that shows
 //! another key is blocked until the user decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use common::ids::{IdentityKey, RootKey};
@@ -17,7 +18,12 @@ use crate::ports::{Claimant, DialId, LinkId, Pin, Write};
 #[derive(Debug, Default)]
 pub(super) struct People {
     by_name: BTreeMap<UserName, Contact>,
+    /// Counts what changes who is there and can be reached.
+    pub(super) version: u64,
     names: BTreeMap<IdentityKey, UserName>,
+    /// Counts when anybody may have changed, and when somebody is dialled next as of a count.
+    touched: u64,
+    next_dial: Cell<Option<(u64, Option<Monotonic>)>>,
 }
 
 /// What is known of one person.
@@ -120,6 +126,7 @@ impl People {
     }
 
     pub(super) fn entry(&mut self, user: &UserName) -> &mut Contact {
+        self.touched += 1;
         self.by_name.entry(user.clone()).or_default()
     }
 
@@ -128,7 +135,24 @@ impl People {
     }
 
     pub(super) fn contacts_mut(&mut self) -> impl Iterator<Item = &mut Contact> {
+        self.touched += 1;
         self.by_name.values_mut()
+    }
+
+    /// When an attempt to reach somebody begins or counts as failed. It is asked for all the time, and rarely changes.
+    pub(super) fn next_dial(&self) -> Option<Monotonic> {
+        if let Some((touched, at)) = self.next_dial.get()
+            && touched == self.touched
+        {
+            return at;
+        }
+        let until = |dial: &Dial| match dial {
+            Dial::Waiting { until, .. } | Dial::Dialing { until, .. } => Some(*until),
+            Dial::Idle | Dial::LookingUp { .. } => None,
+        };
+        let at = self.by_name.values().filter_map(|contact| until(&contact.dial)).min();
+        self.next_dial.set(Some((self.touched, at)));
+        at
     }
 
     /// From now on the name belongs to another key.
@@ -160,6 +184,7 @@ impl People {
         let online = contact.is_online();
         if contact.told_online != online {
             contact.told_online = online;
+            self.version += 1;
             if tell {
                 cx.tell(Event::Presence { user: user.clone(), online });
             }
@@ -243,8 +268,3 @@ pub(super) fn key_changed(pin: &Pin, new: &IdentityKey) -> Event {
 }
 /// After so many attempts in a row somebody is not where the registry says.
 const VAIN_DIALS: u32 = 3;
-
-/// Names worth completing: everyone ever met.
-pub(super) fn roster(people: &People) -> BTreeSet<UserName> {
-    people.names().cloned().collect()
-}

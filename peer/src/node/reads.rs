@@ -23,8 +23,8 @@ pub(super) enum Read {
     },
     /// For somebody's mailbox.
     Mail(MailReading),
-    /// What I gave where somebody's mail says that they hold something.
-    Mailed {
+    /// What I gave where somebody's mail or receipt says that they hold something.
+    Far {
         conversation: ConversationId,
         identity: IdentityKey,
         holding: Holding,
@@ -88,9 +88,9 @@ impl Account {
         match self.disk.reads.remove(&ticket) {
             Some(Read::Chain(reading)) => self.chain_read(cx, &reading, events),
             Some(Read::Mail(reading)) => self.mail_read(cx, reading, events),
-            Some(Read::Mailed { conversation, identity, holding }) => {
+            Some(Read::Far { conversation, identity, holding }) => {
                 let agrees = events.first().map(|event| event.id) == holding.last;
-                self.mailed_holding(cx, conversation, &identity, &holding, agrees);
+                self.far_holding_compared(cx, conversation, &identity, &holding, agrees);
             }
             Some(Read::Wanted { link, want }) => self.served(cx, link, &want, events),
             Some(Read::SayAgain { conversation, chain }) => self.said_before(cx, conversation, chain, &events),
@@ -119,7 +119,7 @@ impl Account {
             }
             Read::Mail(reading) => self.mail_failed(cx, reading.user()),
             // Whoever holds it says so again.
-            Read::Mailed { .. } | Read::Branch(_) => {}
+            Read::Far { .. } | Read::Branch(_) => {}
             Read::Chain(reading) => {
                 let unread = self.push_failed(&reading);
                 self.disk.unread.insert(unread);

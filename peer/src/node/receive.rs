@@ -78,6 +78,7 @@ impl Account {
             }
             PeerMessage::Have(have) => self.have_heard(cx, link, &have),
             PeerMessage::Want(want) => self.want_heard(cx, link, want),
+            PeerMessage::Receipts(receipts) => self.receipts_came(cx, link, receipts),
             PeerMessage::RoomHello { room, genesis, join } => self.room_hello(cx, link, room, &genesis, join)?,
             PeerMessage::RoomLog { room, entries } => self.log_heard(cx, room, entries.into_vec()),
             PeerMessage::WantLog { room, from } => {
@@ -139,7 +140,11 @@ impl Account {
             return Err("an event of elsewhere");
         }
         if first.author != person.identity {
-            return self.wanted_came(cx, link, &first, &events.events);
+            // An answer says that it is late; what is passed on never does.
+            return match events.late && self.is_wanted(link, &first) {
+                true => self.wanted_came(cx, link, &first, &events.events),
+                false => self.passed_on_came(cx, link, &first, &events.events, events.late),
+            };
         }
         let author = Author::of(&person);
         let (chain, late, events) = (first.chain, events.late, &*events.events);
@@ -212,9 +217,11 @@ impl Account {
             let step = (first.event.clone(), last.event.number);
             let held = conversation.theirs.get_mut(&key).expect("it was there a moment ago");
             held.moved_at = cx.now.monotonic;
+            let count = arrived.len();
             held.waiting.extend(arrived);
             conversation.held_back.insert(key);
             self.note_received(cx, (&step.0, step.1), *via);
+            self.pass_on(cx, &step.0, &fresh[..count], (*via, *late));
         }
         self.release(cx, *id);
         Ok(taken)

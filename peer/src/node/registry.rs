@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use common::ids::ConversationId;
 use common::limits::{REGISTRY_PING_EVERY, WATCHED_MAX};
 use common::message::registry::{Code, FromRegistry, News, Refusal, Request, ToRegistry};
 use common::names::UserName;
@@ -58,6 +59,11 @@ impl RegistryCalls {
 
     pub(super) fn is_renewing(&self) -> bool {
         self.under_way.values().any(|(call, _)| matches!(call, Call::Renew))
+    }
+
+    /// Who belongs to a room is not all known yet.
+    pub(super) fn lists_members(&self, id: ConversationId) -> bool {
+        self.under_way.values().any(|(call, _)| matches!(call, Call::MembersOf { room, .. } if *room == id))
     }
 
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
@@ -315,9 +321,7 @@ impl Account {
             return;
         }
         self.people.set_listed(cx, user, online, tell);
-        let awaits = self
-            .identity_of(user)
-            .is_some_and(|identity| self.conversations.values().any(|conversation| conversation.awaits(&identity)));
+        let awaits = self.identity_of(user).is_some_and(|identity| self.lacks(&identity));
         match (online, awaits) {
             // Being said to be there once more makes nobody easier to reach.
             (true, _) if self.people.get(user).is_some_and(|contact| contact.dial.is_given_time()) => {}

@@ -189,7 +189,12 @@ impl Account {
             for (key, claim) in &told.claims {
                 let asked = |wanted: &Wanted| (wanted.want.conversation, (wanted.want.author, wanted.want.chain));
                 let is_asked = self.repair.wants.values().any(|wanted| asked(wanted) == (*id, *key));
-                if is_asked || claim.ours.is_none() && self.is_served_by_author(now, conversation, key, claim) {
+                // Of somebody who is not known nothing could be taken in yet.
+                let is_known = key.0 == self.me || self.author_of(conversation, &key.0).is_some();
+                if is_asked
+                    || !is_known
+                    || claim.ours.is_none() && self.is_served_by_author(now, conversation, key, claim)
+                {
                     continue;
                 }
                 let from = claim.ours.map_or_else(|| conversation.reached(&self.me, key).0 + 1, |_| claim.number);
@@ -208,7 +213,14 @@ impl Account {
         is_linked && now < claim.heard_at.max(moved_at).plus(AUTHOR_FIRST)
     }
 
-    /// Events that are not their sender's own: only what was asked for is taken.
+    /// Whether events are what the far end of a link was asked for.
+    pub(super) fn is_wanted(&self, link: LinkId, first: &ChainEvent) -> bool {
+        let place = (first.conversation, first.author, first.chain);
+        let is_it = |wanted: &Wanted| (wanted.want.conversation, wanted.want.author, wanted.want.chain) == place;
+        self.repair.wants.get(&link).is_some_and(is_it)
+    }
+
+    /// Events that are not their sender's own, and were asked for.
     pub(super) fn wanted_came(
         &mut self,
         cx: &mut Context,
@@ -217,12 +229,7 @@ impl Account {
         events: &[WireEvent],
     ) -> Result<(), Misbehaved> {
         let (id, key) = (first.conversation, (first.author, first.chain));
-        let is_it = |wanted: &Wanted| {
-            let Want { conversation, author, chain, .. } = wanted.want;
-            (conversation, author, chain) == (id, key.0, key.1)
-        };
-        // What came too late was asked of another meanwhile.
-        let Some(wanted) = self.repair.wants.get(&link).filter(|wanted| is_it(wanted)) else { return Ok(()) };
+        let Some(wanted) = self.repair.wants.get(&link) else { return Ok(()) };
         let (from, ours) = (wanted.want.from, wanted.ours);
         let Some(served_by) = self.links.get(link).map(|live| live.person.identity) else { return Ok(()) };
         self.repair.due = true;

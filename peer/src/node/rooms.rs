@@ -277,15 +277,18 @@ impl Account {
         let others: Vec<_> = room.others(&me).map(|(identity, member)| (*identity, member.user.clone())).collect();
         self.rooms.insert(name.clone(), id);
         self.commit(cx, vec![write], vec![After::Entered { conversation: id }]);
+        self.refresh_overlay(cx);
         let mut waiting = std::collections::BTreeSet::new();
         for (identity, user) in others {
+            let is_wanted = self.overlay.wants(&id, &identity);
             let contact = self.people.entry(&user);
-            if contact.is_online() {
+            if contact.is_online() && is_wanted {
                 waiting.insert(identity);
             }
             match contact.link {
                 Some(link) => self.say_hello(cx, link, id),
-                None => self.dial_now(cx, &user),
+                None if is_wanted => self.dial_now(cx, &user),
+                None => {}
             }
         }
         self.set_current(cx, Some(Target::Room(name)));
@@ -327,6 +330,7 @@ impl Account {
         {
             member.part = Some((parted, part.clone()));
             let join = member.join.clone();
+            room.version += 1;
             writes.push(Write::Member { room: room.id, identity: me, join, part: Some(part.clone()) });
             writes.push(Write::Room { room: room.id, genesis: room.signed.clone(), joined: false });
         }
@@ -403,14 +407,14 @@ impl Account {
         }
         for record in members {
             self.member_record(cx, id, record, announce);
-            if record.online && self.wants_link(&record.user) {
-                self.dial_now(cx, &record.user);
-            }
         }
         self.look_for_me(cx, id, place, members, more);
-        if let Some(place) = members.last().filter(|_| more).and_then(|last| place.behind(&last.user)) {
-            let request = Request::Members { room: id.into(), after: place.after.clone() };
-            self.ask(cx, request, Call::MembersOf { room: id, announce, place });
+        match members.last().filter(|_| more).and_then(|last| place.behind(&last.user)) {
+            Some(place) => {
+                let request = Request::Members { room: id.into(), after: place.after.clone() };
+                self.ask(cx, request, Call::MembersOf { room: id, announce, place });
+            }
+            None => self.reach_members(cx, id),
         }
         self.tell_roster(cx);
     }

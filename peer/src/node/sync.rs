@@ -66,11 +66,11 @@ impl Account {
                 told.push((*at, event.id, log.done(*at), of));
             }
         }
-        let Some(to) = self.people.name_of(identity).cloned() else { return };
-        for (at, event, done, of) in told {
-            if done == of {
-                log.pending.remove(&at);
-            }
+        told.iter().filter(|(.., done, of)| done == of).for_each(|(at, ..)| drop(log.pending.remove(at)));
+        // Members of a large room need not have been met.
+        let to = self.conversations.get(&id).and_then(|conversation| self.name_in(conversation, identity));
+        let Some(to) = to else { return };
+        for (_, event, done, of) in told {
             let state = DeliveryState::Delivered;
             let delivery = Delivery { conversation: target.clone(), id: event, state, to: to.clone(), done, of };
             cx.tell(Event::Delivery(delivery));
@@ -84,13 +84,18 @@ impl Account {
     pub(super) fn deliver(&mut self, cx: &mut Context, id: ConversationId, chain: ChainId, number: u64) {
         let Some(conversation) = self.conversations.get(&id) else { return };
         let Some(event) = conversation.own.get(&chain).and_then(|log| log.pending.get(&number)) else { return };
-        let recipients: Vec<UserName> =
-            event.recipients.iter().filter_map(|identity| self.name_in(conversation, identity)).collect();
-        for user in recipients {
+        let is_needed = |identity: &&IdentityKey| self.overlay.wants(&id, identity);
+        let named = |identity: &IdentityKey| self.name_in(conversation, identity);
+        let (linked, others): (Vec<_>, Vec<_>) = event.recipients.iter().partition(is_needed);
+        let linked: Vec<UserName> = linked.into_iter().filter_map(named).collect();
+        // To those who are there it is passed on.
+        let away: Vec<UserName> = others.into_iter().filter_map(named).filter(|user| !self.is_there(user)).collect();
+        for user in linked {
             if self.people.entry(&user).link.is_none() {
                 self.dial_now(cx, &user);
             }
         }
+        away.iter().for_each(|user| self.tell_queued(cx, user));
     }
 
     pub(super) fn name_in(&self, conversation: &Conversation, identity: &IdentityKey) -> Option<UserName> {

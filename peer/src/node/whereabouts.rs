@@ -68,6 +68,7 @@ impl Account {
 
     /// Dials everybody with whom there is a room or something left to say.
     pub(super) fn reach_everybody(&mut self, cx: &mut Context) {
+        self.refresh_overlay(cx);
         let users: Vec<UserName> = self.people.names().cloned().collect();
         for user in users {
             if self.wants_link(&user) {

@@ -6,6 +6,7 @@ mod child;
 mod contenders;
 mod contestant;
 mod curve;
+mod curves;
 mod figures;
 mod fleet;
 mod goals;
@@ -26,6 +27,7 @@ mod talk;
 
 use std::io;
 
+pub use curves::{Curve, curves};
 pub use figures::{Outcome, Summary};
 pub use growth::Growth;
 pub use plan::Plan;

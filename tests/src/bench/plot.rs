@@ -104,7 +104,7 @@ pub(super) const TOP: usize = 34;
 const HEAD: usize = 22;
 const LINE: usize = 20;
 const GAP: usize = 12;
-const STYLE: &str = "<style>
+pub(super) const STYLE: &str = "<style>
 text { font: 12px system-ui, sans-serif; fill: #24292f } .ground { fill: #ffffff }
 .title { font-size: 15px; font-weight: 600 } .head { font-style: italic } .note { font-size: 11px }
 .name { text-anchor: end } .middle { text-anchor: middle }

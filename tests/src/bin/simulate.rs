@@ -9,20 +9,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use common::limits::MEMBERS_MAX;
 use common::thread;
 use crossbeam_channel::Sender;
+use tests::world::crowd::{self, crowd};
 use tests::world::{Journal, outcome};
 
 /// What is asked of the program.
 enum Wish {
-    Many { seeds: u64, from: u64, failures_max: usize },
-    One { seed: u64 },
+    Many {
+        seeds: u64,
+        from: u64,
+        failures_max: usize,
+    },
+    One {
+        seed: u64,
+    },
+    /// One large room after the other, of so many members each.
+    Rooms {
+        sizes: Vec<usize>,
+        seed: u64,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match wish(std::env::args().skip(1)) {
         Some(Wish::Many { seeds, from, failures_max }) => many(seeds, from, failures_max),
         Some(Wish::One { seed }) => one(seed),
+        Some(Wish::Rooms { sizes, seed }) => rooms(&sizes, seed),
         None => writeln!(io::stderr(), "{USAGE}").map(|()| ExitCode::from(2)),
     };
     done.unwrap_or(ExitCode::FAILURE)
@@ -33,6 +47,11 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Option<Wish> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--replay" => return Some(Wish::One { seed: arguments.next()?.parse().ok()? }),
+            "--rooms" => {
+                let sizes = arguments.by_ref().map(|size| size.parse().ok()).collect::<Option<Vec<usize>>>()?;
+                let within = sizes.iter().all(|size| (2..=MEMBERS_MAX).contains(size));
+                return within.then_some(Wish::Rooms { sizes, seed: 1 });
+            }
             "--failures" => failures_max = arguments.next()?.parse().ok()?,
             number => numbers.push(number.parse().ok()?),
         }
@@ -106,6 +125,28 @@ fn one(seed: u64) -> io::Result<ExitCode> {
     }
 }
 
+/// Plays large rooms and tells what they took; of all the usual sizes a report and a picture are kept.
+fn rooms(sizes: &[usize], seed: u64) -> io::Result<ExitCode> {
+    let mut out = io::stdout();
+    for members in if sizes.is_empty() { &ROOM_SIZES[..] } else { sizes } {
+        let begun = Instant::now();
+        match crowd(*members, seed) {
+            Ok(room) => {
+                writeln!(out, "{members} members, {:.1} s to simulate", seconds(begun))?;
+                for (name, value) in &room.figures {
+                    writeln!(out, "    {name:<28} {value:>12.1}")?;
+                }
+                crowd::keep(&[room])?;
+            }
+            Err(wrong) => {
+                writeln!(out, "{members} members: {wrong}")?;
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "for reading only")]
 fn rate(played: u64, begun: Instant) -> f64 {
     played as f64 / seconds(begun).max(0.001)
@@ -115,7 +156,10 @@ fn seconds(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-const USAGE: &str = "simulate [--failures COUNT] [SEEDS [FROM]], or simulate --replay SEED";
+const USAGE: &str =
+    "simulate [--failures COUNT] [SEEDS [FROM]], or simulate --replay SEED, or simulate --rooms [MEMBERS]...";
+/// From a handful, in which each is linked with each, to the largest.
+const ROOM_SIZES: [usize; 6] = [10, 20, 50, 100, 200, MEMBERS_MAX];
 const SEEDS: u64 = 1000;
 /// More of them rarely say more.
 const FAILURES_MAX: usize = 10;

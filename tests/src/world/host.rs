@@ -55,14 +55,17 @@ pub struct Host {
     pub(super) is_gone: bool,
     /// What it says to others instead of the truth.
     pub(super) lies: Option<Lies>,
+    /// It hands on receipts of its own making, besides those that it is handed.
+    pub(super) forges_receipts: bool,
     /// What may take the place of its log one day.
     pub(super) old_log: Option<Log>,
 }
 
 impl Host {
     pub(super) fn address(who: Who) -> SocketAddr {
-        let last = u8::try_from(who.0 + 1).expect("worlds are small");
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), 41_000)
+        let number = u16::try_from(who.0 + 1).expect("worlds are small");
+        let [high, low] = number.to_be_bytes();
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, high, low)), 41_000)
     }
 
     pub fn is_running(&self) -> bool {
@@ -101,6 +104,7 @@ impl World {
             slow_until: Monotonic(0),
             is_gone: false,
             lies: None,
+            forges_receipts: false,
             old_log: None,
         });
         who
@@ -330,7 +334,7 @@ impl World {
         }
     }
 
-    fn tell(&mut self, who: Who, told: Told) {
+    fn tell(&mut self, who: Who, mut told: Told) {
         let name = &self.hosts[who.0].name;
         self.journal.note(self.now, || format!("{name} is told {:?}", told.event));
         let wrong = self.model.told(who, &told.event, &self.hosts, &*self.registry.store);
@@ -340,6 +344,10 @@ impl World {
         }
         if matches!(told.event, Event::SignedIn { .. }) {
             self.hosts[who.0].pinned = Some(self.registry.root_key());
+        }
+        if let Event::Roster { people, rooms } = &mut told.event {
+            // Names to complete: in a crowd they are many, and told with every newcomer.
+            (*people, *rooms) = (Vec::new(), Vec::new());
         }
         self.hosts[who.0].told.push(told);
         let (from, to) = self.weather.writing;

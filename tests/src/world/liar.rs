@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use common::ids::{ChainId, ConversationId, EventId};
 use common::message::event::{Content, WireEvent};
 use common::message::peer::{Events, PeerMessage};
+use common::message::receipt::Receipt;
+use common::secure::sign::Signed;
 use common::wire::bounded::List;
 
 use super::World;
@@ -25,6 +27,24 @@ impl World {
         self.hosts[who.0].lies.get_or_insert_default();
         let name = self.hosts[who.0].name.clone();
         self.journal.note(self.now, || format!("{name} begins to LIE"));
+    }
+
+    /// From now on somebody adds receipts to those that they hand on: of everybody, signed by themselves.
+    pub fn forges_receipts(&mut self, who: Who) {
+        self.hosts[who.0].forges_receipts = true;
+    }
+
+    pub(super) fn with_forged_receipts(&self, who: Who, message: PeerMessage) -> PeerMessage {
+        let PeerMessage::Receipts(mut receipts) = message else { return message };
+        let claim = receipts.receipts.first().and_then(|receipt| receipt.claim().ok());
+        if let Some(claim) = claim.filter(|_| self.hosts[who.0].forges_receipts) {
+            let of = |host: &super::Host| {
+                let receipt = Receipt { member: host.identity_key(), ..claim };
+                Signed::sign(&receipt, self.hosts[who.0].keys.event_signer())
+            };
+            receipts.receipts = List::cut(self.hosts.iter().map(of).chain(receipts.receipts).collect());
+        }
+        PeerMessage::Receipts(receipts)
     }
 
     /// Nobody makes up anything new.

@@ -139,6 +139,11 @@ impl World {
         self.registry.service.is_some()
     }
 
+    /// A room's conversation, by what the registry has stored.
+    pub fn room_id(&self, room: &RoomName) -> Option<common::ids::ConversationId> {
+        self.registry.store.room_named(room).ok().flatten().map(|kept| kept.id.into())
+    }
+
     /// Who is in a room by what the registry has stored.
     pub fn listed(&self, room: &RoomName) -> Vec<String> {
         let kept = self.registry.store.room_named(room).ok().flatten();

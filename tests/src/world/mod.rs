@@ -1,6 +1,7 @@
 //! Many real nodes and a real registry service on one virtual clock, under one seed: sockets, disks and passwords are
 //! simulated, and break as the weather says. A test drives it; it never reads a clock or draws a number of its own.
 
+pub mod crowd;
 mod disk;
 mod ending;
 mod faults;
@@ -14,6 +15,7 @@ mod model;
 mod moderation;
 mod random;
 mod script;
+mod traffic;
 mod wires;
 
 use std::cmp::Reverse;
@@ -32,6 +34,7 @@ pub use host::{Host, Who};
 pub use journal::Journal;
 pub use random::Random;
 pub use script::outcome;
+pub use traffic::Traffic;
 
 pub(crate) use lines::service;
 
@@ -57,6 +60,9 @@ pub struct World {
     /// One side of a split network; empty while it is whole.
     far: BTreeSet<Place>,
     journal: Journal,
+    traffic: Option<Traffic>,
+    /// Receipts come nowhere.
+    pub loses_receipts: bool,
     /// What went wrong first.
     violation: Option<String>,
 }
@@ -124,6 +130,8 @@ impl World {
             deeds: VecDeque::new(),
             far: BTreeSet::new(),
             journal,
+            traffic: None,
+            loses_receipts: false,
             violation: None,
         }
     }
@@ -143,6 +151,10 @@ impl World {
                 }
             }
         }
+    }
+
+    pub fn now(&self) -> Monotonic {
+        self.now
     }
 
     /// Lets time pass.

@@ -299,6 +299,12 @@ impl World {
     /// Somebody says something never said before.
     pub fn says(&mut self, who: Who, to: Target) {
         let text = format!("{}-{}", self.hosts[who.0].name, self.model.count());
+        self.says_this(who, to, &text);
+    }
+
+    /// The same in these words.
+    pub fn says_this(&mut self, who: Who, to: Target, text: &str) {
+        let text = text.to_owned();
         self.command(who, Command::Say { to: To::Named(to), text, kind: MessageKind::Text });
     }
 

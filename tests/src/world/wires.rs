@@ -78,6 +78,13 @@ impl World {
         self.wires.values().filter(between).count()
     }
 
+    /// Links of one person that both ends believe in.
+    pub fn links_of(&self, who: Who) -> usize {
+        let lives = |end: &End| end.up && !end.down && !end.closing && self.hosts[end.who.0].life == end.life;
+        let of = |wire: &&Wire| !wire.dead && wire.ends.iter().any(|end| end.who == who) && wire.ends.iter().all(lives);
+        self.wires.values().filter(of).count()
+    }
+
     /// Dials made between two people so far.
     pub fn links_made(&self, one: Who, other: Who) -> usize {
         self.wires.values().filter(|wire| wire.connects(one, other)).count()
@@ -161,6 +168,7 @@ impl World {
     pub(super) fn wire_arrives(&mut self, id: WireId, side: Side) {
         let now = self.now;
         let wire = self.wires.get_mut(&id).expect("links are kept for ever");
+        let far = wire.ends[1 - side].who;
         let end = &mut wire.ends[side];
         if wire.dead || end.down || !end.up {
             return;
@@ -177,6 +185,7 @@ impl World {
         if !messages.is_empty() {
             let name = &self.hosts[who.0].name;
             self.journal.note(now, || format!("{name} reads on {link:?}: {}", super::journal::brief(&messages)));
+            self.count_arrived(far, who, &messages);
             self.give(who, life, Input::Link(LinkInput::Received { link, messages }));
         }
         if bye {
@@ -249,6 +258,11 @@ impl World {
             let name = self.hosts[who.0].name.clone();
             return self.violated(|| format!("{name} {wrong}"));
         }
+        if self.loses_receipts && matches!(message, PeerMessage::Receipts(_)) {
+            return;
+        }
+        self.count_sent(who, link, &message);
+        let message = self.with_forged_receipts(who, message);
         for message in self.twisted(who, reader, message) {
             self.send(who, link, Parcel::Message(Box::new(message)));
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use common::ids::{ChainId, ConversationId, DeviceKey, EntryId, EventId};
 use common::message::event::{COUNT_MAX, Content, EVENT_CONTEXT, Event, KIND_EDIT, KIND_JOIN, NO_EVENT, WireEvent};
 use common::message::peer::{Events, Have, Hello, Holding, PeerMessage, Want};
+use common::message::receipt::{Receipt, Receipts};
 use common::message::room::{Act, LogEntry};
 use common::secure::certificate::Credentials;
 use common::secure::sign::{Signed, sign_bytes};
@@ -94,6 +95,7 @@ impl Mallory {
         let act = Act::Topic { text: Text::cut(WORDS) };
         let entry = LogEntry { room: self.room.id, index: 1, previous: EntryId([0; 32]), at: UnixMillis(0), act };
         let entry = Signed::sign(&entry, self.person.keys.identity_signer());
+        let receipt = Receipt { conversation: self.room.id.into(), member: author, from: 1, holding };
         let credentials = Some(self.credentials.clone());
         let capabilities = List::cut(vec![Text::cut("telepathy")]);
         vec![
@@ -114,6 +116,12 @@ impl Mallory {
             self.events(self.event().sign(self.person.keys.event_signer())),
             PeerMessage::Skip { conversation: self.direct, chain, number: 1 },
             PeerMessage::RoomLog { room: self.room.id, entries: List::cut(vec![entry]) },
+            PeerMessage::Receipts(Receipts {
+                conversation: self.room.id.into(),
+                author,
+                hops: 0,
+                receipts: List::cut(vec![Signed::sign(&receipt, self.person.keys.event_signer())]),
+            }),
             PeerMessage::Status { away: Some(Text::cut("mallory is away")) },
         ]
     }

@@ -3,6 +3,7 @@
 mod absence;
 mod asking;
 mod changes;
+mod crowd;
 mod direct;
 mod keys;
 mod old_backup;

@@ -101,6 +101,6 @@ const ROWS_MAX: i64 = 100_000;
 const PRUNE_EVERY: i64 = 1_000;
 
 /// A few for each member of the largest room.
-const STEPS_MAX: i64 = 512;
+const STEPS_MAX: i64 = 4096;
 
 const _: () = assert!(STEPS_MAX >= common::limits::MEMBERS_MAX as i64 * 8);

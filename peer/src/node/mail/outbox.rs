@@ -198,7 +198,7 @@ impl Account {
     /// The next item for somebody: events they lack, or else an answer; if there is neither, that was all.
     fn next_letter(&mut self, cx: &mut Context, user: &UserName, recipient: IdentityKey, prekey: Box<Prekey>) {
         let lacks = self.conversations.values().find_map(|conversation| {
-            let mut logs = conversation.own.iter().filter(|_| may_be_left(conversation, user, &recipient));
+            let mut logs = conversation.own.iter().filter(|_| self.may_be_left(conversation, user, &recipient));
             logs.find_map(|(chain, log)| Some((conversation, *chain, log, log.next_to_mail(&recipient)?)))
         });
         let Some((conversation, chain, log, first)) = lacks else {
@@ -238,7 +238,7 @@ impl Account {
     /// What was read is sealed and put.
     pub(in crate::node) fn mail_read(&mut self, cx: &mut Context, reading: MailReading, events: Vec<StoredEvent>) {
         let MailReading { user, recipient, prekey, conversation, chain, from } = reading;
-        let known = self.conversations.get(&conversation).filter(|known| may_be_left(known, &user, &recipient));
+        let known = self.conversations.get(&conversation).filter(|known| self.may_be_left(known, &user, &recipient));
         let log = known.and_then(|known| known.own.get(&chain));
         let (sendable, held) = log.map_or((0, 0), |log| (log.sendable(), log.left_up_to(&recipient)));
         let mut events: Vec<WireEvent> =
@@ -386,10 +386,18 @@ impl Account {
             return true;
         }
         let Some(recipient) = self.recipient_named(user) else { return false };
-        self.conversations.values().filter(|conversation| may_be_left(conversation, user, &recipient)).any(|known| {
+        self.conversations.values().filter(|known| self.may_be_left(known, user, &recipient)).any(|known| {
             let mut logs = known.own.values();
             logs.any(|log| log.next_to_mail(&recipient).is_some() || log.expired(&recipient, cx.now.wall).is_some())
         })
+    }
+
+    /// The direct conversation with them, or a room they are in. In a large one somebody is always there who has it.
+    fn may_be_left(&self, conversation: &Conversation, user: &UserName, recipient: &IdentityKey) -> bool {
+        match &conversation.kind {
+            Kind::Direct { with } => with == user,
+            Kind::Room(room) => room.is_member(recipient) && !self.overlay.carries(&conversation.id),
+        }
     }
 
     // Members of rooms need not have been met: their join says who they are.
@@ -423,14 +431,6 @@ impl OwnLog {
         let mut runs = self.mailed.get(recipient)?.iter().filter(|run| run.number > acked);
         let oldest = runs.next()?;
         (wall >= oldest.at.plus(EXPIRES_AFTER)).then_some(oldest.number)
-    }
-}
-
-/// The direct conversation with them, or a room they are in.
-fn may_be_left(conversation: &Conversation, user: &UserName, recipient: &IdentityKey) -> bool {
-    match &conversation.kind {
-        Kind::Direct { with } => with == user,
-        Kind::Room(room) => room.is_member(recipient),
     }
 }
 
