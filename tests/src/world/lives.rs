@@ -39,6 +39,7 @@ impl Model {
     /// The machine stopped, and with it went marks of what was shown.
     pub(super) fn marks_lost(&mut self, who: Who, hosts: &[Host]) {
         self.shown_before.retain(|(reader, id)| *reader != who || hosts[who.0].disk.is_marked(id));
+        self.shown_now.retain(|(reader, _)| *reader != who);
     }
 
     /// Somebody's log is about to be replaced.
@@ -51,6 +52,7 @@ impl Model {
     pub(super) fn log_put_back(&mut self, who: Who, hosts: &[Host]) {
         let disk = &hosts[who.0].disk;
         self.restored.insert(who);
+        self.shown_now.retain(|(reader, _)| *reader != who);
         self.shown_before.retain(|(reader, id)| *reader != who || disk.holds(id) && disk.is_marked(id));
         for (text, said) in &mut self.texts {
             if said.id.is_none_or(|id| disk.holds(&id)) {
