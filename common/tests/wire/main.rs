@@ -38,6 +38,11 @@ fn peer_messages() {
         },
         PeerMessage::Have(_) => PeerMessage::Have(sample::have()),
         PeerMessage::Want(_) => PeerMessage::Want(sample::want()),
+        PeerMessage::Member { .. } => PeerMessage::Member {
+            room: sample::room(),
+            join: sample::join(),
+            part: Some(sample::part()),
+        },
         PeerMessage::Events(_) => PeerMessage::Events(sample::events()),
         PeerMessage::Skip { .. } => PeerMessage::Skip {
             conversation: sample::room().into(),

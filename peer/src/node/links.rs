@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::ids::{ChainId, ConversationId};
+use common::ids::{ChainId, ConversationId, IdentityKey};
 use common::message::peer::PeerMessage;
 use common::names::UserName;
 use common::secure::certificate::{Credentials, Person};
@@ -52,6 +52,8 @@ pub(super) struct Told {
     pub(super) cursors: BTreeMap<ChainId, Cursor>,
     /// What the other end said it holds of others beyond what is here.
     pub(super) claims: BTreeMap<ChainKey, Claim>,
+    /// Authors whom nobody told me of, as far as the other end was asked for them.
+    pub(super) strangers: BTreeSet<IdentityKey>,
     /// Chains of which both hold the same, or where that was looked up.
     pub(super) compared: BTreeSet<ChainKey>,
 }

@@ -5,7 +5,7 @@ use common::limits::MEMBERS_MAX;
 use common::message::event::{Content, Event as ChainEvent, WireEvent};
 use common::message::peer::PeerMessage;
 use common::message::registry::MemberRecord;
-use common::message::room::{self, Genesis, RoomError};
+use common::message::room::{self, Genesis, Membership, RoomError};
 use common::secure::sign::Signed;
 
 use super::account::{Account, Joining};
@@ -140,6 +140,8 @@ impl Account {
             cx.tell(Event::Room { conversation, change, user: user.clone(), by, text });
             self.people.presence_may_have_changed(cx, &user, true);
             self.tell_roster(cx);
+            // The others may not hear of them from the registry.
+            self.haves_at = self.haves_at.min(cx.now.monotonic.plus(NEWCOMER_OFFERED_WITHIN));
             match self.people.entry(&user).link {
                 // Their hello may have come before I was in myself.
                 Some(link) => self.say_hello(cx, link, id),
@@ -194,19 +196,35 @@ impl Account {
         record: &MemberRecord,
         announce: bool,
     ) {
-        let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
-        let owners = room.moderation.owners();
-        let membership = match room::check_join(room.id, &room.genesis, owners, &record.join) {
-            Ok(membership) => membership,
-            Err(RoomError::Ahead) => return self.member_joined(cx, id, &record.join, announce, &mut Vec::new()),
-            Err(_) => return,
-        };
-        if membership.statement.user != record.user {
-            return;
+        let is_theirs = |membership: &Membership| membership.statement.user == record.user;
+        let is_taken = self.member_shown(cx, id, (&record.join, record.part.as_ref()), is_theirs, announce);
+        if is_taken && record.user != self.user {
+            let tell = announce && self.registry.begun;
+            self.listed_by_registry(cx, &record.user, record.online, tell);
         }
+    }
+
+    /// Takes in what a member signed about it, whoever kept it. `false` if it does not hold, or not yet.
+    pub(super) fn member_shown(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        (join, part): (&WireEvent, Option<&WireEvent>),
+        is_theirs: impl Fn(&Membership) -> bool,
+        announce: bool,
+    ) -> bool {
+        let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return false };
         let mut writes = Vec::new();
-        self.member_joined(cx, id, &record.join, announce, &mut writes);
-        if let Some(wire) = &record.part
+        let membership = match room::check_join(room.id, &room.genesis, room.moderation.owners(), join) {
+            Ok(membership) if is_theirs(&membership) => membership,
+            Err(RoomError::Ahead) => {
+                self.member_joined(cx, id, join, announce, &mut writes);
+                return false;
+            }
+            _ => return false,
+        };
+        self.member_joined(cx, id, join, announce, &mut writes);
+        if let Some(wire) = part
             && let Ok(event) = wire.verify(&membership.statement.event)
             && (event.author, event.conversation) == (membership.event.author, id)
             && let Ok(Content::Part(reason)) = event.content()
@@ -216,10 +234,7 @@ impl Account {
         if !writes.is_empty() {
             self.commit(cx, writes, Vec::new());
         }
-        if record.user != self.user {
-            let tell = announce && self.registry.begun;
-            self.listed_by_registry(cx, &record.user, record.online, tell);
-        }
+        true
     }
 
     /// A member holds my join now; when all that are there do, I am told to be in.
@@ -263,5 +278,7 @@ impl Account {
 
 /// Members now and before: a room of the largest size whose every member was replaced three times.
 const KNOWN_MEMBERS_MAX: usize = 4 * MEMBERS_MAX;
+/// Time for what they say first to be on the disk.
+const NEWCOMER_OFFERED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Whoever enters dials; if they do not, we do.
 const NEWCOMER_DIALS_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);

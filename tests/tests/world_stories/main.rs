@@ -4,6 +4,7 @@ mod absence;
 mod asking;
 mod changes;
 mod direct;
+mod hidden;
 mod keys;
 mod old_backup;
 mod power;
