@@ -188,6 +188,8 @@ impl Session {
             while let Some(frame) = self.decoder.next_frame().map_err(ReadError::from)? {
                 let is_large = frame.len() > KEPT_BYTES_MAX;
                 let requests: Vec<ToRegistry> = batch::read(self.opener.open(frame)?)?;
+                // What stands for a password may have been among it.
+                self.opener.wipe();
                 if is_large {
                     self.opener.shrink();
                 }
