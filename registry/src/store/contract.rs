@@ -102,6 +102,7 @@ impl Somebody {
 }
 
 fn accounts_are_unique_in_name_and_keys(store: &dyn Store) {
+    assert_eq!(store.dearest_hash(), Ok(None));
     let alice = somebody("alice", 1).enrolled(store);
     let mut kept = store.account(&alice.name).unwrap().unwrap();
     assert_eq!(kept, alice.account());
@@ -112,9 +113,11 @@ fn accounts_are_unique_in_name_and_keys(store: &dyn Store) {
     store.set_password(&alice.name, "$2b$04$second").unwrap();
     store.set_last_seen(&alice.name, UnixMillis(77));
     // Something that waits comes after what does not.
-    store.set_password(&alice.name, "$2b$04$third").unwrap();
+    store.set_password(&alice.name, "$2b$12$third").unwrap();
     kept = store.account(&alice.name).unwrap().unwrap();
-    assert_eq!((kept.password.as_str(), kept.last_seen), ("$2b$04$third", Some(UnixMillis(77))));
+    assert_eq!((kept.password.as_str(), kept.last_seen), ("$2b$12$third", Some(UnixMillis(77))));
+    somebody("bob", 2).enrolled(store);
+    assert_eq!(store.dearest_hash(), Ok(Some(12)));
 }
 
 fn suspensions_are_kept_and_listed(store: &dyn Store) {
@@ -165,7 +168,7 @@ fn a_name_that_begins_anew_keeps_nothing_of_anothers(store: &dyn Store) {
     let (same, account) = begin(&bob, "$2b$04$second");
     assert_eq!((same, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));
     assert_eq!(store.present(&dev.id).unwrap().len(), 2, "the same keys are the same person");
-    let (thief, _) = begin(&Somebody { name: bob.name.clone(), ..somebody("thief", 1) }, "$2b$04$third");
+    let (thief, _) = begin(&Somebody { name: bob.name.clone(), ..somebody("thief", 1) }, "$2b$12$third");
     assert_eq!(thief, Redemption::KeyTaken);
     let (other, account) = begin(&Somebody { name: bob.name.clone(), ..somebody("other", 9) }, "$2b$04$fourth");
     assert_eq!((other, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));

@@ -32,6 +32,8 @@ pub trait Accounts {
     /// Adds an account with its first device, unless its name or one of its keys is in use.
     fn create_account(&self, account: &Account, now: UnixMillis) -> Result<Creation, StoreError>;
     fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError>;
+    /// What the dearest of all password hashes costs, if there is one.
+    fn dearest_hash(&self) -> Result<Option<u32>, StoreError>;
     /// Does not wait for the disk: at worst a time is a little old after a crash.
     fn set_last_seen(&self, user: &UserName, at: UnixMillis);
 }
