@@ -113,6 +113,10 @@ pub enum Request {
         room: RoomId,
         after: Option<UserName>,
     },
+    /// The rooms that the registry has me in; the page after `after`.
+    Memberships {
+        after: Option<RoomId>,
+    },
     /// The owner's log of a room I am in or may join, from entry `from`.
     Log {
         room: RoomId,
@@ -181,6 +185,10 @@ pub enum Reply {
     },
     Members {
         members: List<MemberRecord, MEMBERS_PER_PAGE>,
+        more: bool,
+    },
+    Memberships {
+        rooms: List<RoomId, NAMES_PER_PAGE>,
         more: bool,
     },
     Log {

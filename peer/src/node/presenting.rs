@@ -1,16 +1,17 @@
-//! Rooms of mine in which the registry does not have me, perhaps because it came back from an old backup: it is shown
-//! again what makes me a member, and takes it or says why not. Membership is decided by signatures, so whatever it says,
+//! Rooms of mine in which the registry does not have me, and rooms that I have left and it still has me in, perhaps because
+//! it came back from an old backup: it is shown again what I signed, and takes it or says why not. Membership is decided by signatures, so whatever it says,
 //! all goes on among the members; only the owner's log puts me out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::ids::ConversationId;
+use common::ids::{ConversationId, RoomId};
 use common::message::registry::{Code, MemberRecord, Refusal, Request};
 use common::time::Monotonic;
 
 use super::account::Account;
-use super::calls::{Call, PagePlace};
+use super::calls::{Call, PAGES_MAX, PagePlace};
+use super::conduct::goes_on;
 use super::context::Context;
 use super::conversation::Room;
 use crate::api::Event;
@@ -46,6 +47,30 @@ impl Account {
         let (room, from) = (room.id, room.head().max(1));
         self.ask(cx, Request::Log { room, from }, Call::LogOf { room: id, from });
         self.ask_members(cx, id);
+    }
+
+    /// Asks in which rooms the registry has me.
+    pub(super) fn ask_memberships(&mut self, cx: &mut Context, after: Option<RoomId>, pages: u32) {
+        self.ask(cx, Request::Memberships { after }, Call::Memberships { after, pages });
+    }
+
+    /// A page of the rooms that it has me in: where I have left, it is told so once more.
+    pub(super) fn memberships(
+        &mut self,
+        cx: &mut Context,
+        (after, pages): (Option<RoomId>, u32),
+        rooms: &[RoomId],
+        more: bool,
+    ) {
+        if !goes_on(after.as_ref(), rooms) {
+            return self.registry_misbehaved(cx, "its lists go round in circles");
+        }
+        for room in rooms {
+            self.repeat_part(cx, (*room).into());
+        }
+        if let Some(last) = rooms.last().filter(|_| more && pages < PAGES_MAX) {
+            self.ask_memberships(cx, Some(*last), pages + 1);
+        }
     }
 
     fn ask_members(&mut self, cx: &mut Context, id: ConversationId) {

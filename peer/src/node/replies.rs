@@ -24,6 +24,9 @@ impl Account {
             (Call::MembersOf { room, announce, place }, Reply::Members { members, more }) => {
                 self.members_page(cx, room, announce, &place, &members, more);
             }
+            (Call::Memberships { after, pages }, Reply::Memberships { rooms, more }) => {
+                self.memberships(cx, (after, pages), &rooms, more);
+            }
             (Call::JoinMembers { room, place }, Reply::Members { members, more }) => {
                 self.join_members(cx, room, &place, &members, more);
             }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use common::ids::{EntryId, IdentityKey, RealmId, RoomId};
-use common::limits::{ENTRIES_PER_PAGE, LOG_ENTRIES_MAX, MEMBERS_PER_PAGE, ROOMS_PER_PAGE, SIGNED_BYTES_MAX};
+use common::limits::{
+    ENTRIES_PER_PAGE, LOG_ENTRIES_MAX, MEMBERS_PER_PAGE, NAMES_PER_PAGE, ROOMS_PER_PAGE, SIGNED_BYTES_MAX,
+};
 use common::message::event::{Content, WireEvent};
 use common::message::moderation::makes_sense;
 use common::message::registry::{Code, Invitation, RoomSummary};
@@ -146,6 +148,14 @@ impl Rooms {
         let more = members.len() > MEMBERS_PER_PAGE;
         members.truncate(MEMBERS_PER_PAGE);
         Ok((members, more))
+    }
+
+    /// A page of the rooms that somebody is in; and whether there are more.
+    pub fn memberships(&self, caller: &UserName, after: Option<&RoomId>) -> Result<(Vec<RoomId>, bool), Failure> {
+        let mut rooms = self.store.memberships(caller, after, one_more(NAMES_PER_PAGE))?;
+        let more = rooms.len() > NAMES_PER_PAGE;
+        rooms.truncate(NAMES_PER_PAGE);
+        Ok((rooms, more))
     }
 
     /// Those in the room now.

@@ -210,6 +210,8 @@ fn members_come_go_and_come_back_in_the_order_they_signed(store: &dyn Store) {
     assert_eq!(store.join(&dev.id, &bob.member(&dev, 3), None), Ok(Joining::Renewed));
     assert_eq!(store.join(&dev.id, &first, None), Ok(Joining::Already), "an older one changes nothing");
     assert_eq!(store.companions(&alice.name), Ok(vec![bob.name.clone()]));
+    assert_eq!(store.memberships(&bob.name, None, 9), Ok(vec![dev.id]));
+    assert_eq!(store.memberships(&bob.name, Some(&dev.id), 9), Ok(vec![]));
     let summary = &store.rooms(&bob.name, "dev", None, 1).unwrap()[0];
     assert_eq!((summary.members, summary.joined, &summary.owner), (2, true, &alice.name));
 
@@ -217,7 +219,7 @@ fn members_come_go_and_come_back_in_the_order_they_signed(store: &dyn Store) {
     assert_eq!(store.part(&dev.id, &bob.name, &part), Ok(true));
     assert_eq!(store.part(&dev.id, &bob.name, &part), Ok(false));
     assert_eq!(store.present(&dev.id), Ok(vec![alice.name.clone()]));
-    assert_eq!(store.companions(&alice.name), Ok(vec![]));
+    assert_eq!((store.companions(&alice.name), store.memberships(&bob.name, None, 9)), (Ok(vec![]), Ok(vec![])));
     let kept = store.members(&dev.id, Some(&alice.name), 9).unwrap();
     assert_eq!(kept, [Member { part: Some(part), ..bob.member(&dev, 3) }]);
     assert_eq!(store.join(&dev.id, &bob.member(&dev, 4), None), Ok(Joining::Stale));

@@ -215,6 +215,18 @@ impl Members for MemoryStore {
         Ok(tables.members_of(room).filter(|member| member.is_present()).map(|member| member.user.clone()).collect())
     }
 
+    fn memberships(&self, user: &UserName, after: Option<&RoomId>, limit: u32) -> Result<Vec<RoomId>, StoreError> {
+        let tables = self.tables();
+        let shown = |room: &RoomId, member: &Member| {
+            member.user == *user && member.is_present() && after.is_none_or(|after| room > after)
+        };
+        let found = tables.members.iter().filter(|((room, _), member)| shown(room, member));
+        let mut rooms: Vec<RoomId> = found.map(|((room, _), _)| *room).collect();
+        rooms.sort_unstable();
+        rooms.truncate(limit as usize);
+        Ok(rooms)
+    }
+
     fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError> {
         let tables = self.tables();
         let shared = |room: &RoomId, member: &Member| {

@@ -77,6 +77,8 @@ pub trait Members {
     fn members(&self, room: &RoomId, after: Option<&UserName>, limit: u32) -> Result<Vec<Member>, StoreError>;
     /// Those who are in the room now.
     fn present(&self, room: &RoomId) -> Result<Vec<UserName>, StoreError>;
+    /// The rooms that `user` is in now, by id, after `after`.
+    fn memberships(&self, user: &UserName, after: Option<&RoomId>, limit: u32) -> Result<Vec<RoomId>, StoreError>;
     /// Everybody who is in a room together with `user`, each once, without `user`.
     fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError>;
     /// Lets `member` in as [`judge_join`] decides by what the log says then; with `invite`, it is used up by that.

@@ -240,6 +240,38 @@ fn an_old_log_of_a_room_undoes_nothing_and_a_hidden_one_comes_from_members() {
     assert_eq!(carol.must("/topic", "topic").text("text"), "second");
 }
 
+/// However many rooms somebody has left, a registry that knows it is not told so again.
+#[test]
+fn a_leave_is_said_once_to_a_registry_that_has_it_and_again_to_one_that_lies_about_it() {
+    let registry = EvilRegistry::start();
+    let [mut alice] = people(&registry, ["alice"]);
+    let parts = || {
+        let heard = registry.heard("alice").into_iter();
+        heard.filter(|request| matches!(request, Request::PartRoom { .. })).count()
+    };
+    for room in ["#one", "#two", "#three"] {
+        alice.must(&format!("/create {room}"), "created");
+        alice.must(&format!("/part {room}"), "parted");
+    }
+    let room = registry.heard("alice").into_iter().find_map(|request| match request {
+        Request::CreateRoom { genesis, .. } => Some(RoomId(genesis.id())),
+        _ => None,
+    });
+    let room = room.unwrap();
+    for (said, is_lying) in [(3, false), (4, true), (4, false)] {
+        registry.bend_replies(move |_, reply| match reply {
+            Reply::Memberships { rooms, .. } if is_lying => *rooms = List::cut(vec![room]),
+            _ => {}
+        });
+        alice.quit();
+        alice.restart();
+        // Twice, for what the first answer led to was asked before the second.
+        alice.must("/who", "online");
+        alice.must("/who", "online");
+        assert_eq!(parts(), said, "lying: {is_lying}");
+    }
+}
+
 #[test]
 fn forged_presence_delays_nothing_and_strangers_are_nobodys_news() {
     let registry = EvilRegistry::start();
