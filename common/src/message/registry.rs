@@ -88,6 +88,8 @@ pub enum Request {
     /// Keeps the session alive.
     Ping,
 
+    /// A new room of mine; or one that the registry has lost, which anybody who was in it brings back: with nobody in it,
+    /// until its log is there again and they enter.
     CreateRoom {
         genesis: Box<Signed<Genesis>>,
         join: WireEvent,
@@ -122,7 +124,7 @@ pub enum Request {
         room: RoomId,
         from: u32,
     },
-    /// The owner adds to the log.
+    /// The owner adds to the log, or a member brings what the owner signed.
     AddEntry {
         entry: Signed<LogEntry>,
     },

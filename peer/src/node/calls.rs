@@ -25,6 +25,14 @@ pub(super) enum Call {
     Present {
         room: ConversationId,
     },
+    /// A room that it has lost, and each entry of the log of one.
+    BringBack {
+        room: ConversationId,
+    },
+    BringEntry {
+        room: ConversationId,
+        number: u32,
+    },
     /// In which rooms it has me; the page after `after`.
     Memberships {
         after: Option<RoomId>,
@@ -179,6 +187,8 @@ impl Call {
                 | Self::Routine
                 | Self::Ping
                 | Self::Present { .. }
+                | Self::BringBack { .. }
+                | Self::BringEntry { .. }
                 | Self::Memberships { .. }
                 | Self::PartAgain
                 | Self::Watch

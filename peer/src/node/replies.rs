@@ -109,6 +109,8 @@ impl Account {
             Call::Routine | Call::PartAgain | Call::Ping => {}
             Call::PutMail { letter } => self.mail_kept(cx, *letter),
             Call::Present { room } => self.presented(cx, room),
+            Call::BringBack { room } => self.brought_back(cx, room),
+            Call::BringEntry { room, number } => self.entry_brought(cx, room, number),
             Call::Create { room, topic } => self.created(cx, room, topic),
             Call::Join { room } => self.admitted(cx, room),
             Call::Part { room } => self.parted(cx, room),
@@ -150,7 +152,8 @@ impl Account {
             Call::JoinMembers { room, .. } | Call::JoinLog { room } => self.entered(cx, room),
             Call::Part { room } => self.parted(cx, room),
             Call::MembersOf { room, .. } => self.members_refused(cx, room, refusal),
-            Call::Present { room } => self.not_presented(cx, room, refusal),
+            Call::Present { room } | Call::BringBack { room } => self.not_presented(cx, room, refusal),
+            Call::BringEntry { room, .. } => self.entry_not_brought(cx, room, refusal),
             Call::ChangePassword => {
                 self.registry.password_refusal = Some(refusal);
                 let job = VaultJob::Discard { realm: self.realm, user: self.user.clone() };

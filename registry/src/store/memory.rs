@@ -164,7 +164,7 @@ impl Rooms for MemoryStore {
         Ok(self.tables().rooms.values().find(|room| room.genesis.name == *name).cloned())
     }
 
-    fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError> {
+    fn create_room(&self, room: &Room, founder: Option<&Member>, rooms_max: u32) -> Result<RoomCreation, StoreError> {
         let mut tables = self.tables();
         if tables.rooms.values().any(|other| other.genesis.name == room.genesis.name) {
             return Ok(RoomCreation::NameTaken);
@@ -174,7 +174,7 @@ impl Rooms for MemoryStore {
             return Ok(RoomCreation::TooMany);
         }
         tables.rooms.insert(room.id, room.clone());
-        tables.members.insert((room.id, owner.user.clone()), owner.clone());
+        tables.members.extend(founder.map(|founder| ((room.id, founder.user.clone()), founder.clone())));
         Ok(RoomCreation::Created)
     }
 

@@ -58,8 +58,8 @@ pub trait Oversight {
 pub trait Rooms {
     fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError>;
     fn room_named(&self, name: &RoomName) -> Result<Option<Room>, StoreError>;
-    /// Adds a room with its owner as the first member; an owner has at most `rooms_max`.
-    fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError>;
+    /// Adds a room, with its founder as the first member or with nobody in it; a founder has at most `rooms_max`.
+    fn create_room(&self, room: &Room, founder: Option<&Member>, rooms_max: u32) -> Result<RoomCreation, StoreError>;
     /// Public rooms and those `caller` is in, by name, whose name contains `pattern`, after `after`.
     fn rooms(
         &self,
