@@ -52,6 +52,58 @@ fn a_changed_key_stops_everything_until_the_user_decides() {
     assert_eq!(registry.fingerprint().len(), 32);
 }
 
+/// Some of it lies in the mailbox, and some is sent once there is a link again.
+#[test]
+fn what_came_meanwhile_is_shown_once_and_in_order_or_never() {
+    for accepts in [true, false] {
+        let (mut registry, alice, bob) = with_another_bob();
+        let say = |numbers: std::ops::RangeInclusive<u32>| -> Vec<String> {
+            numbers.map(|number| bob.must(&format!("@alice line {number}"), "message").text("id").to_owned()).collect()
+        };
+        let mut ids = say(1..=3);
+        for id in &ids {
+            bob.wait("the mailbox taking it", |event| {
+                event.is("delivery") && event.text("id") == id && event.text("state") == "mailbox"
+            });
+        }
+        let shown_key = alice.wait("the warning", |event| event.is("key_changed")).text("new").to_owned();
+        registry.kill();
+        for peer in [&alice, &bob] {
+            peer.wait("the registry gone", |event| event.is("link") && event.text("state") == "offline");
+        }
+        ids.extend(say(4..=6));
+        if accepts {
+            let accepted = alice.must("/accept-key bob", "key_accepted");
+            assert_eq!(accepted.text("key"), shown_key);
+            for id in &ids {
+                bob.wait("it being on alice's disk", |event| {
+                    event.is("delivery") && event.text("id") == id && event.text("state") == "delivered"
+                });
+            }
+        } else {
+            let rejected = alice.must("/reject-key bob", "key_rejected");
+            assert_eq!(rejected.text("key"), shown_key);
+            // He comes again and is turned away again.
+            alice.wait("the warning", |event| event.is("key_changed") && event.text("new") == shown_key);
+        }
+        registry.restart();
+        bob.wait("the registry back", |event| event.is("link") && event.text("state") == "online");
+        alice.wait("the registry back", |event| event.is("link") && event.text("state") == "online");
+        let lines: Vec<String> = (1..=6).filter(|_| accepts).map(|number| format!("line {number}")).collect();
+        let events = alice.so_far();
+        let shown: Vec<&str> = events
+            .iter()
+            .filter(|event| event.is_message("@bob", "bob") && event.text("text").starts_with("line"))
+            .map(|event| event.text("text"))
+            .collect();
+        alice.transcript().check(shown == lines, &format!("{shown:?} were shown, accepted: {accepts}"));
+        let acknowledged = bob.so_far().iter().any(|event| event.is("delivery") && event.text("state") == "delivered");
+        assert_eq!(acknowledged, accepts);
+        let history = alice.must("/history @bob", "history").to_string();
+        assert_eq!(history.contains("line 1"), accepts, "{history}");
+    }
+}
+
 #[test]
 fn at_a_prompt_the_name_is_typed_again() {
     let (_registry, alice, bob) = with_another_bob();
