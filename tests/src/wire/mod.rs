@@ -14,7 +14,7 @@ mod sealed;
 pub use capture::Capture;
 pub use mutants::mutants;
 pub use peer_link::PeerLink;
-pub use person::Person;
+pub use person::{Person, now};
 pub use proxy::Proxy;
 pub use raw::{Raw, connect_from};
 pub use registry_link::RegistryLink;

@@ -1,15 +1,13 @@
 //! A room as a scripted person knows it, and the joins they may sign for it, rightly or not.
 
 use common::ids::{ChainId, RoomId};
-use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
+use common::message::event::{Content, Join, NO_EVENT, WireEvent};
 use common::message::registry::{Reply, Request};
 use common::message::room::{Genesis, History, Invite};
 use common::names::RoomName;
 use common::secure::sign::Signed;
-use common::time::UnixMillis;
-use common::wire::bounded::List;
 
-use super::person::Person;
+use super::person::{Person, now};
 use super::registry_link::RegistryLink;
 
 pub struct Room {
@@ -27,8 +25,8 @@ impl Room {
         }
     }
 
-    /// A public room that `owner` makes.
-    pub fn create(link: &mut RegistryLink, owner: &Person, name: &str) -> Self {
+    /// A public room that `owner` makes, and their first event in it.
+    pub fn create(link: &mut RegistryLink, owner: &Person, name: &str) -> (Self, WireEvent) {
         let genesis = Genesis {
             realm: link.realm(),
             name: RoomName::parse(name).expect("a good name"),
@@ -42,8 +40,8 @@ impl Room {
         let genesis = Signed::sign(&genesis, owner.keys.identity_signer());
         let room = Self { id: RoomId(genesis.id()), genesis: genesis.clone(), invite: None };
         let join = room.join(owner, link, None);
-        link.ask(Request::CreateRoom { genesis: Box::new(genesis), join }).expect("the name is free");
-        room
+        link.ask(Request::CreateRoom { genesis: Box::new(genesis), join: join.clone() }).expect("the name is free");
+        (room, join)
     }
 
     /// The first event of `person` in this room.
@@ -54,25 +52,6 @@ impl Room {
 
     /// Any event of `person`, signed by their own key.
     pub fn event(&self, person: &Person, number: u64, previous: common::ids::EventId, content: &Content) -> WireEvent {
-        let (kind, body) = content.encode().expect("a short text");
-        let event = Event {
-            conversation: self.id.into(),
-            author: person.keys.identity(),
-            chain: ChainId([7; 16]),
-            number,
-            previous,
-            parents: List::default(),
-            head: 0,
-            lamport: number,
-            at: now(),
-            kind,
-            body,
-        };
-        event.sign(person.keys.event_signer())
+        person.event(self.id.into(), number, previous, content)
     }
-}
-
-fn now() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
-    UnixMillis(u64::try_from(since.as_millis()).expect("it is long before the end of time"))
 }

@@ -14,6 +14,7 @@ mod model;
 mod moderation;
 mod random;
 mod script;
+pub mod stories;
 mod wires;
 
 use std::cmp::Reverse;

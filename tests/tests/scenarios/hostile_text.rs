@@ -5,17 +5,16 @@ use std::num::NonZeroU16;
 use std::process::Command;
 use std::time::Instant;
 
-use common::ids::{ChainId, ConversationId, EntryId, EventId};
-use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
+use common::ids::{ConversationId, EntryId, EventId};
+use common::message::event::{Content, NO_EVENT, WireEvent};
 use common::message::peer::{Events, PeerMessage};
 use common::message::registry::{Reply, Request};
-use common::message::room::{Act, Genesis, History, LogEntry, NO_ENTRY};
-use common::names::{RoomName, UserName};
+use common::message::room::{Act, LogEntry, NO_ENTRY};
+use common::names::UserName;
 use common::secure::sign::Signed;
-use common::time::UnixMillis;
 use common::wire::bounded::{List, Text};
 use tests::programs::{Deeds, Process, controls, program};
-use tests::wire::{PeerLink, Person, RegistryLink, Room};
+use tests::wire::{PeerLink, Person, RegistryLink, Room, now};
 use tests::{DEADLINE, Ended, Launch, Registry, TermPeer};
 
 #[test]
@@ -190,22 +189,7 @@ impl Mallory {
     fn new(registry: &Registry) -> Self {
         let person = Person::new("mallory");
         let mut link = RegistryLink::sign_up(registry.address(), &person);
-        let genesis = Genesis {
-            realm: link.realm(),
-            name: RoomName::parse("#trap").unwrap(),
-            owner: person.keys.identity(),
-            owner_name: person.name.clone(),
-            private: false,
-            history: History::All,
-            nonce: ChainId([1; 16]),
-            at: now(),
-        };
-        let genesis = Signed::sign(&genesis, person.keys.identity_signer());
-        let room = Room { id: common::ids::RoomId(genesis.id()), genesis: genesis.clone(), invite: None };
-        let join = Content::Join(Box::new(Join { statement: person.statement(link.realm()), invite: None }));
-        let join = event(&person, room.id.into(), 1, NO_EVENT, &join);
-        let made = link.ask(Request::CreateRoom { genesis: Box::new(genesis), join: join.clone() });
-        assert_eq!(made, Ok(Reply::Done));
+        let (room, join) = Room::create(&mut link, &person, "#trap");
         let act = Act::Topic { text: Text::cut(&payloads().concat()) };
         let entry = LogEntry { room: room.id, index: 1, previous: NO_ENTRY, at: now(), act };
         let entry = Signed::sign(&entry, person.keys.identity_signer());
@@ -257,45 +241,16 @@ impl Mallory {
 
     fn says(&mut self, place: usize, conversation: ConversationId, content: &Content) -> WireEvent {
         let (number, previous) = self.written[place];
-        let event = event(&self.person, conversation, number + 1, previous, content);
+        let event = self.person.event(conversation, number + 1, previous, content);
         self.written[place] = (number + 1, event.id());
         event
     }
-}
-
-fn event(
-    person: &Person,
-    conversation: ConversationId,
-    number: u64,
-    previous: EventId,
-    content: &Content,
-) -> WireEvent {
-    let (kind, body) = content.encode().unwrap();
-    let event = Event {
-        conversation,
-        author: person.keys.identity(),
-        chain: ChainId([7; 16]),
-        number,
-        previous,
-        parents: List::default(),
-        head: 0,
-        lamport: number,
-        at: now(),
-        kind,
-        body,
-    };
-    event.sign(person.keys.event_signer())
 }
 
 fn payloads() -> Vec<String> {
     let mut payloads: Vec<String> = PAYLOADS.iter().map(|&payload| payload.to_owned()).collect();
     payloads.push(format!("o{}", "\u{301}".repeat(200)));
     payloads
-}
-
-fn now() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap())
 }
 
 const PAYLOADS: &[&str] = &[

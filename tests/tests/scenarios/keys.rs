@@ -149,13 +149,7 @@ fn digits_are_the_same_on_both_sides_and_mark() {
 
 #[test]
 fn a_registry_that_lost_accounts_gives_them_back() {
-    let mut registry = Registry::start(&[]);
-    let alice = JsonPeer::start(&registry, "alice");
-    let backup = tempfile::tempdir().unwrap();
-    registry.kill();
-    copy(&registry.data_dir(), &backup.path().join("copy"));
-    registry.restart();
-    alice.wait("the registry being back", |event| event.is("link") && event.text("state") == "online");
+    let (mut registry, alice, backup) = with_a_backup();
     let mut carol = JsonPeer::start(&registry, "carol");
     let dave = JsonPeer::start(&registry, "dave");
     carol.says("@alice before");
@@ -228,9 +222,8 @@ fn names_are_told_apart_by_eye_and_by_program() {
     }
 }
 
-/// Alice, and somebody who has the name of the bob she talked with, and keys of their own: the registry went back to
-/// a time before bob.
-fn with_another_bob() -> (Registry, JsonPeer, JsonPeer) {
+/// Alice, and a copy of the registry from when there was nobody else.
+fn with_a_backup() -> (Registry, JsonPeer, tempfile::TempDir) {
     let mut registry = Registry::start(&[]);
     let alice = JsonPeer::start(&registry, "alice");
     let backup = tempfile::tempdir().unwrap();
@@ -238,6 +231,13 @@ fn with_another_bob() -> (Registry, JsonPeer, JsonPeer) {
     copy(&registry.data_dir(), &backup.path().join("copy"));
     registry.restart();
     alice.wait("the registry being back", |event| event.is("link") && event.text("state") == "online");
+    (registry, alice, backup)
+}
+
+/// Alice, and somebody who has the name of the bob she talked with, and keys of their own: the registry went back to
+/// a time before bob.
+fn with_another_bob() -> (Registry, JsonPeer, JsonPeer) {
+    let (mut registry, alice, backup) = with_a_backup();
     let bob = JsonPeer::start(&registry, "bob");
     alice.says("@bob for the first bob only");
     bob.says("@alice hello");

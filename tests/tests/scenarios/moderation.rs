@@ -233,7 +233,7 @@ fn an_owner_who_decides_twice_under_one_number_freezes_the_room() {
     let registry = Registry::start(&[]);
     let olga = Person::new("olga");
     let mut at_olga = RegistryLink::sign_up(registry.address(), &olga);
-    let room = Room::create(&mut at_olga, &olga, "#dev");
+    let (room, _) = Room::create(&mut at_olga, &olga, "#dev");
     let [bob, carol] = JsonPeer::start_all(&registry, ["bob", "carol"]);
     for peer in [&bob, &carol] {
         peer.must("/join #dev", "joined");

@@ -3,7 +3,7 @@
 use peer::api::{Command, DeliveryState, Event, RoomChange};
 use tests::world::{Who, World};
 
-use crate::support::{LONG, changes, command, create, enter, holds, is_in, room, say, seeded, wait, world_of};
+use tests::world::stories::{LONG, changes, command, create, enter, holds, is_in, room, say, seeded, wait, world_of};
 
 #[test]
 fn two_who_are_hidden_from_each_other_meet_through_a_third() {

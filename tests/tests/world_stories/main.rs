@@ -11,4 +11,3 @@ mod power;
 mod removal;
 mod repair;
 mod rooms;
-mod support;
