@@ -150,7 +150,8 @@ const _: () = assert!(CUTS_MAX * 42 + REASON_BYTES_MAX + 250 <= SIGNED_BYTES_MAX
 const _: () = assert!(EVENTS_BYTES_MAX + EVENTS_PER_MESSAGE_MAX * 16 + 1024 <= BATCH_BYTES_MAX);
 // A member record holds two credentials, a join and perhaps a part.
 const _: () = assert!(MEMBERS_PER_PAGE * 3 * SIGNED_BYTES_MAX <= BATCH_BYTES_MAX);
-const _: () = assert!(NAMES_PER_PAGE * 32 <= BATCH_BYTES_MAX);
+// Names, or ids of rooms.
+const _: () = assert!(NAMES_PER_PAGE * 34 <= BATCH_BYTES_MAX);
 const _: () = assert!(ENTRIES_PER_PAGE * (SIGNED_BYTES_MAX + 128) <= BATCH_BYTES_MAX);
 // An item and the request around it, or a page of items.
 const _: () = assert!(MAIL_BYTES_MAX + MAIL_ITEMS_PER_PAGE * 32 + 128 <= BATCH_BYTES_MAX);

@@ -271,7 +271,7 @@ fn a_public_room_is_found_entered_and_left_and_the_others_hear_of_it() {
     assert_eq!(world.ask(at_alice, alice.create(&plan)), Ok(Reply::Done), "its reply may have been lost");
     let taken = bob.plan("#dev", false);
     assert_eq!(world.refused(at_bob, bob.create(&taken)), Code::RoomExists);
-    assert_eq!(world.refused(at_bob, bob.create(&alice.plan("#other", false))), Code::Usage);
+    assert_eq!(world.refused(at_bob, alice.create(&alice.plan("#other", false))), Code::Usage);
     assert_eq!(world.refused(at_bob, find("#nothing")), Code::NoSuchRoom);
 
     let (carol, at_carol) = world.member("carol");

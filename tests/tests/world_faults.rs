@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::names::RoomName;
-use peer::api::{Command, DeliveryState, Event, History, LinkState, MessageKind, NewRoom, RoomChange, Target, To};
-use tests::world::{Journal, Place, Who, World};
+use peer::api::{Event, LinkState};
+use tests::world::stories::{create, deliveries, enter, holds, is_signed_in, say, wait, world_of};
+use tests::world::{Place, Who, World};
 
 #[test]
 fn both_sides_of_a_split_room_have_everything_after_it_heals() {
@@ -97,73 +97,18 @@ fn who_is_lied_to_still_hears_everybody_else() {
     holds(&mut world);
 }
 
-/// A world in which these people are signed in.
-fn world_of<const N: usize>(names: [&str; N]) -> (World, [Who; N]) {
-    let mut world = World::new(1, Journal::kept());
-    let people = names.map(|name| world.person(name));
-    for who in people {
-        world.start(who);
-    }
-    wait(&mut world, "everybody to be signed in", |world| people.iter().all(|who| is_signed_in(world, *who)));
-    world.run_for(Duration::from_secs(1));
-    (world, people)
-}
-
 /// A public room that the first of these makes and all are in.
 fn room_of(world: &mut World, people: &[Who], name: &str) {
-    let room = RoomName::parse(name).expect("a story names its rooms well");
     let (first, others) = people.split_first().expect("somebody makes the room");
-    world.command(
-        *first,
-        Command::Create(NewRoom { name: room.clone(), private: false, history: History::All, topic: None }),
-    );
-    wait(world, "the room to be there", |world| is_in(world, *first));
+    create(world, *first, name, false);
     for who in others {
-        world.command(*who, Command::Join { room: room.clone() });
-        wait(world, "somebody to be in the room", |world| is_in(world, *who));
+        enter(world, *who, name);
     }
     world.run_for(Duration::from_secs(5));
-}
-
-fn wait(world: &mut World, what: &str, done: impl FnMut(&World) -> bool) {
-    if !world.run_until(LONG, done) {
-        let wrong = world.violation().map(str::to_owned);
-        panic!("{}\n\nwaited for {what}: {}", world.journal(), wrong.as_deref().unwrap_or("it never came"));
-    }
-}
-
-/// Lets everything come to an end, and looks whether anything is missing.
-fn holds(world: &mut World) {
-    world.run_for(LONG);
-    world.settled();
-    if let Some(wrong) = world.violation() {
-        panic!("{}\n\n{wrong}", world.journal());
-    }
-}
-
-fn say(world: &mut World, who: Who, to: &str, text: &str) {
-    let to = To::Named(Target::parse(to).expect("a story names a person or a room"));
-    world.command(who, Command::Say { to, text: text.to_owned(), kind: MessageKind::Text });
-}
-
-fn is_signed_in(world: &World, who: Who) -> bool {
-    world.told(who).any(|event| matches!(event, Event::SignedIn { .. }))
 }
 
 fn is_link(event: &Event, wanted: LinkState) -> bool {
     matches!(event, Event::RegistryLink { state, .. } if *state == wanted)
 }
 
-fn is_in(world: &World, who: Who) -> bool {
-    let name = &world.host(who).name;
-    world.told(who).any(|event| matches!(event, Event::Room { change: RoomChange::Joined, user, .. } if user == name))
-}
-
-fn deliveries(world: &World, who: Who) -> usize {
-    let done = |event: &&Event| matches!(event, Event::Delivery(told) if told.state == DeliveryState::Delivered);
-    world.told(who).filter(done).count()
-}
-
-/// Simulated time is cheap.
-const LONG: Duration = Duration::from_secs(120);
 const HOUR_MS: i64 = 3_600_000;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use common::ids::EventId;
-use common::names::{RoomName, UserName};
-use peer::api::{Code, Command, DeliveryState, Event, History, MessageKind, NewRoom, RoomChange, Target, To};
+use common::names::UserName;
+use peer::api::{Code, Command, DeliveryState, Event};
+use tests::world::stories::{LONG, create, enter, holds, is_signed_in, room, say, wait};
 use tests::world::{Journal, Who, World};
 
 #[test]
@@ -155,25 +156,20 @@ fn members_of_a_room_who_never_meet_hear_each_other() {
     for private in [false, true] {
         let mut world = World::new(5, Journal::kept());
         let [alice, bob] = ["alice", "bob"].map(|name| world.person(name));
-        let room = RoomName::parse("#dev").expect("a good name");
         alone(&mut world, alice);
-        let history = if private { History::Joined } else { History::All };
-        let fresh = NewRoom { name: room.clone(), private, history, topic: None };
-        world.command(alice, Command::Create(fresh));
-        wait(&mut world, "the room", |world| joined(world, alice));
+        create(&mut world, alice, "#dev", private);
         say(&mut world, alice, "#dev", "before anybody came");
         if private {
             alone(&mut world, bob);
             world.run_for(A_WHILE);
-            world.invite(alice, bob, room.clone());
+            world.invite(alice, bob, room("#dev"));
             world.run_for(A_WHILE);
             world.crash(bob);
         }
         world.run_for(LONG * 2);
         world.crash(alice);
         alone(&mut world, bob);
-        world.command(bob, Command::Join { room });
-        wait(&mut world, "bob inside", |world| joined(world, bob));
+        enter(&mut world, bob, "#dev");
         say(&mut world, bob, "#dev", "hello from bob");
         wait(&mut world, "it in alice's mailbox", |world| told(world, bob, DeliveryState::Mailbox) == 1);
         world.crash(bob);
@@ -293,43 +289,13 @@ fn strangers(seed: u64) -> (World, [Who; 2]) {
 fn alone(world: &mut World, who: Who) {
     world.run_for(A_WHILE);
     world.start(who);
-    wait(world, "somebody to be signed in", |world| {
-        world.told(who).any(|event| matches!(event, Event::SignedIn { .. }))
-    });
-}
-
-fn say(world: &mut World, who: Who, to: &str, text: &str) {
-    let to = To::Named(Target::parse(to).expect("a story names a person or a room"));
-    world.command(who, Command::Say { to, text: text.to_owned(), kind: MessageKind::Text });
+    wait(world, "somebody to be signed in", |world| is_signed_in(world, who));
 }
 
 fn told(world: &World, who: Who, state: DeliveryState) -> usize {
     world.told(who).filter(|event| matches!(event, Event::Delivery(told) if told.state == state)).count()
 }
 
-fn joined(world: &World, who: Who) -> bool {
-    let name = world.host(who).name.clone();
-    let is_it = |event: &Event| matches!(event, Event::Room { change: RoomChange::Joined, user, .. } if *user == name);
-    world.told(who).any(is_it)
-}
-
-fn wait(world: &mut World, what: &str, done: impl FnMut(&World) -> bool) {
-    if !world.run_until(LONG, done) {
-        let wrong = world.violation().map(str::to_owned);
-        panic!("{}\n\nwaited for {what}: {}", world.journal(), wrong.as_deref().unwrap_or("it never came"));
-    }
-}
-
-/// Lets everything come to an end, and looks whether anything is missing.
-fn holds(world: &mut World) {
-    world.run_for(LONG);
-    world.settled();
-    if let Some(wrong) = world.violation() {
-        panic!("{}\n\n{wrong}", world.journal());
-    }
-}
-
 /// Long enough for whoever died to be taken off the list.
 const A_WHILE: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-const LONG: Duration = Duration::from_secs(90);

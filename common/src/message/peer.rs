@@ -38,6 +38,13 @@ pub enum PeerMessage {
     Have(Have),
     /// I lack this; you said that you hold it. Answered with one `Events`, which is empty if there is nothing to serve.
     Want(Want),
+    /// The newest join of whoever's chain was wanted from number 1 in this room, and the newest part, if there is one:
+    /// comes before the answer, for somebody who was not told of that member.
+    Member {
+        room: RoomId,
+        join: WireEvent,
+        part: Option<WireEvent>,
+    },
     /// Consecutive events of one chain, ending in a signed one: the sender's own, what was wanted, or what is passed on
     /// in a large room.
     Events(Events),

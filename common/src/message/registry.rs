@@ -88,6 +88,8 @@ pub enum Request {
     /// Keeps the session alive.
     Ping,
 
+    /// A new room of mine; or one that the registry has lost, which anybody who was in it brings back: with nobody in it,
+    /// until its log is there again and they enter.
     CreateRoom {
         genesis: Box<Signed<Genesis>>,
         join: WireEvent,
@@ -113,12 +115,16 @@ pub enum Request {
         room: RoomId,
         after: Option<UserName>,
     },
+    /// The rooms that the registry has me in; the page after `after`.
+    Memberships {
+        after: Option<RoomId>,
+    },
     /// The owner's log of a room I am in or may join, from entry `from`.
     Log {
         room: RoomId,
         from: u32,
     },
-    /// The owner adds to the log.
+    /// The owner adds to the log, or a member brings what the owner signed.
     AddEntry {
         entry: Signed<LogEntry>,
     },
@@ -181,6 +187,10 @@ pub enum Reply {
     },
     Members {
         members: List<MemberRecord, MEMBERS_PER_PAGE>,
+        more: bool,
+    },
+    Memberships {
+        rooms: List<RoomId, NAMES_PER_PAGE>,
         more: bool,
     },
     Log {

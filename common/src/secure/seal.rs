@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use snow::StatelessTransportState;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::limits::{FRAME_BYTES_MAX, SEAL_BYTES};
+use crate::wire::batch::Batch;
 
 /// Seals what goes out.
 pub struct Sealer {
@@ -45,6 +47,14 @@ impl Sealer {
             .expect("the buffer fits, and 2^64 frames are never reached");
         self.counter += 1;
     }
+
+    /// The same for a batch in which there may be secrets: its plaintext is in memory no more.
+    pub fn seal_secrets(&mut self, batch: &mut Batch, out: &mut Vec<u8>) {
+        let mut plaintext = Zeroizing::new(Vec::new());
+        batch.take_padded(&mut plaintext);
+        batch.wipe();
+        self.seal(&plaintext, out);
+    }
 }
 
 impl Opener {
@@ -57,8 +67,49 @@ impl Opener {
         Ok(&self.plaintext)
     }
 
+    /// Empties the buffer of what it held; worth it where there may have been secrets.
+    pub fn wipe(&mut self) {
+        self.plaintext.zeroize();
+    }
+
     /// Gives the buffer back; worth it for a connection that is mostly silent.
     pub fn shrink(&mut self) {
+        self.wipe();
         self.plaintext = Vec::new();
     }
+}
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secure::handshake::Handshake;
+    use crate::secure::identity::DeviceSecret;
+    use crate::wire::memory_holds;
+
+    #[test]
+    fn an_opened_frame_stays_in_memory_until_it_is_wiped() {
+        let [peer, registry] = [1, 2].map(|byte| DeviceSecret::from_bytes([byte; 32]));
+        let (mut near, mut far) = (Handshake::registry_dialer(&peer), Handshake::registry_answerer(&registry));
+        far.read(&near.write(&[]).unwrap()).unwrap();
+        near.read(&far.write(&[]).unwrap()).unwrap();
+        far.read(&near.write(&[]).unwrap()).unwrap();
+        let ((mut sealer, _), (_, mut opener)) = (near.finish().unwrap(), far.finish().unwrap());
+        let mut batch = Batch::default();
+        assert!(batch.push_encoded(PASSWORD));
+        let mut frame = Vec::new();
+        sealer.seal_secrets(&mut batch, &mut frame);
+        assert!(batch.is_empty() && !memory_holds(&frame, PASSWORD));
+        opener.open(&frame[2..]).unwrap();
+        assert!(memory_holds(&opener.plaintext, PASSWORD));
+        opener.wipe();
+        assert!(!memory_holds(&opener.plaintext, PASSWORD));
+    }
+
+    const PASSWORD: &[u8] = b"correct horse battery staple";
 }

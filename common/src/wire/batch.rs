@@ -1,8 +1,10 @@
 //! What one sealed frame holds: `u16` payload length, values one after the other, zeros up to a padded size.
-//! One seal per batch instead of one per value is worth several times the throughput.
+//! One seal per batch instead of one per value is worth several times the throughput. A batch that is wiped or dropped
+//! leaves nothing of its values in memory.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroize;
 
 use super::codec::{self, DecodeError};
 use crate::limits::{BATCH_BYTES_MAX, PADDED_BYTES};
@@ -30,6 +32,7 @@ impl Batch {
     pub fn push_encoded(&mut self, value: &[u8]) -> bool {
         let fits = self.plaintext.len() - LENGTH_BYTES + value.len() <= BATCH_BYTES_MAX;
         if fits {
+            make_room(&mut self.plaintext, value.len());
             self.plaintext.extend_from_slice(value);
         }
         fits
@@ -40,11 +43,38 @@ impl Batch {
         let length = self.plaintext.len() - LENGTH_BYTES;
         let length = u16::try_from(length).expect("push_encoded keeps a batch under its limit");
         self.plaintext[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+        let size = padded(self.plaintext.len());
         out.clear();
+        make_room(out, size);
         out.extend_from_slice(&self.plaintext);
-        out.resize(padded(self.plaintext.len()), 0);
+        out.resize(size, 0);
         self.plaintext.truncate(LENGTH_BYTES);
     }
+
+    /// Empties it, and its memory of everything that was in it since it was made.
+    pub fn wipe(&mut self) {
+        self.plaintext.zeroize();
+        self.plaintext.resize(LENGTH_BYTES, 0);
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.plaintext.zeroize();
+    }
+}
+
+/// Room for `more` bytes. A buffer that grows moves: what it leaves comes back wiped.
+fn make_room(buffer: &mut Vec<u8>, more: usize) -> Option<Vec<u8>> {
+    let needed = buffer.len() + more;
+    if needed <= buffer.capacity() {
+        return None;
+    }
+    let mut larger = Vec::with_capacity(needed.max(2 * buffer.capacity()));
+    larger.extend_from_slice(buffer);
+    let mut left = std::mem::replace(buffer, larger);
+    left.zeroize();
+    Some(left)
 }
 
 /// The padded plaintext of one value, if it fits a frame.
@@ -96,6 +126,7 @@ const LENGTH_BYTES: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::memory_holds;
     use proptest::prelude::*;
 
     fn batch_of(values: &[String]) -> Vec<u8> {
@@ -107,6 +138,19 @@ mod tests {
         batch.take_padded(&mut out);
         assert!(batch.is_empty());
         out
+    }
+
+    #[test]
+    fn nothing_of_a_batch_stays_in_memory() {
+        let mut batch = Batch::default();
+        assert!(batch.push_encoded(PASSWORD));
+        let mut out = Vec::new();
+        batch.take_padded(&mut out);
+        assert!(memory_holds(&batch.plaintext, PASSWORD), "it is empty, and its memory is not");
+        batch.wipe();
+        assert!(batch.is_empty() && !memory_holds(&batch.plaintext, PASSWORD));
+        let left = make_room(&mut out, 100_000).unwrap();
+        assert!(memory_holds(&out, PASSWORD) && !memory_holds(&left, PASSWORD), "a buffer that grew");
     }
 
     #[test]
@@ -133,6 +177,8 @@ mod tests {
         assert_eq!(read::<String>(&[0; 256]), Err(BatchError::Length), "an empty batch");
         assert_eq!(read::<String>(&[]), Err(BatchError::Length));
     }
+
+    const PASSWORD: &[u8] = b"correct horse battery staple";
 
     proptest! {
         #[test]

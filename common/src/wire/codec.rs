@@ -6,6 +6,7 @@ use std::io::Cursor;
 use rmp_serde::{Deserializer, Serializer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::limits::DECODE_DEPTH_MAX;
 
@@ -31,6 +32,13 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     out
 }
 
+/// The same for a value in which there may be secrets: its bytes are wiped when they are dropped, and did not move before.
+pub fn encode_secret<T: Serialize>(value: &T) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(SECRET_BYTES));
+    encode_into(value, &mut out);
+    out
+}
+
 /// The one value that `bytes` holds, all of it.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let (value, used) = decode_first(bytes)?;
@@ -51,6 +59,8 @@ pub(crate) fn decode_first<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usiz
 
 /// A line of ordinary length with everything around it.
 const ENCODED_BYTES: usize = 384;
+/// Twice the largest request that carries a secret: two statements or certificates, and two keys.
+const SECRET_BYTES: usize = 2 * (2 * crate::limits::SIGNED_BYTES_MAX + 256);
 
 #[cfg(test)]
 mod tests {

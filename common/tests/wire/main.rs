@@ -38,6 +38,11 @@ fn peer_messages() {
         },
         PeerMessage::Have(_) => PeerMessage::Have(sample::have()),
         PeerMessage::Want(_) => PeerMessage::Want(sample::want()),
+        PeerMessage::Member { .. } => PeerMessage::Member {
+            room: sample::room(),
+            join: sample::join(),
+            part: Some(sample::part()),
+        },
         PeerMessage::Events(_) => PeerMessage::Events(sample::events()),
         PeerMessage::Receipts(_) => PeerMessage::Receipts(sample::receipts()),
         PeerMessage::Skip { .. } => PeerMessage::Skip {
@@ -89,6 +94,7 @@ fn requests() {
         Request::JoinRoom { .. } => Request::JoinRoom { join: sample::join() },
         Request::PartRoom { .. } => Request::PartRoom { part: sample::part() },
         Request::Members { .. } => Request::Members { room: sample::room(), after: None },
+        Request::Memberships { .. } => Request::Memberships { after: Some(sample::room()) },
         Request::Log { .. } => Request::Log { room: sample::room(), from: 1 },
         Request::AddEntry { .. } => Request::AddEntry { entry: sample::entry() },
         Request::Invite { .. } => Request::Invite { invite: sample::invite() },
@@ -120,6 +126,7 @@ fn replies() {
             invite: Some(sample::invite()),
         },
         Reply::Members { .. } => Reply::Members { members: List::cut(vec![sample::member()]), more: false },
+        Reply::Memberships { .. } => Reply::Memberships { rooms: List::cut(vec![sample::room()]), more: true },
         Reply::Log { .. } => Reply::Log { entries: List::cut(vec![sample::entry()]), more: false },
         Reply::Invites { .. } => Reply::Invites { invites: List::cut(vec![sample::invitation()]) },
         Reply::Mail { .. } => Reply::Mail { items: List::cut(vec![sample::item()]), more: true },

@@ -267,18 +267,17 @@ impl Pauses {
 }
 
 fn write(stream: &TcpStream, sealer: &mut Sealer, requests: &[ToRegistry]) -> Result<(), ReadError> {
-    let (mut batch, mut plaintext, mut frames) = (Batch::default(), Vec::new(), Vec::new());
+    let (mut batch, mut frames) = (Batch::default(), Vec::new());
     for request in requests {
-        let bytes = codec::encode(request);
+        // What stands for the password may be among it.
+        let bytes = codec::encode_secret(request);
         if !batch.push_encoded(&bytes) {
-            batch.take_padded(&mut plaintext);
-            sealer.seal(&plaintext, &mut frames);
+            sealer.seal_secrets(&mut batch, &mut frames);
             let fits = batch.push_encoded(&bytes);
             debug_assert!(fits, "the largest request fits an empty batch");
         }
     }
-    batch.take_padded(&mut plaintext);
-    sealer.seal(&plaintext, &mut frames);
+    sealer.seal_secrets(&mut batch, &mut frames);
     write_all(stream, &frames, Instant::now() + SIGN_IN_TIMEOUT)
 }
 

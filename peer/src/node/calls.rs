@@ -1,6 +1,6 @@
 //! What the registry is asked for: each request under way has its call, and the answer goes on from there.
 
-use common::ids::ConversationId;
+use common::ids::{ConversationId, RoomId};
 use common::message::registry::{Invitation, RoomSummary};
 use common::message::room::{Invite, LogEntry};
 use common::names::{RoomName, UserName};
@@ -24,6 +24,19 @@ pub(super) enum Call {
     /// A membership that the registry does not have.
     Present {
         room: ConversationId,
+    },
+    /// A room that it has lost, and each entry of the log of one.
+    BringBack {
+        room: ConversationId,
+    },
+    BringEntry {
+        room: ConversationId,
+        number: u32,
+    },
+    /// In which rooms it has me; the page after `after`.
+    Memberships {
+        after: Option<RoomId>,
+        pages: u32,
     },
     /// A leave that the registry may not have heard of.
     PartAgain,
@@ -162,7 +175,7 @@ impl PagePlace {
 }
 
 /// Four thousand people who are in a room or were.
-const PAGES_MAX: u32 = 256;
+pub(super) const PAGES_MAX: u32 = 256;
 
 impl Call {
     pub(super) fn is_command(&self) -> bool {
@@ -174,6 +187,9 @@ impl Call {
                 | Self::Routine
                 | Self::Ping
                 | Self::Present { .. }
+                | Self::BringBack { .. }
+                | Self::BringEntry { .. }
+                | Self::Memberships { .. }
                 | Self::PartAgain
                 | Self::Watch
                 | Self::SeeInvites

@@ -54,9 +54,7 @@ impl Account {
                 let request = Request::Who { pattern: pattern.as_deref().map(Text::cut), after: None };
                 self.begin_call(cx, re, request, Call::Who { pattern, users: Vec::new() });
             }
-            Command::WhoIs { user } => {
-                self.begin_call(cx, re, Request::Lookup { user: user.clone() }, Call::WhoIs { user });
-            }
+            Command::WhoIs { user } => self.ask_who_is(cx, re, user),
             Command::Verify { user, digits } => self.verify(cx, re, user, digits),
             Command::AcceptKey { user } => self.accept_key(cx, re, user),
             Command::RejectKey { user } => self.reject_key(cx, re, user),

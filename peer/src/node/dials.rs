@@ -48,6 +48,15 @@ impl Account {
         }
     }
 
+    /// Whether somebody whom the registry did not name is there, it is asked once.
+    pub(super) fn look_up_once(&mut self, cx: &mut Context, user: &UserName) {
+        let contact = self.people.entry(user);
+        if self.registry.is_online() && contact.link.is_none() && contact.dial == Dial::Idle && !contact.is_blocked() {
+            contact.dial = Dial::LookingUp { failures: 0 };
+            self.ask(cx, Request::Lookup { user: user.clone() }, Call::LookUpToDial { user: user.clone() });
+        }
+    }
+
     pub(super) fn found_to_dial(&mut self, cx: &mut Context, user: &UserName, record: &PersonRecord) {
         let failures = self.people.entry(user).dial.failures();
         self.people.entry(user).dial = Dial::Waiting { until: cx.now.monotonic, failures };

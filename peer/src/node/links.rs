@@ -55,6 +55,8 @@ pub(super) struct Told {
     pub(super) cursors: BTreeMap<ChainId, Cursor>,
     /// What the other end said it holds of others beyond what is here.
     pub(super) claims: BTreeMap<ChainKey, Claim>,
+    /// Authors whom nobody told me of, as far as the other end was asked for them.
+    pub(super) strangers: BTreeSet<IdentityKey>,
     /// Chains of which both hold the same, or where that was looked up.
     pub(super) compared: BTreeSet<ChainKey>,
     /// In a large room: up to where the other end is known to hold what others said, and what was passed on to it lately.

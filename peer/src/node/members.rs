@@ -6,6 +6,7 @@ use common::message::event::{Content, Event as ChainEvent, WireEvent};
 use common::message::peer::PeerMessage;
 use common::message::registry::MemberRecord;
 use common::message::room::{self, Genesis, Membership, RoomError};
+use common::names::UserName;
 use common::secure::sign::Signed;
 
 use super::account::{Account, Joining};
@@ -158,6 +159,8 @@ impl Account {
             cx.tell(Event::Room { conversation, change, user: user.clone(), by, text });
             self.people.presence_may_have_changed(cx, &user, true);
             self.tell_roster(cx);
+            // The others may not hear of them from the registry.
+            self.haves_at = self.haves_at.min(cx.now.monotonic.plus(NEWCOMER_OFFERED_WITHIN));
             match self.people.entry(&user).link {
                 // Their hello may have come before I was in myself.
                 Some(link) => self.say_hello(cx, link, id),
@@ -213,25 +216,45 @@ impl Account {
         record: &MemberRecord,
         announce: bool,
     ) {
-        let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return };
-        let Ok(author) = record.join.claim().map(|join| join.author) else { return };
-        let known = room.members.get(&author).filter(|known| known.join == record.join);
-        let (mut writes, mut key) = (Vec::new(), None);
-        if let Some(known) = known.filter(|known| known.user == record.user) {
-            // A crowd is listed often, and checked once.
-            key = Some(known.key);
-        } else if known.is_none() {
-            match room::check_join(room.id, &room.genesis, room.moderation.owners(), &record.join) {
-                Ok(membership) if membership.statement.user == record.user => {
-                    key = Some(membership.statement.event);
-                    self.take_membership(cx, id, membership, &record.join, announce, &mut writes);
-                }
-                Err(RoomError::Ahead) => self.member_joined(cx, id, &record.join, announce, &mut writes),
-                _ => {}
-            }
+        let is_theirs = |user: &UserName, _: &IdentityKey| *user == record.user;
+        let is_taken = self.member_shown(cx, id, (&record.join, record.part.as_ref()), is_theirs, announce);
+        if is_taken && record.user != self.user {
+            let tell = announce && self.registry.begun;
+            self.listed_by_registry(cx, &record.user, record.online, tell);
         }
-        let Some(key) = key else { return };
-        if let Some(wire) = &record.part
+    }
+
+    /// Takes in what a member signed about it, whoever kept it. `false` if it does not hold, or not yet.
+    pub(super) fn member_shown(
+        &mut self,
+        cx: &mut Context,
+        id: ConversationId,
+        (join, part): (&WireEvent, Option<&WireEvent>),
+        is_theirs: impl Fn(&UserName, &IdentityKey) -> bool,
+        announce: bool,
+    ) -> bool {
+        let Some(room) = self.conversations.get(&id).and_then(|conversation| conversation.room()) else { return false };
+        let Ok(author) = join.claim().map(|join| join.author) else { return false };
+        let mut writes = Vec::new();
+        let key = if let Some(known) = room.members.get(&author).filter(|known| known.join == *join) {
+            // A crowd is listed often, and checked once.
+            is_theirs(&known.user, &author).then_some(known.key)
+        } else {
+            match room::check_join(room.id, &room.genesis, room.moderation.owners(), join) {
+                Ok(membership) if is_theirs(&membership.statement.user, &author) => {
+                    let key = membership.statement.event;
+                    self.take_membership(cx, id, membership, join, announce, &mut writes);
+                    Some(key)
+                }
+                Err(RoomError::Ahead) => {
+                    self.member_joined(cx, id, join, announce, &mut writes);
+                    None
+                }
+                _ => None,
+            }
+        };
+        let Some(key) = key else { return false };
+        if let Some(wire) = part
             && let Ok(event) = wire.verify(&key)
             && (event.author, event.conversation) == (author, id)
             && let Ok(Content::Part(reason)) = event.content()
@@ -241,10 +264,7 @@ impl Account {
         if !writes.is_empty() {
             self.commit(cx, writes, Vec::new());
         }
-        if record.user != self.user {
-            let tell = announce && self.registry.begun;
-            self.listed_by_registry(cx, &record.user, record.online, tell);
-        }
+        true
     }
 
     /// A member holds my join now; when all that are there do, I am told to be in.
@@ -288,5 +308,7 @@ impl Account {
 
 /// Members now and before: a room of the largest size whose every member was replaced three times.
 const KNOWN_MEMBERS_MAX: usize = 4 * MEMBERS_MAX;
+/// Time for what they say first to be on the disk.
+const NEWCOMER_OFFERED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Whoever enters dials; if they do not, we do.
 const NEWCOMER_DIALS_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);

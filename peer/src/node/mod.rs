@@ -44,6 +44,7 @@ mod rooms;
 mod said;
 mod search;
 mod sign_in;
+mod strangers;
 mod surviving;
 mod sync;
 mod trace;

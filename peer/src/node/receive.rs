@@ -81,6 +81,7 @@ impl Account {
             PeerMessage::Receipts(receipts) => self.receipts_came(cx, link, receipts),
             PeerMessage::RoomHello { room, genesis, join } => self.room_hello(cx, link, room, &genesis, join)?,
             PeerMessage::RoomLog { room, entries } => self.log_heard(cx, room, entries.into_vec()),
+            PeerMessage::Member { room, join, part } => self.introduced(cx, link, room, &join, part.as_ref()),
             PeerMessage::WantLog { room, from } => {
                 self.send_newer_entries(cx, link, room.into(), from.saturating_sub(1))
             }

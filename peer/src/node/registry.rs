@@ -133,10 +133,7 @@ impl Account {
         for room in rooms {
             self.compare_with_registry(cx, room);
         }
-        let rooms: Vec<_> = self.conversations.keys().copied().collect();
-        for room in rooms {
-            self.repeat_part(cx, room);
-        }
+        self.ask_memberships(cx, None, 0);
         self.ask(cx, Request::Invites, Call::SeeInvites);
         self.mail_begins(cx);
     }

@@ -70,6 +70,12 @@ impl Repair {
         self.due |= !self.gaps.is_empty();
     }
 
+    /// Whose whole chain a link was asked for in a conversation.
+    pub(super) fn asked_for_whole(&self, link: LinkId, id: ConversationId) -> Option<IdentityKey> {
+        let want = self.wants.get(&link).map(|wanted| &wanted.want)?;
+        (want.conversation == id && want.from == 1).then_some(want.author)
+    }
+
     /// A link is gone: what it was asked for is asked of another.
     pub(super) fn forget_link(&mut self, link: LinkId) {
         self.serving.remove(&link);
@@ -90,6 +96,9 @@ impl Account {
             return;
         }
         let is_mine = holding.author == self.me;
+        if conversation.is_strange(&holding.author) {
+            return self.stranger_claimed(cx, link, id, holding);
+        }
         if !is_mine && self.author_of(conversation, &holding.author).is_none() {
             return;
         }
@@ -247,7 +256,10 @@ impl Account {
         let taken = if key.0 == self.me {
             self.take_own(cx, id, key.1, events)?
         } else {
-            let Some(author) = self.author_of(conversation, &key.0) else { return Ok(()) };
+            let Some(author) = self.author_of(conversation, &key.0) else {
+                self.not_served(link);
+                return Ok(());
+            };
             self.begin_borrowed(cx, id, key, from, first);
             let chain = key.1;
             self.take_run(cx, &Run { conversation: id, author, chain, events, late: true, via: Via::Link(served_by) })?
@@ -399,6 +411,9 @@ impl Account {
         let known = self.conversations.get(&conversation);
         let is_room = known.is_some_and(|known| known.room().is_some());
         let since = known.and_then(|known| sync::joined_since(known, identity));
+        if from == 1 {
+            self.introduce(cx, link, conversation, &author);
+        }
         let ticket = cx.number();
         self.disk.reads.insert(ticket, Read::Wanted { link, want });
         cx.out.push_back(Output::Disk(DiskJob::ReadChain {

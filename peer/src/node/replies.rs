@@ -4,6 +4,7 @@
 use common::limits::{NAMES_PER_PAGE, ROOMS_PER_PAGE};
 use common::message::registry::{Code, PersonRecord, Refusal, Reply, Request, RoomSummary};
 use common::names::UserName;
+use common::secure::certificate::Person;
 use common::wire::bounded::Text;
 
 use super::account::Account;
@@ -23,6 +24,9 @@ impl Account {
             (Call::Mail, Reply::Mail { items, more }) => self.mail_came(cx, &items, more),
             (Call::MembersOf { room, announce, place }, Reply::Members { members, more }) => {
                 self.members_page(cx, room, announce, &place, &members, more);
+            }
+            (Call::Memberships { after, pages }, Reply::Memberships { rooms, more }) => {
+                self.memberships(cx, (after, pages), &rooms, more);
             }
             (Call::JoinMembers { room, place }, Reply::Members { members, more }) => {
                 self.join_members(cx, room, &place, &members, more);
@@ -106,6 +110,8 @@ impl Account {
             Call::Routine | Call::PartAgain | Call::Ping => {}
             Call::PutMail { letter } => self.mail_kept(cx, *letter),
             Call::Present { room } => self.presented(cx, room),
+            Call::BringBack { room } => self.brought_back(cx, room),
+            Call::BringEntry { room, number } => self.entry_brought(cx, room, number),
             Call::Create { room, topic } => self.created(cx, room, topic),
             Call::Join { room } => self.admitted(cx, room),
             Call::Part { room } => self.parted(cx, room),
@@ -138,6 +144,7 @@ impl Account {
             Call::Mail => self.mail_not_fetched(cx),
             Call::LookUpToMail { user } => self.mail_failed(cx, &user),
             Call::PutMail { letter } => self.mail_not_kept(cx, &letter, Some(refusal)),
+            Call::WhoIs { user } => self.who_is_refused(cx, &user, refusal),
             Call::FindToCreate(new) if refusal.code == Code::NoSuchRoom => self.create_free(cx, *new),
             Call::FindToCreate(new) if refusal.code == Code::NotInvited => self.room_exists(cx, &new.name),
             Call::Create { room, .. } | Call::Join { room } => {
@@ -147,7 +154,8 @@ impl Account {
             Call::JoinMembers { room, .. } | Call::JoinLog { room } => self.entered(cx, room),
             Call::Part { room } => self.parted(cx, room),
             Call::MembersOf { room, .. } => self.members_refused(cx, room, refusal),
-            Call::Present { room } => self.not_presented(cx, room, refusal),
+            Call::Present { room } | Call::BringBack { room } => self.not_presented(cx, room, refusal),
+            Call::BringEntry { room, .. } => self.entry_not_brought(cx, room, refusal),
             Call::ChangePassword => {
                 self.registry.password_refusal = Some(refusal);
                 let job = VaultJob::Discard { realm: self.realm, user: self.user.clone() };
@@ -243,10 +251,18 @@ impl Account {
         cx.finish(Event::Rooms { rooms: shown.collect() });
     }
 
+    /// What the registry knows of somebody and what is known here; without it, what is known here.
+    pub(super) fn ask_who_is(&mut self, cx: &mut Context, re: Option<String>, user: UserName) {
+        match self.person_shown(&user, None).filter(|_| !self.registry.is_online()) {
+            Some(shown) => cx.answer(re, Event::Person(Box::new(shown))),
+            None => self.begin_call(cx, re, Request::Lookup { user: user.clone() }, Call::WhoIs { user }),
+        }
+    }
+
     fn who_is(&mut self, cx: &mut Context, user: &UserName, record: &PersonRecord) {
         let person = match people::vouched(cx, &self.root, user, &record.credentials) {
             Ok(person) => person,
-            Err(refusal) => return cx.fail(refusal),
+            Err(refusal) => return self.who_is_refused(cx, user, refusal),
         };
         if self.identity_of(user).is_some() {
             // Whoever is known by another key is blocked by this, too; the answer says so.
@@ -254,21 +270,39 @@ impl Account {
             let _ = self.check_person(cx, &person, &record.credentials, &mut writes);
             self.commit(cx, writes, Vec::new());
         }
+        if let Some(shown) = self.person_shown(user, Some((record, &person))) {
+            cx.finish(Event::Person(Box::new(shown)));
+        }
+    }
+
+    /// The registry knows nobody of that name, or says what does not hold: whoever was met is still who they are.
+    fn who_is_refused(&mut self, cx: &mut Context, user: &UserName, refusal: Refusal) {
+        match self.person_shown(user, None) {
+            Some(shown) => {
+                cx.tell(Event::Refused(refusal));
+                cx.finish(Event::Person(Box::new(shown)));
+            }
+            None => cx.fail(refusal),
+        }
+    }
+
+    /// Somebody by the key that was pinned; only of a stranger by what the registry says.
+    fn person_shown(&self, user: &UserName, told: Option<(&PersonRecord, &Person)>) -> Option<PersonShown> {
         let contact = self.people.get(user);
         let pin = contact.and_then(|contact| contact.pin.as_ref());
         let link = contact.and_then(|contact| contact.link).and_then(|link| self.links.get(link));
         let claimant = pin.and_then(|pin| pin.blocked_by.as_ref());
-        let shown = PersonShown {
+        let identity = pin.map(|pin| pin.identity).or_else(|| told.map(|(_, person)| person.identity))?;
+        Some(PersonShown {
             user: user.clone(),
-            online: record.online || link.is_some(),
-            identity: pin.map_or(person.identity, |pin| pin.identity).to_string(),
+            online: told.is_some_and(|(record, _)| record.online) || link.is_some(),
+            identity: identity.to_string(),
             verified: pin.is_some_and(|pin| pin.verified),
             blocked_by: claimant.map(|claimant| claimant.identity.to_string()),
             route: link.map(|link| link.address),
-            last_seen: record.last_seen,
+            last_seen: told.and_then(|(record, _)| record.last_seen),
             away: contact.and_then(|contact| contact.away.clone()),
-        };
-        cx.finish(Event::Person(Box::new(shown)));
+        })
     }
 }
 

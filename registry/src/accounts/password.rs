@@ -1,5 +1,6 @@
 //! The password work: bcrypt over the base64 of `K_auth`, as a job that any thread may run and that touches nothing.
-//! An unknown name costs the same as a wrong password, also of an account whose hash was made when hashes were cheaper.
+//! An unknown name costs the same as a wrong password, whatever hashes cost when the account's was made. A right
+//! one is hashed anew where hashes cost something else today.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -31,6 +32,8 @@ pub(super) enum Work {
     Verify {
         auth: Secret<AuthKey>,
         hash: Option<String>,
+        /// What the dearest hash of any account costs.
+        dearest: u32,
     },
     Change {
         old: Secret<AuthKey>,
@@ -41,8 +44,8 @@ pub(super) enum Work {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The password fits.
-    Right,
+    /// The password fits; with a new hash of it, where the kept one does not cost what hashes do today.
+    Right(Option<String>),
     Wrong,
     /// A new hash to keep.
     Hashed(String),
@@ -53,17 +56,15 @@ impl PasswordJob {
     pub fn run(self, cost: u32, salt: [u8; 16]) -> PasswordDone {
         let outcome = match &self.work {
             Work::Hash { auth } => Outcome::Hashed(hash(auth, cost, salt)),
-            Work::Verify { auth, hash } => match hash {
-                Some(hash) if verify(auth, hash) => Outcome::Right,
-                Some(hash) => {
-                    make_up(auth, hash, cost);
-                    Outcome::Wrong
-                }
-                None => {
+            Work::Verify { auth, hash: Some(kept), .. } if verify(auth, kept) => {
+                Outcome::Right((cost_of(kept) != Some(cost)).then(|| hash(auth, cost, salt)))
+            }
+            Work::Verify { auth, hash, dearest } => {
+                for cost in still_owed(hash.as_deref(), cost.max(*dearest)) {
                     verify(auth, &nobody(cost));
-                    Outcome::Wrong
                 }
-            },
+                Outcome::Wrong
+            }
             Work::Change { old, new, hash: kept } if verify(old, kept) => Outcome::Hashed(hash(new, cost, salt)),
             Work::Change { .. } => Outcome::Wrong,
         };
@@ -83,13 +84,14 @@ fn verify(auth: &Secret<AuthKey>, hash: &str) -> bool {
     })
 }
 
-// Cost n is 2^n rounds, and 2^k + (2^k + … + 2^(n-1)) of them are 2^n: checks at every cost from the kept one up to
-// today's bring a cheap check to the price of a dear one.
-fn make_up(auth: &Secret<AuthKey>, kept: &str, cost: u32) {
-    let kept = kept.parse::<bcrypt::HashParts>().map_or(cost, |parts| parts.get_cost());
-    (kept..cost).for_each(|cost| {
-        verify(auth, &nobody(cost));
-    });
+// What is still to be checked after a wrong password, so that all of it together costs `dearest`, as it does where there
+// is no kept hash that was checked. Cost n is 2^n rounds, and 2^k + (2^k + … + 2^(n-1)) of them are 2^n.
+fn still_owed(kept: Option<&str>, dearest: u32) -> std::ops::Range<u32> {
+    kept.map_or(dearest..dearest + 1, |kept| cost_of(kept).unwrap_or(COST_MIN)..dearest)
+}
+
+fn cost_of(kept: &str) -> Option<u32> {
+    kept.parse::<bcrypt::HashParts>().ok().map(|parts| parts.get_cost())
 }
 
 // 43 characters without a NUL, so that bcrypt sees all of it.
@@ -122,6 +124,31 @@ mod tests {
         let mut last = AuthKey([1; 32]);
         last.0[31] ^= 1;
         assert!(!verify(&Secret::new(last), &kept));
+    }
+
+    #[test]
+    fn a_wrong_password_costs_the_same_whatever_the_kept_hash_costs_and_whether_there_is_one() {
+        let rounds = |cost: u32| 1_u64 << cost;
+        for dearest in COST_MIN..=COST_MAX {
+            let owed = |kept: Option<u32>| still_owed(kept.map(nobody).as_deref(), dearest).map(rounds).sum::<u64>();
+            assert_eq!(owed(None), rounds(dearest));
+            assert!((COST_MIN..=dearest).all(|kept| rounds(kept) + owed(Some(kept)) == rounds(dearest)), "{dearest}");
+        }
+    }
+
+    #[test]
+    fn a_right_password_is_hashed_anew_at_todays_cost_and_at_no_other_time() {
+        let run = |kept: u32, right: u8, cost: u32| {
+            let work = Work::Verify { auth: auth(right), hash: Some(hash(&auth(1), kept, [7; 16])), dearest: kept };
+            let user = common::names::UserName::parse("alice").unwrap();
+            PasswordJob { work, purpose: Purpose::Change { user } }.run(cost, [8; 16]).outcome
+        };
+        for (kept, cost) in [(COST_MIN + 2, COST_MIN), (COST_MIN, COST_MIN + 2)] {
+            let Outcome::Right(Some(anew)) = run(kept, 1, cost) else { panic!("{kept} is not {cost}") };
+            assert!(cost_of(&anew) == Some(cost) && verify(&auth(1), &anew));
+        }
+        assert_eq!(run(COST_MIN, 1, COST_MIN), Outcome::Right(None));
+        assert_eq!(run(COST_MIN, 2, COST_MIN + 2), Outcome::Wrong);
     }
 
     #[test]

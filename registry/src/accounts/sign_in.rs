@@ -84,6 +84,8 @@ pub struct Accounts {
     keys: RealmKeys,
     realm: RealmId,
     sign_ups: SignUps,
+    /// What the dearest hash costs that was kept when this began; those made since cost what they do today.
+    dearest_hash: u32,
     // Guards its counters only.
     throttle: Mutex<Throttle>,
 }
@@ -92,7 +94,11 @@ impl Accounts {
     pub fn new(store: Arc<dyn Store>, keys: RealmKeys, limits: &AccountLimits) -> Self {
         let throttle = Mutex::new(Throttle::new(limits.throttle));
         let realm = keys.realm();
-        Self { store, keys, realm, sign_ups: limits.sign_ups, throttle }
+        let dearest_hash = store.dearest_hash().unwrap_or_else(|error| {
+            tracing::error!(%error, "what kept passwords cost cannot be read");
+            None
+        });
+        Self { store, keys, realm, sign_ups: limits.sign_ups, dearest_hash: dearest_hash.unwrap_or(0), throttle }
     }
 
     pub fn realm(&self) -> &RealmId {
@@ -117,7 +123,7 @@ impl Accounts {
             if !account.has_password() {
                 return Ok(first_password(account, auth, source));
             }
-            let work = Work::Verify { auth, hash: Some(account.password.clone()) };
+            let work = self.verification(auth, Some(account.password.clone()));
             return Ok(PasswordJob { work, purpose: Purpose::SignUpAgain { account: Box::new(account), source } });
         }
         let (kept, shown) = (self.store.token(&claim.user)?, token.map(Secret::new));
@@ -148,7 +154,7 @@ impl Accounts {
             }
             other => other,
         };
-        let work = Work::Verify { auth, hash };
+        let work = self.verification(auth, hash);
         Ok(PasswordJob { work, purpose: Purpose::SignIn { account, claim, source } })
     }
 
@@ -192,13 +198,15 @@ impl Accounts {
                     None => self.create(now, account, source),
                 }
             }
-            (Purpose::SignUpAgain { account, source }, Outcome::Right) => {
+            (Purpose::SignUpAgain { account, source }, Outcome::Right(renewed)) => {
                 self.throttle().succeeded(account.user(), source);
+                self.renew(account.user(), renewed)?;
                 Ok(Finished::SignedIn { account, is_new: false })
             }
             (Purpose::SignUpAgain { account, .. }, _) => Err(name_taken(account.user())),
-            (Purpose::SignIn { account: Some(account), claim, source }, Outcome::Right) => {
+            (Purpose::SignIn { account: Some(account), claim, source }, Outcome::Right(renewed)) => {
                 self.throttle().succeeded(account.user(), source);
+                self.renew(account.user(), renewed)?;
                 if is_enrolled(&account, &claim) {
                     Ok(Finished::SignedIn { account, is_new: false })
                 } else {
@@ -253,6 +261,15 @@ impl Accounts {
 
     pub(super) fn add(&self, now: Now, account: &Account) -> Result<Creation, Failure> {
         Ok(self.store.create_account(account, now.wall)?)
+    }
+
+    fn verification(&self, auth: Secret<AuthKey>, hash: Option<String>) -> Work {
+        Work::Verify { auth, hash, dearest: self.dearest_hash }
+    }
+
+    /// Keeps another hash of the same password.
+    fn renew(&self, user: &UserName, hash: Option<String>) -> Result<(), Failure> {
+        hash.map_or(Ok(()), |hash| Ok(self.store.set_password(user, &hash)?))
     }
 
     fn create(&self, now: Now, account: Account, source: Source) -> Result<Finished, Failure> {

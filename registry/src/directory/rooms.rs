@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use common::ids::{EntryId, IdentityKey, RealmId, RoomId};
-use common::limits::{ENTRIES_PER_PAGE, LOG_ENTRIES_MAX, MEMBERS_PER_PAGE, ROOMS_PER_PAGE, SIGNED_BYTES_MAX};
+use common::limits::{
+    ENTRIES_PER_PAGE, LOG_ENTRIES_MAX, MEMBERS_PER_PAGE, NAMES_PER_PAGE, ROOMS_PER_PAGE, SIGNED_BYTES_MAX,
+};
 use common::message::event::{Content, WireEvent};
 use common::message::moderation::makes_sense;
 use common::message::registry::{Code, Invitation, RoomSummary};
@@ -37,17 +39,20 @@ impl Rooms {
         Self { store, realm, rooms_per_account }
     }
 
-    /// Makes a room with its owner in it. Repeated with the same genesis it succeeds.
+    /// Makes a room with its owner in it. Repeated with the same genesis it succeeds. One that was lost here is brought
+    /// back by whoever was in it: empty, until the owner's log says who may enter.
     pub fn create(&self, caller: &Account, signed: &Signed<Genesis>, join: &WireEvent) -> Result<(), Failure> {
         let (id, genesis) = room::check_genesis(signed).map_err(|_| usage(BAD_GENESIS))?;
-        let owner = (genesis.owner, &genesis.owner_name, genesis.realm);
-        if owner != (caller.claim.identity, caller.user(), self.realm) || too_long(signed) {
+        if genesis.realm != self.realm || too_long(signed) {
             return Err(usage(BAD_GENESIS));
         }
         let room = Room::new(id, signed.clone(), genesis);
-        check_join(&room, caller, join)?;
-        let member = Member::new(caller.user().clone(), join.clone());
-        match self.store.create_room(&room, &member, self.rooms_per_account)? {
+        let is_founder = (room.genesis.owner, &room.genesis.owner_name) == (caller.claim.identity, caller.user());
+        let founder = match check_join(&room, caller, join) {
+            Ok(_) if is_founder => Some(Member::new(caller.user().clone(), join.clone())),
+            checked => self.check_brought(&room, caller, join, checked).map(|()| None)?,
+        };
+        match self.store.create_room(&room, founder.as_ref(), self.rooms_per_account)? {
             RoomCreation::Created => Ok(()),
             RoomCreation::NameTaken => {
                 let is_same = self.store.room_named(&room.genesis.name)?.is_some_and(|kept| kept.id == id);
@@ -148,6 +153,14 @@ impl Rooms {
         Ok((members, more))
     }
 
+    /// A page of the rooms that somebody is in; and whether there are more.
+    pub fn memberships(&self, caller: &UserName, after: Option<&RoomId>) -> Result<(Vec<RoomId>, bool), Failure> {
+        let mut rooms = self.store.memberships(caller, after, one_more(NAMES_PER_PAGE))?;
+        let more = rooms.len() > NAMES_PER_PAGE;
+        rooms.truncate(NAMES_PER_PAGE);
+        Ok((rooms, more))
+    }
+
     /// Those in the room now.
     pub fn present(&self, id: &RoomId) -> Result<Vec<UserName>, Failure> {
         Ok(self.store.present(id)?)
@@ -184,16 +197,17 @@ impl Rooms {
     }
 
     /// Adds to the owner's log. Those who are to hear of it, if the entry is new: also whom it removes. The owner writes
-    /// it; any member may bring what a registry with an older copy has lost.
+    /// it; any member may bring what a registry with an older copy has lost, and anybody while there are none.
     pub fn add_entry(&self, caller: &Account, signed: &Signed<LogEntry>) -> Result<Vec<UserName>, Failure> {
         let claim = signed.claim().map_err(|_| usage(BAD_ENTRY))?;
         let room = self.room(&claim.room)?;
-        let is_signed_by_owner = signed.verify(room.owners.now().as_bytes()).is_ok();
-        if !(is_signed_by_owner && self.is_present(&room.id, caller.user())?) {
-            self.check_owner(caller, &room)?;
-        }
         if self.store.entries(&room.id, claim.index, 1)?.first() == Some(signed) {
             return Ok(Vec::new());
+        }
+        let is_signed_by_owner = signed.verify(room.owners.now().as_bytes()).is_ok();
+        let may_bring = self.is_present(&room.id, caller.user())? || self.store.present(&room.id)?.is_empty();
+        if !(is_signed_by_owner && may_bring) {
+            self.check_owner(caller, &room)?;
         }
         let (head, previous): (u32, EntryId) = self.store.log_head(&room.id)?;
         if head >= LOG_ENTRIES_MAX {
@@ -326,6 +340,24 @@ impl Rooms {
         if is_usable && claim.expires >= now { Ok(()) } else { Err(not_invited(room)) }
     }
 
+    // The founder has an account here, with the key that signed the genesis; and whoever brings the room back has a join of
+    // it that holds, or would with entries that are to come.
+    fn check_brought<T>(
+        &self,
+        room: &Room,
+        caller: &Account,
+        join: &WireEvent,
+        checked: Result<T, Failure>,
+    ) -> Result<(), Failure> {
+        let founder = self.store.user_of_identity(&room.genesis.owner)?;
+        if founder.as_ref() != Some(&room.genesis.owner_name) {
+            return Err(no_founder(room));
+        }
+        let known = room::check_join(room.id, &room.genesis, &room.owners, join);
+        let is_own = join.claim().is_ok_and(|event| event.author == caller.claim.identity);
+        if is_own && known == Err(room::RoomError::Ahead) { Ok(()) } else { checked.map(drop) }
+    }
+
     fn check_owner(&self, caller: &Account, room: &Room) -> Result<(), Failure> {
         if room.owners.now() == caller.claim.identity {
             return Ok(());
@@ -390,6 +422,13 @@ fn room_exists(name: &RoomName) -> Failure {
     Failure::new(Code::RoomExists, &format!("The name {name} is taken. /join it, or choose another name."))
 }
 
+fn no_founder(room: &Room) -> Failure {
+    let (name, founder) = (&room.genesis.name, &room.genesis.owner_name);
+    let text =
+        format!("{name} is {founder}'s, who has no account here. It can be brought back once {founder} has one.");
+    Failure::new(Code::NoSuchRoom, &text)
+}
+
 fn not_invited(room: &Room) -> Failure {
     // Whose room it is, is for those in it.
     let name = &room.genesis.name;
@@ -418,7 +457,8 @@ fn full(room: &Room) -> Failure {
     Failure::new(Code::TooLarge, &text)
 }
 
-const BAD_GENESIS: &str = "That room was not made by you in this realm. Nothing was created: try /create again.";
+const BAD_GENESIS: &str =
+    "That room was not made in this realm, or not by you. Nothing was created: try /create again.";
 const BAD_JOIN: &str = "The join does not hold together or is not yours. You were not let in: try /join again.";
 const BAD_PART: &str = "That is no leave of yours from that room. Nothing was changed: try /part again.";
 const BAD_ENTRY: &str = "That does not follow the room's log as it is here. Nothing was changed: try again.";

@@ -48,6 +48,7 @@ fn need(request: &Request) -> Need {
         Request::JoinRoom { .. } => Need::User,
         Request::PartRoom { .. } => Need::User,
         Request::Members { .. } => Need::User,
+        Request::Memberships { .. } => Need::User,
         Request::Log { .. } => Need::User,
         Request::AddEntry { .. } => Need::User,
         Request::Invite { .. } => Need::User,

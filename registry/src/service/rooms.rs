@@ -28,6 +28,10 @@ impl Service {
                 let members = members.into_iter().map(|member| self.record(member)).collect();
                 Reply::Members { members: List::cut(members), more }.into()
             }
+            Request::Memberships { after } => {
+                let (rooms, more) = self.rooms.memberships(user, after.as_ref())?;
+                Reply::Memberships { rooms: List::cut(rooms), more }.into()
+            }
             Request::Log { room, from } => {
                 let (entries, more) = self.rooms.log(user, &room, from, now.wall)?;
                 Reply::Log { entries: List::cut(entries), more }.into()

@@ -109,6 +109,7 @@ impl Somebody {
 }
 
 fn accounts_are_unique_in_name_and_keys(store: &dyn Store) {
+    assert_eq!(store.dearest_hash(), Ok(None));
     let alice = somebody("alice", 1).enrolled(store);
     let mut kept = store.account(&alice.name).unwrap().unwrap();
     assert_eq!(kept, alice.account());
@@ -119,9 +120,11 @@ fn accounts_are_unique_in_name_and_keys(store: &dyn Store) {
     store.set_password(&alice.name, "$2b$04$second").unwrap();
     store.set_last_seen(&alice.name, UnixMillis(77));
     // Something that waits comes after what does not.
-    store.set_password(&alice.name, "$2b$04$third").unwrap();
+    store.set_password(&alice.name, "$2b$12$third").unwrap();
     kept = store.account(&alice.name).unwrap().unwrap();
-    assert_eq!((kept.password.as_str(), kept.last_seen), ("$2b$04$third", Some(UnixMillis(77))));
+    assert_eq!((kept.password.as_str(), kept.last_seen), ("$2b$12$third", Some(UnixMillis(77))));
+    somebody("bob", 2).enrolled(store);
+    assert_eq!(store.dearest_hash(), Ok(Some(12)));
 }
 
 fn suspensions_are_kept_and_listed(store: &dyn Store) {
@@ -161,7 +164,7 @@ fn a_token_makes_one_account_once(store: &dyn Store) {
 fn a_name_that_begins_anew_keeps_nothing_of_anothers(store: &dyn Store) {
     let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
     let dev = alice.room("#dev", false);
-    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    store.create_room(&dev, Some(&alice.member(&dev, 1)), 9).unwrap();
     store.join(&dev.id, &bob.member(&dev, 2), None).unwrap();
     let token = StoredToken { digest: [5; 32], expires: UnixMillis(100) };
     let begin = |who: &Somebody, password: &str| {
@@ -172,7 +175,7 @@ fn a_name_that_begins_anew_keeps_nothing_of_anothers(store: &dyn Store) {
     let (same, account) = begin(&bob, "$2b$04$second");
     assert_eq!((same, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));
     assert_eq!(store.present(&dev.id).unwrap().len(), 2, "the same keys are the same person");
-    let (thief, _) = begin(&Somebody { name: bob.name.clone(), ..somebody("thief", 1) }, "$2b$04$third");
+    let (thief, _) = begin(&Somebody { name: bob.name.clone(), ..somebody("thief", 1) }, "$2b$12$third");
     assert_eq!(thief, Redemption::KeyTaken);
     let (other, account) = begin(&Somebody { name: bob.name.clone(), ..somebody("other", 9) }, "$2b$04$fourth");
     assert_eq!((other, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));
@@ -183,15 +186,15 @@ fn a_name_that_begins_anew_keeps_nothing_of_anothers(store: &dyn Store) {
 fn rooms_have_one_name_for_ever_and_owners_a_limit(store: &dyn Store) {
     let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
     let dev = alice.room("#dev", false);
-    assert_eq!(store.create_room(&dev, &alice.member(&dev, 1), 2), Ok(RoomCreation::Created));
+    assert_eq!(store.create_room(&dev, Some(&alice.member(&dev, 1)), 2), Ok(RoomCreation::Created));
     assert_eq!(store.room(&dev.id), Ok(Some(dev.clone())));
     assert_eq!(store.room_named(&dev.genesis.name), Ok(Some(dev.clone())));
     let other = bob.room("#dev", false);
-    assert_eq!(store.create_room(&other, &bob.member(&other, 1), 2), Ok(RoomCreation::NameTaken));
+    assert_eq!(store.create_room(&other, Some(&bob.member(&other, 1)), 2), Ok(RoomCreation::NameTaken));
     let attic = alice.room("#attic", true);
-    assert_eq!(store.create_room(&attic, &alice.member(&attic, 1), 2), Ok(RoomCreation::Created));
+    assert_eq!(store.create_room(&attic, Some(&alice.member(&attic, 1)), 2), Ok(RoomCreation::Created));
     let third = alice.room("#third", false);
-    assert_eq!(store.create_room(&third, &alice.member(&third, 1), 2), Ok(RoomCreation::TooMany));
+    assert_eq!(store.create_room(&third, Some(&alice.member(&third, 1)), 2), Ok(RoomCreation::TooMany));
     let names = |caller: &Somebody, pattern: &str, after: Option<&RoomName>, limit| -> Vec<String> {
         let rooms = store.rooms(&caller.name, pattern, after, limit).unwrap();
         rooms.into_iter().map(|room| room.name.to_string()).collect()
@@ -207,13 +210,15 @@ fn rooms_have_one_name_for_ever_and_owners_a_limit(store: &dyn Store) {
 fn members_come_go_and_come_back_in_the_order_they_signed(store: &dyn Store) {
     let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
     let dev = alice.room("#dev", false);
-    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    store.create_room(&dev, Some(&alice.member(&dev, 1)), 9).unwrap();
     let first = bob.member(&dev, 2);
     assert_eq!(store.join(&dev.id, &first, None), Ok(Joining::Entered));
     assert_eq!(store.join(&dev.id, &first, None), Ok(Joining::Already));
     assert_eq!(store.join(&dev.id, &bob.member(&dev, 3), None), Ok(Joining::Renewed));
     assert_eq!(store.join(&dev.id, &first, None), Ok(Joining::Already), "an older one changes nothing");
     assert_eq!(store.companions(&alice.name), Ok(vec![bob.name.clone()]));
+    assert_eq!(store.memberships(&bob.name, None, 9), Ok(vec![dev.id]));
+    assert_eq!(store.memberships(&bob.name, Some(&dev.id), 9), Ok(vec![]));
     let summary = &store.rooms(&bob.name, "dev", None, 1).unwrap()[0];
     assert_eq!((summary.members, summary.joined, &summary.owner), (2, true, &alice.name));
 
@@ -221,7 +226,7 @@ fn members_come_go_and_come_back_in_the_order_they_signed(store: &dyn Store) {
     assert_eq!(store.part(&dev.id, &bob.name, &part), Ok(true));
     assert_eq!(store.part(&dev.id, &bob.name, &part), Ok(false));
     assert_eq!(store.present(&dev.id), Ok(vec![alice.name.clone()]));
-    assert_eq!(store.companions(&alice.name), Ok(vec![]));
+    assert_eq!((store.companions(&alice.name), store.memberships(&bob.name, None, 9)), (Ok(vec![]), Ok(vec![])));
     let kept = store.members(&dev.id, Some(&alice.name), 9).unwrap();
     assert_eq!(kept, [Member { part: Some(part), ..bob.member(&dev, 3) }]);
     assert_eq!(store.join(&dev.id, &bob.member(&dev, 4), None), Ok(Joining::Stale));
@@ -232,7 +237,7 @@ fn members_come_go_and_come_back_in_the_order_they_signed(store: &dyn Store) {
 fn a_room_takes_no_more_than_its_limit(store: &dyn Store) {
     let alice = somebody("alice", 1).enrolled(store);
     let dev = alice.room("#dev", false);
-    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    store.create_room(&dev, Some(&alice.member(&dev, 1)), 9).unwrap();
     let crowd: Vec<Somebody> = (0..MEMBERS_MAX).map(|number| one_of_many(number).enrolled(store)).collect();
     let (last, fitting) = crowd.split_last().unwrap();
     for person in fitting {
@@ -248,7 +253,7 @@ fn a_room_takes_no_more_than_its_limit(store: &dyn Store) {
 fn a_log_grows_by_one_entry_per_number(store: &dyn Store) {
     let alice = somebody("alice", 1).enrolled(store);
     let dev = alice.room("#dev", false);
-    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    store.create_room(&dev, Some(&alice.member(&dev, 1)), 9).unwrap();
     assert_eq!(store.log_head(&dev.id), Ok((0, NO_ENTRY)));
     let (lunch, text) = alice.topic(&dev, 1, "lunch");
     assert_eq!(store.add_entry(&dev.id, 1, &lunch, &text), Ok(true));
@@ -263,7 +268,7 @@ fn a_log_grows_by_one_entry_per_number(store: &dyn Store) {
 fn a_removal_ends_a_membership_and_a_ban_keeps_out(store: &dyn Store) {
     let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
     let dev = alice.room("#dev", false);
-    store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+    store.create_room(&dev, Some(&alice.member(&dev, 1)), 9).unwrap();
     let join = bob.member(&dev, 2);
     assert_eq!(store.join(&dev.id, &join, None), Ok(Joining::Entered));
     let invite = alice.invite(&dev, &bob, 1, 100);
@@ -297,7 +302,7 @@ fn a_removal_ends_a_membership_and_a_ban_keeps_out(store: &dyn Store) {
 fn a_room_is_given_away_and_closed_for_good(store: &dyn Store) {
     let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
     let dev = alice.room("#dev", false);
-    store.create_room(&dev, &alice.member(&dev, 1), 1).unwrap();
+    store.create_room(&dev, Some(&alice.member(&dev, 1)), 1).unwrap();
     store.join(&dev.id, &bob.member(&dev, 2), None).unwrap();
     let add = |index, effect: Effect| {
         let (entry, _) = alice.topic(&dev, index, "whatever it says");
@@ -309,7 +314,8 @@ fn a_room_is_given_away_and_closed_for_good(store: &dyn Store) {
     assert_eq!((room.owners.at(0), room.owners.at(2)), (Some(alice.keys.identity()), None));
     assert_eq!(store.rooms(&bob.name, "dev", None, 1).unwrap()[0].owner, bob.name);
     let other = bob.room("#other", false);
-    assert_eq!(store.create_room(&other, &bob.member(&other, 1), 1), Ok(RoomCreation::Created), "not of his making");
+    let made = store.create_room(&other, Some(&bob.member(&other, 1)), 1);
+    assert_eq!(made, Ok(RoomCreation::Created), "not of his making");
     let room = add(2, Effect::Closed);
     assert!(room.is_closed);
     assert_eq!(store.present(&dev.id), Ok(vec![]));
@@ -320,7 +326,7 @@ fn a_room_is_given_away_and_closed_for_good(store: &dyn Store) {
 fn an_invitation_is_open_until_it_is_used_declined_or_expired(store: &dyn Store) {
     let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
     let attic = alice.room("#attic", true);
-    store.create_room(&attic, &alice.member(&attic, 1), 9).unwrap();
+    store.create_room(&attic, Some(&alice.member(&attic, 1)), 9).unwrap();
     let open = |now| store.invites_of(&bob.name, UnixMillis(now), 9).unwrap();
     let first = alice.invite(&attic, &bob, 1, 100);
     assert_eq!(store.put_invite(&attic.id, &bob.name, &first, 1, UnixMillis(1)), Ok(true));
@@ -347,7 +353,7 @@ fn an_expired_invitation_takes_nobodys_place(store: &dyn Store) {
     let [alice, bob, carol] =
         [somebody("alice", 1), somebody("bob", 2), somebody("carol", 3)].map(|person| person.enrolled(store));
     let attic = alice.room("#attic", true);
-    store.create_room(&attic, &alice.member(&attic, 1), 9).unwrap();
+    store.create_room(&attic, Some(&alice.member(&attic, 1)), 9).unwrap();
     let put = |guest: &Somebody, now| {
         let invite = alice.invite(&attic, guest, now, now + 100);
         store.put_invite(&attic.id, &guest.name, &invite, 1, UnixMillis(now)).unwrap()
@@ -473,7 +479,7 @@ fn sqlite_keeps_everything_over_a_restart() {
     {
         let store = SqliteStore::open(&path, &REALM).unwrap();
         store.create_account(&alice.account(), UnixMillis(1)).unwrap();
-        store.create_room(&dev, &alice.member(&dev, 1), 9).unwrap();
+        store.create_room(&dev, Some(&alice.member(&dev, 1)), 9).unwrap();
         store.set_last_seen(&alice.name, UnixMillis(5));
         store.flush().unwrap();
     }

@@ -142,6 +142,12 @@ impl Accounts for MemoryStore {
         Ok(())
     }
 
+    fn dearest_hash(&self) -> Result<Option<u32>, StoreError> {
+        // `$2b$COST$…`, two digits.
+        let cost = |account: &Account| account.password.get(4..6)?.parse().ok();
+        Ok(self.tables().accounts.values().filter_map(cost).max())
+    }
+
     fn set_last_seen(&self, user: &UserName, at: UnixMillis) {
         if let Some(account) = self.tables().accounts.get_mut(user) {
             account.last_seen = Some(at);
@@ -158,7 +164,7 @@ impl Rooms for MemoryStore {
         Ok(self.tables().rooms.values().find(|room| room.genesis.name == *name).cloned())
     }
 
-    fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError> {
+    fn create_room(&self, room: &Room, founder: Option<&Member>, rooms_max: u32) -> Result<RoomCreation, StoreError> {
         let mut tables = self.tables();
         if tables.rooms.values().any(|other| other.genesis.name == room.genesis.name) {
             return Ok(RoomCreation::NameTaken);
@@ -168,7 +174,7 @@ impl Rooms for MemoryStore {
             return Ok(RoomCreation::TooMany);
         }
         tables.rooms.insert(room.id, room.clone());
-        tables.members.insert((room.id, owner.user.clone()), owner.clone());
+        tables.members.extend(founder.map(|founder| ((room.id, founder.user.clone()), founder.clone())));
         Ok(RoomCreation::Created)
     }
 
@@ -207,6 +213,18 @@ impl Members for MemoryStore {
     fn present(&self, room: &RoomId) -> Result<Vec<UserName>, StoreError> {
         let tables = self.tables();
         Ok(tables.members_of(room).filter(|member| member.is_present()).map(|member| member.user.clone()).collect())
+    }
+
+    fn memberships(&self, user: &UserName, after: Option<&RoomId>, limit: u32) -> Result<Vec<RoomId>, StoreError> {
+        let tables = self.tables();
+        let shown = |room: &RoomId, member: &Member| {
+            member.user == *user && member.is_present() && after.is_none_or(|after| room > after)
+        };
+        let found = tables.members.iter().filter(|((room, _), member)| shown(room, member));
+        let mut rooms: Vec<RoomId> = found.map(|((room, _), _)| *room).collect();
+        rooms.sort_unstable();
+        rooms.truncate(limit as usize);
+        Ok(rooms)
     }
 
     fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError> {

@@ -32,6 +32,8 @@ pub trait Accounts {
     /// Adds an account with its first device, unless its name or one of its keys is in use.
     fn create_account(&self, account: &Account, now: UnixMillis) -> Result<Creation, StoreError>;
     fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError>;
+    /// What the dearest of all password hashes costs, if there is one.
+    fn dearest_hash(&self) -> Result<Option<u32>, StoreError>;
     /// Does not wait for the disk: at worst a time is a little old after a crash.
     fn set_last_seen(&self, user: &UserName, at: UnixMillis);
 }
@@ -56,8 +58,8 @@ pub trait Oversight {
 pub trait Rooms {
     fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError>;
     fn room_named(&self, name: &RoomName) -> Result<Option<Room>, StoreError>;
-    /// Adds a room with its owner as the first member; an owner has at most `rooms_max`.
-    fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError>;
+    /// Adds a room, with its founder as the first member or with nobody in it; a founder has at most `rooms_max`.
+    fn create_room(&self, room: &Room, founder: Option<&Member>, rooms_max: u32) -> Result<RoomCreation, StoreError>;
     /// Public rooms and those `caller` is in, by name, whose name contains `pattern`, after `after`.
     fn rooms(
         &self,
@@ -75,6 +77,8 @@ pub trait Members {
     fn members(&self, room: &RoomId, after: Option<&UserName>, limit: u32) -> Result<Vec<Member>, StoreError>;
     /// Those who are in the room now.
     fn present(&self, room: &RoomId) -> Result<Vec<UserName>, StoreError>;
+    /// The rooms that `user` is in now, by id, after `after`.
+    fn memberships(&self, user: &UserName, after: Option<&RoomId>, limit: u32) -> Result<Vec<RoomId>, StoreError>;
     /// Everybody who is in a room together with `user`, each once, without `user`.
     fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError>;
     /// Lets `member` in as [`judge_join`] decides by what the log says then; with `invite`, it is used up by that.

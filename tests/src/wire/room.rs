@@ -1,15 +1,13 @@
 //! A room as a scripted person knows it, and the joins they may sign for it, rightly or not.
 
-use common::ids::{ChainId, ConversationId, EventId, RoomId};
-use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
+use common::ids::{ChainId, RoomId};
+use common::message::event::{Content, Join, NO_EVENT, WireEvent};
 use common::message::registry::{Reply, Request};
 use common::message::room::{Genesis, History, Invite};
 use common::names::RoomName;
 use common::secure::sign::Signed;
-use common::time::UnixMillis;
-use common::wire::bounded::List;
 
-use super::person::Person;
+use super::person::{Person, now};
 use super::registry_link::RegistryLink;
 
 pub struct Room {
@@ -42,8 +40,7 @@ impl Room {
         let genesis = Signed::sign(&genesis, owner.keys.identity_signer());
         let room = Self { id: RoomId(genesis.id()), genesis: genesis.clone(), invite: None };
         let join = room.join(owner, link, None);
-        let create = Request::CreateRoom { genesis: Box::new(genesis), join: join.clone() };
-        link.ask(create).expect("the name is free");
+        link.ask(Request::CreateRoom { genesis: Box::new(genesis), join: join.clone() }).expect("the name is free");
         (room, join)
     }
 
@@ -53,38 +50,8 @@ impl Room {
         self.event(person, 1, NO_EVENT, &Content::Join(Box::new(join)))
     }
 
-    /// Any event of `person` in this room.
-    pub fn event(&self, person: &Person, number: u64, previous: EventId, content: &Content) -> WireEvent {
-        event(person, self.id.into(), number, previous, content)
+    /// Any event of `person`, signed by their own key.
+    pub fn event(&self, person: &Person, number: u64, previous: common::ids::EventId, content: &Content) -> WireEvent {
+        person.event(self.id.into(), number, previous, content)
     }
-}
-
-/// Any event of `person`, in any conversation, signed by their own key.
-pub fn event(
-    person: &Person,
-    conversation: ConversationId,
-    number: u64,
-    previous: EventId,
-    content: &Content,
-) -> WireEvent {
-    let (kind, body) = content.encode().expect("a short text");
-    let event = Event {
-        conversation,
-        author: person.keys.identity(),
-        chain: ChainId([7; 16]),
-        number,
-        previous,
-        parents: List::default(),
-        head: 0,
-        lamport: number,
-        at: now(),
-        kind,
-        body,
-    };
-    event.sign(person.keys.event_signer())
-}
-
-pub fn now() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
-    UnixMillis(u64::try_from(since.as_millis()).expect("it is long before the end of time"))
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::message::registry::{FromRegistry, News, Reply};
+use common::names::UserName;
 use common::time::{Now, UnixMillis};
+use common::wire::bounded::List;
 use registry::store::Accounts;
 use registry::store::memory::MemoryStore;
 
@@ -129,6 +132,37 @@ impl World {
         self.hosts[who.0].is_gone = true;
         let name = self.hosts[who.0].name.clone();
         self.journal.note(self.now, || format!("{name} is GONE for good"));
+    }
+
+    /// From now on the registry lies to two people: by what it says of rooms, there is no other of them.
+    pub fn hide_from_each_other(&mut self, one: Who, other: Who) {
+        let names = [one, other].map(|who| self.hosts[who.0].name.clone());
+        self.journal.note(self.now, || format!("the registry HIDES {} and {} from each other", names[0], names[1]));
+        self.registry.hidden.extend([(one, other), (other, one)]);
+    }
+
+    /// What the registry says to somebody, without those whom it hides from them; `None` if nothing is left of it.
+    pub(super) fn without_hidden(&self, who: Who, message: FromRegistry) -> Option<FromRegistry> {
+        let of_reader = self.registry.hidden.iter().filter(|(reader, _)| *reader == who);
+        let hidden: Vec<&UserName> = of_reader.map(|(_, hidden)| &self.hosts[hidden.0].name).collect();
+        match message {
+            FromRegistry::Reply { id, reply } => {
+                let reply = match *reply {
+                    Reply::Members { members, more } => {
+                        let seen = members.into_vec().into_iter().filter(|record| !hidden.contains(&&record.user));
+                        Reply::Members { members: List::cut(seen.collect()), more }
+                    }
+                    reply => reply,
+                };
+                Some(FromRegistry::Reply { id, reply: Box::new(reply) })
+            }
+            FromRegistry::News(news) => match *news {
+                News::Member { member, .. } if hidden.contains(&&member.user) => None,
+                News::Presence { changes } if changes.iter().any(|change| hidden.contains(&&change.user)) => None,
+                news => Some(FromRegistry::News(Box::new(news))),
+            },
+            refused @ FromRegistry::Refused { .. } => Some(refused),
+        }
     }
 
     /// Keeps a copy of what the registry has stored.

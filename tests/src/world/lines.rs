@@ -1,7 +1,7 @@
 //! The registry, and everybody's connection to it: the real service with a store in memory, and what its server and
 //! the peers' link to it do around it. Requests and answers keep their order on a connection; it may break at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(super) struct RegistryHost {
     sessions: BTreeMap<u64, Session>,
     next_session: u64,
     mailbox_items: u32,
+    /// Whom it keeps from hearing of each other.
+    pub(super) hidden: BTreeSet<(Who, Who)>,
 }
 
 /// One peer's connection, as both ends know it.
@@ -71,7 +73,8 @@ impl RegistryHost {
         let keys = RealmKeys::from_seeds(seeds[..].try_into().expect("twice 32 bytes"));
         let (store, sessions) = (Arc::new(MemoryStore::default()), BTreeMap::new());
         let (service, mailbox_items) = (Some(service(&store, &keys, MAILBOX_ITEMS)), MAILBOX_ITEMS);
-        Self { service, store, backup: None, keys, sessions, next_session: 0, mailbox_items }
+        let hidden = BTreeSet::new();
+        Self { service, store, backup: None, keys, sessions, next_session: 0, mailbox_items, hidden }
     }
 
     pub(super) fn root_key(&self) -> RootKey {
@@ -315,6 +318,8 @@ impl World {
 
     fn answer(&mut self, number: u64, message: FromRegistry) {
         let latency = self.latency();
+        let reader = self.registry.sessions.get(&number).map(|session| session.who);
+        let Some(message) = reader.and_then(|who| self.without_hidden(who, message)) else { return };
         let Some(session) = self.registry.sessions.get_mut(&number).filter(|session| !session.closed) else { return };
         session.to_peer = session.to_peer.max(self.now.plus(latency));
         let at = session.to_peer;

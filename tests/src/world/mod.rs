@@ -15,6 +15,7 @@ mod model;
 mod moderation;
 mod random;
 mod script;
+pub mod stories;
 mod traffic;
 mod wires;
 

@@ -18,7 +18,7 @@ use common::visible::MARKS_MAX;
 use common::wire::bounded::{List, Text};
 use tests::evil::EvilRegistry;
 use tests::programs::{Deeds, Process, controls, program};
-use tests::wire::{PeerLink, Person, RegistryLink, Room, event, now};
+use tests::wire::{PeerLink, Person, RegistryLink, Room, now};
 use tests::{DEADLINE, Ended, Launch, Registry, TermPeer};
 
 #[test]
@@ -337,7 +337,7 @@ impl Mallory {
 
     fn says(&mut self, place: usize, conversation: ConversationId, content: &Content) -> WireEvent {
         let (number, previous) = self.written[place];
-        let event = event(&self.person, conversation, number + 1, previous, content);
+        let event = self.person.event(conversation, number + 1, previous, content);
         self.written[place] = (number + 1, event.id());
         event
     }

@@ -52,6 +52,58 @@ fn a_changed_key_stops_everything_until_the_user_decides() {
     assert_eq!(registry.fingerprint().len(), 32);
 }
 
+/// Some of it lies in the mailbox, and some is sent once there is a link again.
+#[test]
+fn what_came_meanwhile_is_shown_once_and_in_order_or_never() {
+    for accepts in [true, false] {
+        let (mut registry, alice, bob) = with_another_bob();
+        let say = |numbers: std::ops::RangeInclusive<u32>| -> Vec<String> {
+            numbers.map(|number| bob.must(&format!("@alice line {number}"), "message").text("id").to_owned()).collect()
+        };
+        let mut ids = say(1..=3);
+        for id in &ids {
+            bob.wait("the mailbox taking it", |event| {
+                event.is("delivery") && event.text("id") == id && event.text("state") == "mailbox"
+            });
+        }
+        let shown_key = alice.wait("the warning", |event| event.is("key_changed")).text("new").to_owned();
+        registry.kill();
+        for peer in [&alice, &bob] {
+            peer.wait("the registry gone", |event| event.is("link") && event.text("state") == "offline");
+        }
+        ids.extend(say(4..=6));
+        if accepts {
+            let accepted = alice.must("/accept-key bob", "key_accepted");
+            assert_eq!(accepted.text("key"), shown_key);
+            for id in &ids {
+                bob.wait("it being on alice's disk", |event| {
+                    event.is("delivery") && event.text("id") == id && event.text("state") == "delivered"
+                });
+            }
+        } else {
+            let rejected = alice.must("/reject-key bob", "key_rejected");
+            assert_eq!(rejected.text("key"), shown_key);
+            // He comes again and is turned away again.
+            alice.wait("the warning", |event| event.is("key_changed") && event.text("new") == shown_key);
+        }
+        registry.restart();
+        bob.wait("the registry back", |event| event.is("link") && event.text("state") == "online");
+        alice.wait("the registry back", |event| event.is("link") && event.text("state") == "online");
+        let lines: Vec<String> = (1..=6).filter(|_| accepts).map(|number| format!("line {number}")).collect();
+        let events = alice.so_far();
+        let shown: Vec<&str> = events
+            .iter()
+            .filter(|event| event.is_message("@bob", "bob") && event.text("text").starts_with("line"))
+            .map(|event| event.text("text"))
+            .collect();
+        alice.transcript().check(shown == lines, &format!("{shown:?} were shown, accepted: {accepts}"));
+        let acknowledged = bob.so_far().iter().any(|event| event.is("delivery") && event.text("state") == "delivered");
+        assert_eq!(acknowledged, accepts);
+        let history = alice.must("/history @bob", "history").to_string();
+        assert_eq!(history.contains("line 1"), accepts, "{history}");
+    }
+}
+
 #[test]
 fn at_a_prompt_the_name_is_typed_again() {
     let (_registry, alice, bob) = with_another_bob();
@@ -97,13 +149,7 @@ fn digits_are_the_same_on_both_sides_and_mark() {
 
 #[test]
 fn a_registry_that_lost_accounts_gives_them_back() {
-    let mut registry = Registry::start(&[]);
-    let alice = JsonPeer::start(&registry, "alice");
-    let backup = tempfile::tempdir().unwrap();
-    registry.kill();
-    copy(&registry.data_dir(), &backup.path().join("copy"));
-    registry.restart();
-    alice.wait("the registry being back", |event| event.is("link") && event.text("state") == "online");
+    let (mut registry, alice, backup) = with_a_backup();
     let mut carol = JsonPeer::start(&registry, "carol");
     let dave = JsonPeer::start(&registry, "dave");
     carol.says("@alice before");
@@ -176,9 +222,8 @@ fn names_are_told_apart_by_eye_and_by_program() {
     }
 }
 
-/// Alice, and somebody who has the name of the bob she talked with, and keys of their own: the registry went back to
-/// a time before bob.
-fn with_another_bob() -> (Registry, JsonPeer, JsonPeer) {
+/// Alice, and a copy of the registry from when there was nobody else.
+fn with_a_backup() -> (Registry, JsonPeer, tempfile::TempDir) {
     let mut registry = Registry::start(&[]);
     let alice = JsonPeer::start(&registry, "alice");
     let backup = tempfile::tempdir().unwrap();
@@ -186,6 +231,13 @@ fn with_another_bob() -> (Registry, JsonPeer, JsonPeer) {
     copy(&registry.data_dir(), &backup.path().join("copy"));
     registry.restart();
     alice.wait("the registry being back", |event| event.is("link") && event.text("state") == "online");
+    (registry, alice, backup)
+}
+
+/// Alice, and somebody who has the name of the bob she talked with, and keys of their own: the registry went back to
+/// a time before bob.
+fn with_another_bob() -> (Registry, JsonPeer, JsonPeer) {
+    let (mut registry, alice, backup) = with_a_backup();
     let bob = JsonPeer::start(&registry, "bob");
     alice.says("@bob for the first bob only");
     bob.says("@alice hello");

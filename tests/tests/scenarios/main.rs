@@ -18,6 +18,7 @@ mod hostile_peer_link;
 mod hostile_registry_link;
 mod hostile_text;
 mod impostor;
+mod introduced;
 mod keys;
 mod lying_registry;
 mod mailbox;

@@ -30,12 +30,7 @@ fn a_changed_password_counts_and_the_old_one_does_not() {
 
 #[test]
 fn a_program_killed_before_the_answer_opens_with_both() {
-    let mut registry = Registry::start(&[]);
-    let alice = JsonPeer::start(&registry, "alice");
-    passwords(&alice, &password_of("alice"), NEW);
-    registry.process().signal(libc::SIGSTOP);
-    alice.send("/passwd");
-    wait_for_file(&alice, "keys.new");
+    let (mut registry, alice) = in_the_middle();
     alice.kill9();
     registry.process().signal(libc::SIGCONT);
     for password in [password_of("alice"), NEW.to_owned()] {
@@ -47,12 +42,7 @@ fn a_program_killed_before_the_answer_opens_with_both() {
 
 #[test]
 fn a_registry_killed_before_it_changes_anything_leaves_both() {
-    let mut registry = Registry::start(&[]);
-    let alice = JsonPeer::start(&registry, "alice");
-    passwords(&alice, &password_of("alice"), NEW);
-    registry.process().signal(libc::SIGSTOP);
-    alice.send("/passwd");
-    wait_for_file(&alice, "keys.new");
+    let (mut registry, alice) = in_the_middle();
     registry.kill();
     alice.wait("being told", |event| event.is("error") && event.text("code") == "unreachable");
     registry.restart();
@@ -84,6 +74,17 @@ fn a_program_killed_at_any_moment_of_it_opens_with_one_of_the_two() {
         alice.launch.password = Some(old.clone());
         alice.restart();
     }
+}
+
+/// The new keys lie beside the old ones, and the registry does not answer.
+fn in_the_middle() -> (Registry, JsonPeer) {
+    let mut registry = Registry::start(&[]);
+    let alice = JsonPeer::start(&registry, "alice");
+    passwords(&alice, &password_of("alice"), NEW);
+    registry.process().signal(libc::SIGSTOP);
+    alice.send("/passwd");
+    wait_for_file(&alice, "keys.new");
+    (registry, alice)
 }
 
 /// Both passwords may open the keys; a further change, whichever it is asked for with, leaves one.

@@ -111,6 +111,7 @@ impl Mallory {
                 entry: Some(EntryId([4; 32])),
                 holdings: List::cut(vec![holding]),
             }),
+            PeerMessage::Member { room: self.room.id, join: self.join.clone(), part: None },
             PeerMessage::WantLog { room: self.room.id, from: 1 },
             PeerMessage::Want(Want { conversation: self.direct, author, chain, from: 1 }),
             self.events(self.event().sign(self.person.keys.event_signer())),

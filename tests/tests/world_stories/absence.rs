@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peer::api::{Event, LinkState};
 
-use crate::support::{LONG, create, deliveries, enter, holds, is_signed_in, say, seeded, wait, world_of};
+use tests::world::stories::{LONG, create, deliveries, enter, holds, is_signed_in, say, seeded, wait, world_of};
 
 #[test]
 fn people_who_know_each_other_start_and_talk_without_a_registry() {

@@ -3,7 +3,7 @@
 use peer::api::{Command, Event, Export, MessageShown, Reference, Search, Target, Typeset};
 use tests::world::{Who, World};
 
-use crate::support::{LONG, command, create, deliveries, enter, holds, say, wait, world_of};
+use tests::world::stories::{LONG, command, create, deliveries, enter, holds, say, wait, world_of};
 
 #[test]
 fn what_was_not_read_is_unread_after_a_crash_and_what_was_read_is_not() {

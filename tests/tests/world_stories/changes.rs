@@ -3,7 +3,7 @@
 use peer::api::{Act, Code, Command, DeliveryState, Event, Reference, Target, Via, WhyState};
 use tests::world::{Who, World};
 
-use crate::support::{
+use tests::world::stories::{
     LONG, command, create, deliveries, enter, holds, is_refused, is_signed_in, is_told_delivery, say, wait, world_of,
 };
 

@@ -6,7 +6,7 @@ use peer::api::{Command, Event};
 use tests::world::crowd::RoomOfMany;
 use tests::world::{Traffic, Who};
 
-use crate::support::room;
+use tests::world::stories::room;
 
 #[test]
 fn in_a_crowd_all_is_passed_on_and_acknowledged() {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use peer::api::{Command, DeliveryState, Event};
 use tests::world::World;
 
-use crate::support::{LONG, deliveries, holds, is_own, is_signed_in, is_told_delivery, say, seeded, wait, world_of};
+use tests::world::stories::{
+    LONG, deliveries, holds, is_own, is_signed_in, is_told_delivery, say, seeded, wait, world_of,
+};
 
 #[test]
 fn somebody_offline_gets_it_once_when_back() {

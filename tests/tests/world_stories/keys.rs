@@ -7,7 +7,7 @@ use common::names::UserName;
 use peer::api::{Code, Command, Event, Reference, RoomChange, Target};
 use tests::world::{Who, World};
 
-use crate::support::{
+use tests::world::stories::{
     LONG, changes, create, deliveries, enter, holds, is_in, is_refused, is_signed_in, room, say, wait, world_of,
 };
 

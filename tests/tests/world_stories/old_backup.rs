@@ -5,7 +5,7 @@ use std::time::Duration;
 use peer::api::{Code, Command, Event, RoomChange};
 use tests::world::{Who, World};
 
-use crate::support::{
+use tests::world::stories::{
     LONG, changes, command, create, enter, holds, is_in, is_refused, is_signed_in, room, say, wait, world_of,
 };
 
@@ -43,11 +43,73 @@ fn a_join_that_names_what_the_registry_has_lost_comes_behind_it() {
 }
 
 #[test]
-fn a_registry_older_than_a_room_has_it_again_once_its_owner_is_back() {
+fn a_registry_older_than_a_room_has_it_again_from_any_member() {
     for private in [false, true] {
         let (mut world, people) = world_of(["alice", "bob", "carol"]);
         let [alice, bob, carol] = people;
         world.back_up_registry();
+        create(&mut world, alice, "#dev", private);
+        come_in(&mut world, alice, bob, "bob", private);
+        come_in(&mut world, alice, carol, "carol", private);
+        world.run_for(Duration::from_secs(1));
+        world.crash(alice);
+        world.restore_registry(Duration::from_secs(10));
+        world.run_for(LONG);
+        assert_eq!(world.listed(&room("#dev")), ["bob", "carol"], "{}", world.journal());
+        world.start(alice);
+        wait(&mut world, "alice to be signed in", |world| is_signed_in(world, alice));
+        all_agree(&mut world, &people, &["alice", "bob", "carol"]);
+        assert!(people.iter().all(|who| !is_told_of_refusals(&world, *who)), "private: {private}");
+        holds(&mut world);
+    }
+}
+
+#[test]
+fn a_room_comes_back_with_all_that_its_owners_decided() {
+    let (mut world, [alice, bob, carol, dave]) = world_of(["alice", "bob", "carol", "dave"]);
+    world.back_up_registry();
+    create(&mut world, alice, "#dev", false);
+    for who in [bob, carol, dave] {
+        enter(&mut world, who, "#dev");
+    }
+    let [bobs, daves] = [bob, dave].map(|who| world.host(who).name.clone());
+    let room_named = || Some(room("#dev"));
+    command(&mut world, alice, Command::Ban { room: room_named(), user: daves, reason: String::new() });
+    wait(&mut world, "dave put out", |world| changes(world, dave, RoomChange::Banned, "dave") == 1);
+    command(&mut world, alice, Command::Own { room: room_named(), user: bobs });
+    wait(&mut world, "the room being bob's", |world| changes(world, carol, RoomChange::Owner, "bob") == 1);
+    // A join that names what the registry has lost: nobody but its founder could make the room by one that does not.
+    command(&mut world, carol, Command::Part { room: room_named() });
+    wait(&mut world, "carol outside", |world| changes(world, bob, RoomChange::Parted, "carol") == 1);
+    command(&mut world, carol, Command::Join { room: room("#dev") });
+    wait(&mut world, "carol back", |world| changes(world, carol, RoomChange::Joined, "carol") == 2);
+    for gone in [alice, bob] {
+        world.crash(gone);
+    }
+    world.restore_registry(Duration::from_secs(10));
+    world.run_for(LONG);
+    assert_eq!(world.listed(&room("#dev")), ["carol"], "{}", world.journal());
+    command(&mut world, dave, Command::Join { room: room("#dev") });
+    wait(&mut world, "dave kept out", |world| is_refused(world, dave, Code::Banned));
+    for back in [alice, bob] {
+        world.start(back);
+        wait(&mut world, "somebody to be back", |world| is_signed_in(world, back));
+    }
+    all_agree(&mut world, &[alice, bob, carol], &["alice", "bob", "carol"]);
+    command(&mut world, bob, Command::Topic { room: room_named(), text: Some("mine now".to_owned()) });
+    wait(&mut world, "bob's topic", |world| changes(world, carol, RoomChange::Topic, "bob") == 1);
+    holds(&mut world);
+}
+
+#[test]
+fn a_room_whose_founder_is_lost_as_well_waits_for_them() {
+    for private in [false, true] {
+        let (mut world, [bob, carol]) = world_of(["bob", "carol"]);
+        world.back_up_registry();
+        let alice = world.person("alice");
+        world.start(alice);
+        wait(&mut world, "alice to be signed in", |world| is_signed_in(world, alice));
+        let people = [alice, bob, carol];
         create(&mut world, alice, "#dev", private);
         come_in(&mut world, alice, bob, "bob", private);
         come_in(&mut world, alice, carol, "carol", private);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peer::api::Code;
 
-use crate::support::{LONG, deliveries, holds, is_own, is_refused, is_signed_in, say, seeded, wait};
+use tests::world::stories::{LONG, deliveries, holds, is_own, is_refused, is_signed_in, say, seeded, wait};
 
 #[test]
 fn a_machine_that_stops_takes_back_only_the_newest_lines_and_no_number_means_two() {

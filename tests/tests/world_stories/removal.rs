@@ -6,7 +6,9 @@ use common::ids::EventId;
 use peer::api::{Command, DeliveryState, Event, RoomChange};
 use tests::world::{Who, World};
 
-use crate::support::{LONG, changes, command, create, deliveries, enter, holds, is_own, room, say, wait, world_of};
+use tests::world::stories::{
+    LONG, changes, command, create, deliveries, enter, holds, is_own, room, say, wait, world_of,
+};
 
 #[test]
 fn what_is_under_way_beyond_the_cut_counts_nowhere() {

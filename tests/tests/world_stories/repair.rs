@@ -5,7 +5,7 @@ use std::time::Duration;
 use peer::api::{Code, Command, Event, RoomChange};
 use tests::world::World;
 
-use crate::support::{
+use tests::world::stories::{
     LONG, changes, command, create, deliveries, enter, gap, holds, is_in, is_refused, is_signed_in, room, say, seeded,
     wait, world_of,
 };

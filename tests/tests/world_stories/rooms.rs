@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peer::api::{Code, Command, Event, RoomChange};
 
-use crate::support::{
+use tests::world::stories::{
     LONG, changes, command, create, enter, holds, is_in, is_refused, is_signed_in, room, say, seeded, wait, world_of,
 };
 

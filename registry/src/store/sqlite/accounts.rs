@@ -60,6 +60,15 @@ impl Accounts for SqliteStore {
         })
     }
 
+    fn dearest_hash(&self) -> Result<Option<u32>, StoreError> {
+        self.read(|connection| {
+            // `$2b$COST$…`, two digits.
+            let query = "SELECT max(substr(password, 5, 2)) FROM account";
+            let cost: Option<String> = connection.prepare_cached(query)?.query_row([], |row| row.get(0))?;
+            Ok(cost.and_then(|cost| cost.parse().ok()))
+        })
+    }
+
     fn set_last_seen(&self, user: &UserName, at: UnixMillis) {
         let user = user.clone();
         self.writer.write_later(move |connection| {

@@ -30,6 +30,14 @@ impl Members for SqliteStore {
         self.read(|connection| list(connection, query, params![room.as_bytes()], name))
     }
 
+    fn memberships(&self, user: &UserName, after: Option<&RoomId>, limit: u32) -> Result<Vec<RoomId>, StoreError> {
+        let query = "SELECT room FROM member WHERE account = ?1 AND parted IS NULL AND removed IS NULL AND room > ?2
+                     ORDER BY room LIMIT ?3";
+        let after = after.map_or(&[][..], |after| after.as_bytes());
+        let id = |row: &Row<'_>| RoomId::from_slice(&row.get::<_, Vec<u8>>(0)?).ok_or_else(|| damaged("a room's id"));
+        self.read(|connection| list(connection, query, params![user.as_str(), after, limit], id))
+    }
+
     fn companions(&self, user: &UserName) -> Result<Vec<UserName>, StoreError> {
         let query = "SELECT DISTINCT other.account FROM member AS mine
                      JOIN member AS other ON other.room = mine.room

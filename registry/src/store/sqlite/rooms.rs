@@ -21,8 +21,8 @@ impl Rooms for SqliteStore {
         self.read(|connection| find(connection, BY_NAME, &name.as_str()))
     }
 
-    fn create_room(&self, room: &Room, owner: &Member, rooms_max: u32) -> Result<RoomCreation, StoreError> {
-        let (room, owner) = (room.clone(), owner.clone());
+    fn create_room(&self, room: &Room, founder: Option<&Member>, rooms_max: u32) -> Result<RoomCreation, StoreError> {
+        let (room, founder) = (room.clone(), founder.cloned());
         self.writer.write(move |connection| {
             let genesis = &room.genesis;
             if connection.prepare_cached("SELECT 1 FROM room WHERE name = ?1")?.exists([genesis.name.as_str()])? {
@@ -43,7 +43,9 @@ impl Rooms for SqliteStore {
                 room.signed.to_bytes(),
                 room.topic.as_str(),
             ])?;
-            members::put(connection, &room.id, &owner)?;
+            if let Some(founder) = founder {
+                members::put(connection, &room.id, &founder)?;
+            }
             Ok(RoomCreation::Created)
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::ids::MailSalt;
 use common::limits::PREKEY_LIFETIME;
-use common::message::registry::{FromRegistry, Reply, Request};
+use common::message::registry::{Code, FromRegistry, PersonRecord, Refusal, Reply, Request};
 use common::secure::certificate::{self, Credentials};
 use common::secure::mail::{self, Prekey};
 use common::secure::sign::Signed;
@@ -47,6 +47,47 @@ fn another_identity_for_somebody_known_is_blocked_and_sent_nothing() {
     let known = pinned.credentials.statement.claim().unwrap().identity;
     assert!(pinned.is_blocked && known != fake.keys.identity(), "the old key stays, and is blocked");
     assert_eq!(kept.texts(), ["before", "are you there"]);
+}
+
+#[test]
+fn whois_shows_the_pinned_key_whatever_the_registry_says() {
+    let registry = EvilRegistry::start();
+    let [alice, bob] = people(&registry, ["alice", "bob"]);
+    alice.says("@bob before");
+    let pinned = alice.must("/whois bob", "whois").text("identity").to_owned();
+    assert_eq!(bob.must("/fingerprint", "fingerprint").text("identity"), pinned);
+    let fake = Person::new("bob");
+    let year = Duration::from_secs(365 * 24 * 3600);
+    let issued = registry.certify(&fake).certificate.claim().unwrap().issued;
+    let mut expired = registry.record(&fake, "127.0.0.1:9");
+    expired.credentials = registry.certify_at(&fake, issued.minus(year));
+    let lies: [(&str, Result<PersonRecord, Code>); 3] = [
+        ("no_such_user", Err(Code::NoSuchUser)),
+        ("internal", Ok(expired)),
+        ("", Ok(registry.record(&fake, "127.0.0.1:9"))),
+    ];
+    for (told, lie) in lies {
+        registry.bend(move |about, message| match (&message, &lie) {
+            (FromRegistry::Reply { id, .. }, Err(code)) if looks_up(about.request, "bob") => {
+                vec![FromRegistry::Refused { id: *id, refusal: Refusal::new(*code, "Nobody of that name.") }]
+            }
+            (_, Ok(record)) if looks_up(about.request, "bob") => {
+                answered(&message, Reply::Person(Box::new(record.clone())))
+            }
+            _ => vec![message],
+        });
+        let shown = alice.must("/whois bob", "whois");
+        assert_eq!((shown.text("identity"), shown.flag("blocked")), (&*pinned, told.is_empty()), "{shown}");
+        if told.is_empty() {
+            assert_eq!(shown.text("new_identity"), fake.keys.identity().to_string());
+        } else {
+            alice.wait("a word about it", |event| event.is("error") && event.text("code") == told);
+        }
+    }
+    drop(registry);
+    alice.wait("the end of it", |event| event.is("link") && event.text("state") == "offline");
+    assert_eq!(alice.must("/whois bob", "whois").text("identity"), pinned);
+    alice.refused("/whois carol", "unreachable");
 }
 
 /// Trust on first use has this limit: an operator may pass for somebody who was never met. It does not last.

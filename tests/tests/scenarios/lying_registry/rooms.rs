@@ -1,9 +1,11 @@
 //! Lies about rooms: members that are none, members that are hidden, rooms and owners that are invented, logs from
 //! before, and presence that is not so.
 
+use std::time::Duration;
+
 use common::ids::{ChainId, RealmId, RoomId};
 use common::message::event::WireEvent;
-use common::message::registry::{FromRegistry, Invitation, MemberRecord, News, Reply, Request};
+use common::message::registry::{Code, FromRegistry, Invitation, MemberRecord, News, Refusal, Reply, Request};
 use common::message::room::{Genesis, History, Invite};
 use common::names::RoomName;
 use common::secure::sign::Signed;
@@ -14,7 +16,7 @@ use tests::programs::Kept;
 use tests::wire::{Person, RegistryLink, Room};
 use tests::{Event, JsonPeer};
 
-use super::{answered, in_room, name, people, presence, shown};
+use super::{answered, in_room, is_told, looks_up, name, people, presence, shown};
 
 #[test]
 fn nobody_is_made_a_member_of_a_private_room() {
@@ -77,23 +79,7 @@ fn a_hidden_member_is_found_by_the_others() {
     let registry = EvilRegistry::start();
     let [alice, bob, carol] = people(&registry, ["alice", "bob", "carol"]);
     in_room(&[&bob, &carol], "#dev");
-    // For alice there is no bob.
-    registry.bend(|about, mut message| {
-        if about.user != "alice" {
-            return vec![message];
-        }
-        match &mut message {
-            FromRegistry::Reply { reply, .. } => {
-                if let Reply::Members { members, .. } = &mut **reply {
-                    let seen = members.iter().filter(|record| record.user.as_str() != "bob").cloned();
-                    *members = List::cut(seen.collect());
-                }
-                vec![message]
-            }
-            FromRegistry::News(news) if matches!(**news, News::Member { .. } | News::Presence { .. }) => Vec::new(),
-            _ => vec![message],
-        }
-    });
+    hide(&registry, &[("alice", "bob")], true);
     alice.must("/join #dev", "joined");
     bob.wait("alice joining", |event| event.is("joined") && event.text("user") == "alice");
     bob.says("#dev can you hear me?");
@@ -102,6 +88,54 @@ fn a_hidden_member_is_found_by_the_others() {
     bob.hears("#dev", "alice", "I can");
     carol.hears("#dev", "alice", "I can");
     assert!(alice.must("/names #dev", "members").to_string().contains("bob"));
+}
+
+#[test]
+fn two_who_are_hidden_from_each_other_meet_through_a_third() {
+    let registry = EvilRegistry::start();
+    let [alice, bob, carol] = people(&registry, ["alice", "bob", "carol"]);
+    hide(&registry, &[("alice", "bob"), ("bob", "alice")], true);
+    in_room(&[&carol, &alice], "#dev");
+    alice.says("#dev is there nobody but carol?");
+    bob.must("/join #dev", "joined");
+    bob.hears("#dev", "alice", "is there nobody but carol?");
+    alice.wait("bob joining", |event| event.is("joined") && event.text("user") == "bob");
+    let own = alice.must("#dev there you are", "message");
+    alice.wait("both having it", |event| {
+        event.text("id") == own.text("id") && is_told(event, "delivered") && event.number("done") == Some(2)
+    });
+    bob.says("#dev I was here all along");
+    alice.hears("#dev", "bob", "I was here all along");
+    for peer in [&alice, &bob, &carol] {
+        let members = peer.must("/names #dev", "members").objects("members");
+        let members: Vec<_> = members.iter().map(|member| member.text("user").to_owned()).collect();
+        assert_eq!(members, ["alice", "bob", "carol"], "by {}", peer.name());
+    }
+    assert_eq!(shown(&bob, "#dev", "alice"), ["is there nobody but carol?", "there you are"]);
+}
+
+/// There is no way from one to the other: all of it arrives, and none of it is said to have.
+#[test]
+fn two_who_cannot_find_each_other_hear_each_other_through_a_third() {
+    let registry = EvilRegistry::start();
+    let [alice, bob, carol] = people(&registry, ["alice", "bob", "carol"]);
+    hide(&registry, &[("alice", "bob"), ("bob", "alice")], false);
+    in_room(&[&carol, &alice, &bob], "#dev");
+    for text in ["can you", "hear me?"] {
+        alice.must(&format!("#dev {text}"), "message");
+    }
+    bob.must("#dev I can", "message");
+    // Carol offers what she holds soon after somebody came, and once a minute.
+    bob.wait_for(MINUTES, "it by way of carol", |event| event.is_message("#dev", "alice"));
+    alice.wait_for(MINUTES, "the answer by way of carol", |event| event.is_message("#dev", "bob"));
+    bob.hears("#dev", "alice", "hear me?");
+    assert_eq!(shown(&bob, "#dev", "alice"), ["can you", "hear me?"]);
+    let own = alice.must("#dev and now?", "message");
+    alice.wait("carol having it", |event| {
+        event.text("id") == own.text("id") && is_told(event, "delivered") && event.number("of") == Some(2)
+    });
+    let by_bob = alice.so_far().into_iter().find(|event| is_told(event, "delivered") && event.text("to") == "bob");
+    alice.transcript().check(by_bob.is_none(), &format!("bob cannot have said so: {by_bob:?}"));
 }
 
 #[test]
@@ -206,6 +240,38 @@ fn an_old_log_of_a_room_undoes_nothing_and_a_hidden_one_comes_from_members() {
     assert_eq!(carol.must("/topic", "topic").text("text"), "second");
 }
 
+/// However many rooms somebody has left, a registry that knows it is not told so again.
+#[test]
+fn a_leave_is_said_once_to_a_registry_that_has_it_and_again_to_one_that_lies_about_it() {
+    let registry = EvilRegistry::start();
+    let [mut alice] = people(&registry, ["alice"]);
+    let parts = || {
+        let heard = registry.heard("alice").into_iter();
+        heard.filter(|request| matches!(request, Request::PartRoom { .. })).count()
+    };
+    for room in ["#one", "#two", "#three"] {
+        alice.must(&format!("/create {room}"), "created");
+        alice.must(&format!("/part {room}"), "parted");
+    }
+    let room = registry.heard("alice").into_iter().find_map(|request| match request {
+        Request::CreateRoom { genesis, .. } => Some(RoomId(genesis.id())),
+        _ => None,
+    });
+    let room = room.unwrap();
+    for (said, is_lying) in [(3, false), (4, true), (4, false)] {
+        registry.bend_replies(move |_, reply| match reply {
+            Reply::Memberships { rooms, .. } if is_lying => *rooms = List::cut(vec![room]),
+            _ => {}
+        });
+        alice.quit();
+        alice.restart();
+        // Twice, for what the first answer led to was asked before the second.
+        alice.must("/who", "online");
+        alice.must("/who", "online");
+        assert_eq!(parts(), said, "lying: {is_lying}");
+    }
+}
+
 #[test]
 fn forged_presence_delays_nothing_and_strangers_are_nobodys_news() {
     let registry = EvilRegistry::start();
@@ -236,6 +302,28 @@ fn forged_presence_delays_nothing_and_strangers_are_nobodys_news() {
     assert_eq!(shown(&bob, "@alice", "alice"), ["and now?"]);
 }
 
+/// For the first of each pair the second is in no room, and perhaps not even to be found by name.
+fn hide(registry: &EvilRegistry, pairs: &[(&'static str, &'static str)], is_found: bool) {
+    let pairs = pairs.to_vec();
+    registry.bend(move |about, mut message| {
+        let Some((_, hidden)) = pairs.iter().find(|(user, _)| *user == about.user) else { return vec![message] };
+        match &mut message {
+            FromRegistry::Reply { id, .. } if !is_found && looks_up(about.request, hidden) => {
+                vec![FromRegistry::Refused { id: *id, refusal: Refusal::new(Code::NoSuchUser, "Nobody of that name.") }]
+            }
+            FromRegistry::Reply { reply, .. } => {
+                if let Reply::Members { members, .. } = &mut **reply {
+                    let seen = members.iter().filter(|record| record.user.as_str() != *hidden).cloned();
+                    *members = List::cut(seen.collect());
+                }
+                vec![message]
+            }
+            FromRegistry::News(news) if matches!(**news, News::Member { .. } | News::Presence { .. }) => Vec::new(),
+            _ => vec![message],
+        }
+    });
+}
+
 /// What the registry itself tells of a room to `peer`, who enters it.
 fn room_asked_for(registry: &EvilRegistry, peer: &JsonPeer, room: &str) -> Room {
     let (tell, told) = std::sync::mpsc::channel();
@@ -263,5 +351,7 @@ fn told_of(peer: &JsonPeer, who: &str) -> bool {
 }
 
 fn is_waiting(event: &Event) -> bool {
-    super::is_told(event, "queued") || super::is_told(event, "mailbox")
+    is_told(event, "queued") || is_told(event, "mailbox")
 }
+
+const MINUTES: Duration = Duration::from_secs(150);
