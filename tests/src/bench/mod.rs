@@ -11,7 +11,6 @@ pub mod history;
 mod limits;
 mod lines;
 mod peers;
-mod pinned;
 mod plan;
 mod plot;
 mod report;
@@ -26,8 +25,8 @@ pub use report::Report;
 
 use contestant::Candidate;
 use figures::Column;
-use pinned::Pinned;
 
+use crate::cores::Pinned;
 use crate::programs::use_programs_of;
 
 /// One row of the table.

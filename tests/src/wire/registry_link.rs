@@ -42,8 +42,12 @@ impl RegistryLink {
 
     /// The same from another address of this machine: everything below 127.0.0.0/8 is.
     pub fn connect_from(source: Ipv4Addr, registry: &str, person: &Person) -> Self {
-        let stream = connect_from(source, registry).expect("the registry listens");
-        Self::over(stream, person).expect("the registry answers")
+        Self::try_connect_from(source, registry, person).expect("the registry listens and answers")
+    }
+
+    /// The same where it may not be let in.
+    pub fn try_connect_from(source: Ipv4Addr, registry: &str, person: &Person) -> io::Result<Self> {
+        Self::over(connect_from(source, registry)?, person)
     }
 
     fn over(stream: TcpStream, person: &Person) -> io::Result<Self> {
@@ -81,13 +85,18 @@ impl RegistryLink {
 
     /// Asks and waits for the answer; news on the way are kept.
     pub fn ask(&mut self, request: Request) -> Result<Reply, Refusal> {
+        self.try_ask(request).expect("the registry answers in time")
+    }
+
+    /// The same of a registry that may have had enough: `None` if it closes instead, or says nothing.
+    pub fn try_ask(&mut self, request: Request) -> Option<Result<Reply, Refusal>> {
         self.number += 1;
         self.sealed.send(&ToRegistry { id: self.number, request });
         loop {
-            match self.sealed.next(DEADLINE).expect("the registry answers in time") {
-                Some(FromRegistry::Reply { id, reply }) if id == self.number => return Ok(*reply),
-                Some(FromRegistry::Refused { id, refusal }) if id == self.number => return Err(refusal),
-                Some(FromRegistry::News(news)) => self.news.push(*news),
+            match self.sealed.next(DEADLINE).ok()?? {
+                FromRegistry::Reply { id, reply } if id == self.number => return Some(Ok(*reply)),
+                FromRegistry::Refused { id, refusal } if id == self.number => return Some(Err(refusal)),
+                FromRegistry::News(news) => self.news.push(*news),
                 other => panic!("an answer to request {} was awaited, not {other:?}", self.number),
             }
         }
