@@ -6,6 +6,7 @@
 
 pub mod abuse;
 pub mod bench;
+pub mod cores;
 pub mod crash;
 pub mod evil;
 pub mod fuzz;

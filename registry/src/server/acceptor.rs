@@ -23,9 +23,17 @@ pub(super) struct Sessions {
     threads: HashMap<SessionId, thread::Handle>,
     words: Receiver<Word>,
     // Memory is looked at now and then, not for every connection of a storm.
-    memory_seen: Option<(Instant, u64)>,
+    memory_seen: Option<Look>,
     // One line in the log tells of many failures.
     complained: Option<Instant>,
+}
+
+/// At the memory in use.
+struct Look {
+    at: Instant,
+    kib: u64,
+    /// Let in since then.
+    connections: u32,
 }
 
 /// From a session's threads to whoever holds them.
@@ -92,7 +100,7 @@ impl Sessions {
             // Dropped last, also when the session panics.
             let farewell = farewell;
             if let Some(session) = session::run(&guests, id, socket, source, admission, accepted) {
-                go_on(id, session, farewell);
+                go_on(&guests.counts, id, session, farewell);
             }
         };
         match thread::spawn_small(&format!("door-{}", id.0), STACK_BYTES, body) {
@@ -110,9 +118,20 @@ impl Sessions {
         if most_kib == 0 {
             return false;
         }
-        let known = self.memory_seen.filter(|(at, _)| now.duration_since(*at) < MEMORY_KNOWN_FOR);
-        let (at, kib) = known.unwrap_or_else(|| (now, ceilings::memory_kib()));
-        self.memory_seen = Some((at, kib));
+        if let Some(seen) = &mut self.memory_seen
+            && now.duration_since(seen.at) < MEMORY_KNOWN_FOR
+            && (seen.kib > most_kib || seen.connections < CONNECTIONS_PER_LOOK)
+        {
+            seen.connections += 1;
+            return seen.kib > most_kib;
+        }
+        let mut kib = ceilings::memory_kib();
+        if kib > most_kib {
+            // What sessions have left behind is still counted as in use: without this it would stay too much for ever.
+            ceilings::give_back();
+            kib = ceilings::memory_kib();
+        }
+        self.memory_seen = Some(Look { at: now, kib, connections: 0 });
         kib > most_kib
     }
 
@@ -180,7 +199,7 @@ impl Sessions {
 }
 
 /// A session that is signed in goes on in a thread whose caches nothing has grown yet.
-fn go_on(id: SessionId, session: Box<Session>, farewell: Farewell) {
+fn go_on(counts: &Counts, id: SessionId, session: Box<Session>, farewell: Farewell) {
     let words = farewell.words.clone();
     let body = move || {
         let stack = Stack::of_this_thread(STACK_BYTES);
@@ -191,7 +210,10 @@ fn go_on(id: SessionId, session: Box<Session>, farewell: Farewell) {
     match thread::spawn_small(&format!("session-{}", id.0), STACK_BYTES, body) {
         // Fails only when the server is gone.
         Ok(thread) => drop(words.try_send(Word::Inside(id, thread))),
-        Err(error) => tracing::warn!(%error, "no thread for a session"),
+        Err(error) => {
+            counts.refused_full.up();
+            tracing::warn!(%error, "no thread for a session");
+        }
     }
 }
 
@@ -209,6 +231,8 @@ impl Drop for Farewell {
 
 /// How old a look at the memory in use may be.
 const MEMORY_KNOWN_FOR: Duration = Duration::from_millis(100);
+/// Thousands of connections come within that time; so many take a megabyte or two.
+const CONNECTIONS_PER_LOOK: u32 = 64;
 /// What goes wrong a thousand times a second is told once in a while.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// Enough for decoding at its depth limit and for Ed25519; ten thousand of them reserve 2.5 GiB of addresses only.

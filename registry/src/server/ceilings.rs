@@ -31,6 +31,15 @@ pub(super) fn page_bytes() -> usize {
     usize::try_from(bytes).expect("every system has a size of pages")
 }
 
+/// Memory that the allocator keeps for later goes back to the system.
+pub(super) fn give_back() {
+    #[expect(unsafe_code, reason = "std does not speak to the allocator")]
+    // SAFETY: the call takes a number and moves nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 fn raise_descriptors() -> u64 {
     let (soft, hard) = limit(libc::RLIMIT_NOFILE);
     let raised = libc::rlimit { rlim_cur: hard, rlim_max: hard };

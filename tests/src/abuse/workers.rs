@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use common::message::registry::{Reply, Request};
 use common::thread::{Handle, spawn};
 
+use super::turns::Timed;
 use super::{pause, source};
 use crate::wire::{Person, RegistryLink};
 
@@ -14,15 +15,16 @@ use crate::wire::{Person, RegistryLink};
 pub struct Workers {
     // Told before the threads are joined.
     stop: Arc<AtomicBool>,
-    threads: Vec<Handle<Vec<Duration>>>,
+    threads: Vec<Handle<Worked>>,
 }
 
-/// What people got done.
-#[derive(Debug)]
+/// What people got done. What did not come, or was a refusal, is a panic.
+#[derive(Debug, Default)]
 pub struct Worked {
-    /// Of every answer. One that did not come, or was a refusal, is a panic.
-    pub answers: Vec<Duration>,
-    pub people: usize,
+    /// From a request to its answer.
+    pub answers: Vec<Timed>,
+    /// From the first byte of a connection to being signed in by the key of the device.
+    pub returns: Vec<Timed>,
 }
 
 impl Workers {
@@ -50,9 +52,12 @@ impl Workers {
 
     pub fn stop(self) -> Worked {
         self.stop.store(true, Ordering::Release);
-        let people = self.threads.len();
-        let answers = self.threads.into_iter().flat_map(Handle::join).collect();
-        Worked { answers, people }
+        let mut all = Worked::default();
+        for one in self.threads.into_iter().map(Handle::join) {
+            all.answers.extend(one.answers);
+            all.returns.extend(one.returns);
+        }
+        all
     }
 }
 
@@ -63,10 +68,10 @@ fn work(
     mut link: RegistryLink,
     stop: &AtomicBool,
     every: Duration,
-) -> Vec<Duration> {
+) -> Worked {
     // Each at an address and a time of their own, as people are.
     let from = source(SOURCES_OF_WORKERS + number);
-    let mut times = Vec::new();
+    let mut worked = Worked::default();
     for round in number.. {
         if stop.load(Ordering::Acquire) {
             break;
@@ -74,9 +79,11 @@ fn work(
         // Now and then they come anew, by the key of their device.
         if round % ROUNDS_PER_CONNECTION == 0 {
             drop(link);
+            let begun = Instant::now();
             link = RegistryLink::connect_from(from, registry, person);
             let resumed = link.ask(Request::Resume { user: person.name.clone() });
             assert!(matches!(resumed, Ok(Reply::SignedIn { .. })), "{} comes back: {resumed:?}", person.name);
+            worked.returns.push(Timed::since(begun));
         }
         let request = match round % 3 {
             0 => Request::Ping,
@@ -86,10 +93,10 @@ fn work(
         let begun = Instant::now();
         let answer = link.ask(request);
         assert!(answer.is_ok(), "{} was refused: {answer:?}", person.name);
-        times.push(begun.elapsed());
+        worked.answers.push(Timed::since(begun));
         pause(every);
     }
-    times
+    worked
 }
 
 /// Away from the sources of others.

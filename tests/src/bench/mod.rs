@@ -16,7 +16,6 @@ mod law;
 mod limits;
 mod lines;
 mod peers;
-mod pinned;
 mod plan;
 mod plot;
 mod report;
@@ -36,8 +35,8 @@ pub use report::Report;
 use contestant::Candidate;
 use figures::Column;
 use goals::Goal;
-use pinned::Pinned;
 
+use crate::cores::Pinned;
 use crate::programs::use_programs_of;
 
 /// One row of the table.

@@ -1,5 +1,8 @@
 //! Plays the attacks at full size against a real registry on loopback, prints the numbers, and ends with 1 if a limit did
-//! not hold. Run by `scripts/abuse.sh` in release; takes the parts to play as its arguments: guesses, answers, crowd.
+//! not hold. Run by `scripts/abuse.sh` in release. One core belongs to the attackers, the others to the registry and to
+//! everybody who works: what attackers compute takes nothing from anybody, and all that a registry does for them does.
+//! Rounds take turns with undisturbed ones, in which the attackers' core computes as hard and talks to nobody; nothing
+//! that began within a moment of a change counts.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
@@ -9,27 +12,90 @@ use std::time::{Duration, Instant};
 
 use common::limits::{FIRST_FRAME_TIMEOUT, SIGN_IN_TIMEOUT};
 use common::message::registry::{Code, Reply, Request};
-use crossbeam_channel::never;
 use tests::Registry;
-use tests::abuse::{Comparison, Crowd, Guesses, Manner, Spread, Workers, time_answers};
+use tests::abuse::{
+    Attack, Comparison, Crowd, Guesses, Manner, PLAY, Pairs, READY, Spread, Turns, Workers, pause, time_answers,
+};
+use tests::cores::{self, Pinned};
 use tests::wire::{Person, RegistryLink};
 
 fn main() -> io::Result<ExitCode> {
-    let mut parts: Vec<String> = std::env::args().skip(1).collect();
-    if parts.is_empty() {
-        parts = ["guesses", "answers", "crowd"].map(str::to_owned).to_vec();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, attack, registry, round, core] = arguments.as_slice()
+        && first == PLAY
+    {
+        return play(attack, registry, round, core).map(|()| ExitCode::SUCCESS);
     }
+    let of_crowds = ["guesses", "answers", "crowd"];
+    let all = || of_crowds.into_iter().chain(Attack::ALL.map(Attack::name)).map(str::to_owned).collect();
+    let parts: Vec<String> = if arguments.is_empty() { all() } else { arguments };
     let mut held = true;
     for part in &parts {
-        held &= match part.as_str() {
-            "guesses" => guesses()?,
-            "answers" => answers()?,
-            "crowd" => crowd()?,
-            other => panic!("there is no part {other}: guesses, answers, crowd"),
+        held &= match (part.as_str(), Attack::named(part)) {
+            ("guesses", _) => guesses()?,
+            ("answers", _) => answers()?,
+            ("crowd", _) => crowd()?,
+            (_, Some(attack)) => beside(attack)?,
+            (other, None) => panic!("there is no part {other}: {}", all().join(", ")),
         };
     }
     told(if held { "Every limit held." } else { "A limit did not hold: see above." })?;
     Ok(ExitCode::from(u8::from(!held)))
+}
+
+// An attack in a process of its own, which whoever started it ends.
+fn play(attack: &str, registry: &str, round: &str, core: &str) -> io::Result<()> {
+    let attack = Attack::named(attack).expect("one of those there are");
+    let [round, core] = [round, core].map(|number| number.parse().expect("a number"));
+    let _pinned = Pinned::to(&[core])?;
+    attack.play(registry, round, || drop(told(READY)))
+}
+
+// The core of the attackers, and those of everybody else.
+fn divided() -> io::Result<(usize, Vec<usize>)> {
+    let mut ours = cores::all()?;
+    let theirs = ours.pop().expect("at least one");
+    Ok((theirs, if ours.is_empty() { vec![theirs] } else { ours }))
+}
+
+// People who talk with each other, and people who ask the registry, in turns undisturbed and beside an attack.
+fn beside(attack: Attack) -> io::Result<bool> {
+    let (theirs, ours) = divided()?;
+    let _pinned = Pinned::to(&ours)?;
+    let cost: &[&str] = if attack == Attack::Passwords { &["passwords.bcrypt_cost=12"] } else { &[] };
+    let mut registry = Registry::start(&sets(&[LIMITS_AS_SHIPPED.as_slice(), cost].concat()));
+    let address = registry.address().to_owned();
+    let workers = Workers::start(&address, Workers::sign_up(&address, WORKERS), WORK_EVERY);
+    let pairs = Pairs::start(&registry, PAIRS, TALK_EVERY);
+    attack.prepare(&address, ROUNDS);
+    let mut turns = Turns::default();
+    for round in 0..ROUNDS {
+        for attack in [Attack::Nothing, attack] {
+            let attacker = attack.start(&address, round, theirs)?;
+            pause(MOMENT);
+            let since = Instant::now();
+            pause(ROUND);
+            if attack == Attack::Nothing {
+                turns.was_undisturbed(since)
+            } else {
+                turns.was_attacked(since)
+            }
+            drop(attacker);
+            pause(MOMENT);
+        }
+    }
+    let (talked, worked) = (pairs.stop(), workers.stop());
+    told(&format!("{}, {ROUNDS} rounds, {} people who work:", attack.name(), WORKERS + 2 * PAIRS))?;
+    let mut held = registry.process().is_running();
+    for (what, times) in
+        [("a line and its answer", talked), ("a request", worked.answers), ("coming back", worked.returns)]
+    {
+        let beside = turns.sort(&times);
+        told(&format!("  {what}\n{beside}"))?;
+        held &= beside.is_noise();
+    }
+    told_counts(&registry)?;
+    Ok(held)
 }
 
 // 10,000 wrong passwords for one account, from one source and from 200, while its owner comes and goes.
@@ -103,43 +169,59 @@ fn answers() -> io::Result<bool> {
 
 // 1,000 silent connections and 1,000 that send a byte a second, against 100 people who work.
 fn crowd() -> io::Result<bool> {
-    let registry = Registry::start(&sets(&LIMITS_AS_SHIPPED));
-    let address = registry.address().to_owned();
-    let people = Workers::sign_up(&address, 100);
-    let workers = Workers::start(&address, people, WORK_EVERY);
-    let _: Result<(), _> = never().recv_timeout(UNDISTURBED_FOR);
-    let before = workers.stop();
-    drop(registry);
-
+    let (theirs, ours) = divided()?;
+    let _pinned = Pinned::to(&ours)?;
     let mut registry = Registry::start(&sets(&LIMITS_AS_SHIPPED));
     let address = registry.address().to_owned();
     let workers = Workers::start(&address, Workers::sign_up(&address, 100), WORK_EVERY);
-    let manners = [Manner::Silent, Manner::Dribbling, Manner::Silent, Manner::DribblingLater];
-    let crowd = Crowd::stand(&address, &manners, 2000, 500, PATIENCE);
-    let during = workers.stop();
-    let is_running = registry.process().is_running();
-
-    let (calm, attacked) = (Spread::of(&before.answers), Spread::of(&during.answers));
-    told(&format!("{} people, undisturbed: {calm}", before.people))?;
-    told(&format!("{} people, 2,000 at the door: {attacked}", during.people))?;
-    let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64().max(1e-9);
-    let (median, p99) = (ratio(attacked.median, calm.median), ratio(attacked.p99, calm.p99));
-    told(&format!("  as a ratio: median {median:.2}, p99 {p99:.2}; every request was answered"))?;
-    let mut held = is_running && crowd.left == 0;
+    let (mut turns, mut crowds) = (Turns::default(), Vec::new());
+    for round in 0..CROWDS {
+        let attacker = Attack::Nothing.start(&address, round, theirs)?;
+        pause(MOMENT);
+        let since = Instant::now();
+        pause(SIGN_IN_TIMEOUT);
+        turns.was_undisturbed(since);
+        drop(attacker);
+        let address = address.clone();
+        let stand = move || {
+            let _pinned = Pinned::to(&[theirs]);
+            let manners = [Manner::Silent, Manner::Dribbling, Manner::Silent, Manner::DribblingLater];
+            Crowd::stand(&address, &manners, 2000, 500, PATIENCE)
+        };
+        let since = Instant::now();
+        crowds.push(common::thread::spawn("crowd", stand)?.join());
+        turns.was_attacked(since);
+        pause(MOMENT);
+    }
+    let worked = workers.stop();
+    let mut held = registry.process().is_running();
+    told(&format!("100 people who work, and {CROWDS} times 2,000 connections that never sign in:"))?;
+    for (what, times) in [("a request", worked.answers), ("coming back", worked.returns)] {
+        let beside = turns.sort(&times);
+        told(&format!("  {what}\n{beside}"))?;
+        held &= beside.is_noise();
+    }
     for (manner, deadline) in [
         (Manner::Silent, FIRST_FRAME_TIMEOUT),
         (Manner::Dribbling, FIRST_FRAME_TIMEOUT),
         (Manner::DribblingLater, SIGN_IN_TIMEOUT),
     ] {
-        let longest = crowd.longest(manner);
-        told(&format!(
-            "  {manner:?}: all closed, after {:.2} s at most ({deadline:?} allowed)",
-            longest.as_secs_f64()
-        ))?;
+        let longest = crowds.iter().map(|crowd| crowd.longest(manner)).max().unwrap_or_default();
+        let seconds = longest.as_secs_f64();
+        told(&format!("  {manner:?}: all closed, after {seconds:.2} s at most ({deadline:?} allowed)"))?;
         held &= longest < deadline + SLACK;
     }
-    told(&format!("  still open: {}", crowd.left))?;
-    Ok(held)
+    let left: usize = crowds.iter().map(|crowd| crowd.left).sum();
+    told(&format!("  still open: {left}"))?;
+    told_counts(&registry)?;
+    Ok(held && left == 0)
+}
+
+// What the registry refused and cut meanwhile.
+fn told_counts(registry: &Registry) -> io::Result<()> {
+    let stats = registry.order(&["stats"]);
+    let bitten: Vec<&str> = stats.lines().filter(|line| !line.ends_with("=0")).collect();
+    told(&format!("  registry stats: {}", bitten.join(" ")))
 }
 
 fn sets<'a>(settings: &[&'a str]) -> Vec<&'a str> {
@@ -161,8 +243,16 @@ const LIMITS_AS_SHIPPED: [&str; 4] = [
 const WIDE_SOURCE: &str = "limits.password_failures_per_source_hour=100000";
 /// One half is no difference at all; further off than that and somebody patient could tell.
 const CHANCE_TOLD: f64 = 0.06;
+const WORKERS: usize = 20;
+const PAIRS: usize = 2;
 const WORK_EVERY: Duration = Duration::from_millis(50);
-const UNDISTURBED_FOR: Duration = Duration::from_secs(12);
+const TALK_EVERY: Duration = Duration::from_millis(20);
+const ROUNDS: usize = 6;
+const ROUND: Duration = Duration::from_millis(2500);
+/// Of a crowd of 2,000, which takes more than the time for signing in.
+const CROWDS: usize = 2;
+/// Until what has just begun or ended is everywhere.
+const MOMENT: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(40);
 /// A machine under load is late.
 const SLACK: Duration = Duration::from_secs(2);

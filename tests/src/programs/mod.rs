@@ -12,6 +12,7 @@ mod registry;
 mod small_disk;
 mod sockets;
 mod terminal_peer;
+mod tmux;
 mod transcript;
 
 pub use build::{of_this_package, program, target_folder, use_programs_of, workspace};
@@ -25,4 +26,5 @@ pub use registry::{Registry, command as registry_command};
 pub use small_disk::SmallDisk;
 pub use sockets::{connections, slow_down};
 pub use terminal_peer::TermPeer;
+pub use tmux::{Looked, look_at};
 pub use transcript::Transcript;

@@ -51,6 +51,17 @@ impl Registry {
         Self::ready(command, folder, extra, transcript)
     }
 
+    /// The same by another program, which is given its path and its arguments; it cannot be restarted.
+    #[track_caller]
+    pub fn start_through(through: &[&str], extra: &[&str]) -> Self {
+        let folder = Arc::new(TempDir::new().expect("a temporary folder"));
+        let mut plain = command(&folder.path().join("registry"));
+        plain.args(["--listen", "127.0.0.1:0"]).args(extra);
+        let mut command = Command::new(through[0]);
+        command.args(&through[1..]).arg(plain.get_program()).args(plain.get_args());
+        Self::ready(command, folder, Vec::new(), &Transcript::default())
+    }
+
     /// One that is started in a way of its own; it cannot be restarted.
     #[track_caller]
     pub fn from_command(command: Command) -> Self {
@@ -102,6 +113,16 @@ impl Registry {
         }
         let transcript = self.process.transcript.clone();
         *self = Self::run(Arc::clone(&self.folder), &self.address, self.extra.clone(), &transcript);
+    }
+
+    /// What an operator is told by `registry WORDS` on this one.
+    #[track_caller]
+    pub fn order(&self, words: &[&str]) -> String {
+        let mut command = Command::new(program("registry"));
+        command.args(words).arg("--data-dir").arg(self.data_dir()).env("XDG_CONFIG_HOME", self.data_dir());
+        let done = command.output().expect("the program runs");
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("it writes UTF-8")
     }
 
     /// Stops it in the polite way; its exit code.

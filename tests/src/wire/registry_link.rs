@@ -80,8 +80,12 @@ impl RegistryLink {
 
     /// The same from another address of this machine: everything below 127.0.0.0/8 is.
     pub fn connect_from(source: Ipv4Addr, registry: &str, person: &Person) -> Self {
-        let stream = connect_from(source, registry).expect("the registry listens");
-        Self::over(stream, person).expect("the registry answers")
+        Self::try_connect_from(source, registry, person).expect("the registry listens and answers")
+    }
+
+    /// The same where it may not be let in.
+    pub fn try_connect_from(source: Ipv4Addr, registry: &str, person: &Person) -> io::Result<Self> {
+        Self::over(connect_from(source, registry)?, person)
     }
 
     fn over(stream: TcpStream, person: &Person) -> io::Result<Self> {

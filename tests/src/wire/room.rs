@@ -1,6 +1,8 @@
 //! A room as a scripted person knows it, and the joins they may sign for it, rightly or not.
 
-use common::ids::{ChainId, RoomId};
+use std::time::Duration;
+
+use common::ids::{ChainId, IdentityKey, RoomId};
 use common::message::event::{Content, Join, NO_EVENT, WireEvent};
 use common::message::registry::{Reply, Request};
 use common::message::room::{Genesis, History, Invite};
@@ -27,12 +29,21 @@ impl Room {
 
     /// A public room that `owner` makes, and their join.
     pub fn create(link: &mut RegistryLink, owner: &Person, name: &str) -> (Self, WireEvent) {
+        Self::made(link, owner, name, false)
+    }
+
+    /// A private one.
+    pub fn create_private(link: &mut RegistryLink, owner: &Person, name: &str) -> (Self, WireEvent) {
+        Self::made(link, owner, name, true)
+    }
+
+    fn made(link: &mut RegistryLink, owner: &Person, name: &str, private: bool) -> (Self, WireEvent) {
         let genesis = Genesis {
             realm: link.realm(),
             name: RoomName::parse(name).expect("a good name"),
             owner: owner.keys.identity(),
             owner_name: owner.name.clone(),
-            private: false,
+            private,
             history: History::All,
             nonce: ChainId([7; 16]),
             at: now(),
@@ -42,6 +53,13 @@ impl Room {
         let join = room.join(owner, link, None);
         link.ask(Request::CreateRoom { genesis: Box::new(genesis), join: join.clone() }).expect("the name is free");
         (room, join)
+    }
+
+    /// An invitation of somebody, signed by the owner.
+    pub fn invitation(&self, owner: &Person, invitee: IdentityKey) -> Signed<Invite> {
+        let at = now();
+        let invite = Invite { room: self.id, invitee, head: 0, at, expires: at.plus(Duration::from_secs(3600)) };
+        Signed::sign(&invite, owner.keys.identity_signer())
     }
 
     /// The first event of `person` in this room.

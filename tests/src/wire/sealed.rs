@@ -39,6 +39,13 @@ impl<T: DeserializeOwned> Sealed<T> {
         self.send_plaintext(&batch::single(value).expect("one value of ours fits a frame"));
     }
 
+    /// The same; whether the far side still takes it.
+    pub fn try_send(&mut self, value: &impl Serialize) -> bool {
+        let mut frame = Vec::new();
+        self.sealer.seal(&batch::single(value).expect("one value of ours fits a frame"), &mut frame);
+        write_all(&self.stream, &frame, Instant::now() + DEADLINE).is_ok()
+    }
+
     /// Seals whatever this is.
     pub fn send_plaintext(&mut self, plaintext: &[u8]) {
         let mut frame = Vec::new();

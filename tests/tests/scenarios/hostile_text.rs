@@ -2,6 +2,7 @@
 //! changes neither title nor clipboard, colours, modes, or any line but its own.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::num::NonZeroU16;
 use std::process::Command;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use common::secure::sign::Signed;
 use common::visible::MARKS_MAX;
 use common::wire::bounded::{List, Text};
 use tests::evil::EvilRegistry;
-use tests::programs::{Deeds, Process, controls, program};
+use tests::programs::{Deeds, Looked, Process, controls, look_at, program};
 use tests::wire::{PeerLink, Person, RegistryLink, Room, now};
 use tests::{DEADLINE, Ended, Launch, Registry, TermPeer};
 
@@ -47,6 +48,11 @@ fn a_screen_is_the_programs_alone() {
     let log = log_file(&alice.launch);
     assert!(log.iter().any(|line| line.contains("DEBUG")), "it tells of mallory's link: {log:?}");
     looked_at(&log);
+    // Also once more, in an emulator that people use; nothing of hers is left of it by then.
+    let Some(looked) = catted(&alice.written(), 100, 200) else { return };
+    let calm = catted("", 100, 200).unwrap();
+    assert_eq!((looked.title, looked.modes, looked.clipboard), (calm.title, calm.modes, calm.clipboard));
+    assert_eq!((looked.cursor.0, looked.rows.last()), (calm.cursor.0, calm.rows.last()), "{:?}", looked.rows);
 }
 
 #[test]
@@ -72,10 +78,25 @@ fn what_a_pipe_carried_can_be_looked_at() {
             lines.push(line);
         }
         looked_at(&lines);
+        catted_lines(&lines);
         let copy: Vec<String> = std::fs::read_to_string(&copy).unwrap().lines().map(str::to_owned).collect();
         assert!(copy.iter().any(|line| line.contains("that was all")));
         looked_at(&copy);
+        catted_lines(&copy);
     }
+}
+
+/// Otherwise the others prove nothing.
+#[test]
+fn what_she_sends_would_take_an_emulator_over() {
+    let Some(looked) = catted(&attacks().concat(), 100, 200) else { return };
+    let calm = catted("", 100, 200).unwrap();
+    assert_ne!(looked.title, calm.title);
+    assert_ne!(looked.modes, calm.modes);
+    assert!(looked.clipboard.contains("owned"), "{}", looked.clipboard);
+    assert_ne!(looked.rows[0], "before", "{:?}", looked.rows);
+    let Some(looked) = catted("x\u{1b}[41mred", 100, 200) else { return };
+    assert!(looked.rows.iter().any(|row| row.contains("\u{1b}[41m")), "{:?}", looked.rows);
 }
 
 #[test]
@@ -175,6 +196,9 @@ const ASKED: [&str; 9] = [
     "/trace ^mallory",
 ];
 
+/// What tmux can be.
+const EMULATOR_COLUMNS_MAX: usize = 9000;
+
 /// Sequences that the line editor and the program's own colours consist of.
 fn is_our_own(control: &str) -> bool {
     let mode = control.strip_prefix("ESC [?").and_then(|rest| rest.strip_suffix(['h', 'l']));
@@ -214,6 +238,31 @@ fn looked_at(lines: &[String]) {
         assert_eq!(shown, ["before", line.trim_end(), "after"]);
         assert_eq!(screen.cursor_position(), (2, 5));
     }
+}
+
+/// The same all at once, in an emulator that people use.
+#[track_caller]
+fn catted_lines(lines: &[String]) {
+    let longest = lines.iter().map(String::len).max().unwrap_or_default();
+    let columns = (longest + 1).min(EMULATOR_COLUMNS_MAX);
+    let rows = lines.iter().map(|line| line.len() / columns + 1).sum::<usize>() + 3;
+    let Some(looked) = catted(&(lines.join("\n") + "\n"), columns, rows) else { return };
+    let calm = catted("calm\n", columns, rows).unwrap();
+    assert_eq!((looked.title, looked.modes, looked.clipboard), (calm.title, calm.modes, calm.clipboard));
+    let text: Vec<&String> = looked.rows.iter().filter(|row| !row.is_empty()).collect();
+    assert!(text.len() >= lines.iter().filter(|line| !line.is_empty()).count(), "no line swallows another");
+    assert!(text.iter().all(|row| !row.contains('\u{1b}')), "no colours: {text:?}");
+    assert_eq!((text[0].as_str(), text[text.len() - 1].as_str()), ("before", "after"));
+    assert_eq!(looked.cursor.0, calm.cursor.0);
+}
+
+/// `None` where there is no such emulator; whoever runs the tests is told so.
+#[track_caller]
+fn catted(text: &str, columns: usize, rows: usize) -> Option<Looked> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, format!("before\n{text}after")).unwrap();
+    let looked = look_at(file.path(), columns, rows);
+    looked.map_err(|error| writeln!(std::io::stderr().lock(), "no look with tmux ({error})").unwrap()).ok()
 }
 
 /// Alice without a terminal, her standard error and all of her log among what she says.

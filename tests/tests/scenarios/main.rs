@@ -8,6 +8,7 @@ mod absence;
 mod abuse;
 mod asking;
 mod capture;
+mod ceilings;
 mod changes;
 mod crash;
 mod demo;

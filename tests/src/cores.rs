@@ -1,21 +1,25 @@
-//! One core for everything: threads and processes started meanwhile inherit it. Two cores flip between waking each
-//! other and being awake; on one, the cost of every step is in the time.
+//! Which cores do the work: threads and processes started meanwhile inherit the choice.
 
 use std::io;
 
-/// This thread, and what it starts, on one core until dropped.
-pub(super) struct Pinned {
+/// This thread, and what it starts, on some cores until dropped.
+pub struct Pinned {
     before: libc::cpu_set_t,
 }
 
 impl Pinned {
-    pub(super) fn to_one_core() -> io::Result<Self> {
+    /// The last of those there are. Two cores flip between waking each other and being awake; on one, the cost of every
+    /// step is in the time.
+    pub fn to_one_core() -> io::Result<Self> {
+        let cores = all()?;
+        Self::to(&cores[cores.len().saturating_sub(1)..])
+    }
+
+    /// Those with these numbers, also if they were not allowed so far.
+    pub fn to(cores: &[usize]) -> io::Result<Self> {
         let before = get()?;
-        let core = (0..libc::CPU_SETSIZE as usize).rev().find(|core| holds(&before, *core));
         let mut only = none();
-        if let Some(core) = core {
-            add(&mut only, core);
-        }
+        cores.iter().for_each(|core| add(&mut only, *core));
         set(&only)?;
         Ok(Self { before })
     }
@@ -26,6 +30,12 @@ impl Drop for Pinned {
         // What it was before can be set again.
         let _ = set(&self.before);
     }
+}
+
+/// The numbers of the cores that this thread may use, from the lowest.
+pub fn all() -> io::Result<Vec<usize>> {
+    let set = get()?;
+    Ok((0..libc::CPU_SETSIZE as usize).filter(|core| holds(&set, *core)).collect())
 }
 
 #[expect(unsafe_code, reason = "a set of bits, all of them zero, is a valid one")]

@@ -1,0 +1,164 @@
+//! What the system lets a registry have comes to its end: descriptors, threads, addresses, memory. It refuses newcomers,
+//! counts them, serves those inside, and takes newcomers again as soon as it can.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::message::registry::{Reply, Request};
+use common::wire::PREAMBLE;
+use tests::abuse::source;
+use tests::wire::{Person, Raw, RegistryLink, connect_from};
+use tests::{JsonPeer, Registry};
+
+#[test]
+fn a_registry_that_loses_its_descriptors_waits_and_recovers() {
+    let mut registry = Registry::start(&[]);
+    let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    let pid = registry.process().pid();
+    limit(pid, "--nofile=8:");
+    let begun = Instant::now();
+    let mut waiting = Raw::connect(registry.address()).send(&PREAMBLE);
+    let is_closed = waiting.is_closed_within(Duration::from_secs(2));
+    registry.transcript().check(!is_closed, "it was let in with no descriptor left");
+    those_inside_do_not_notice(&alice, &bob);
+    limit(pid, "--nofile=1024:");
+    let tries_max = begun.elapsed().as_secs() * 20;
+    there_is_room_again(&registry, &bob);
+    let tries = counted(&registry, "refused_descriptors");
+    assert!((1..=tries_max).contains(&tries), "{tries} tries: it waits between them and burns nothing");
+}
+
+#[test]
+fn a_registry_that_gets_no_more_threads_refuses_and_recovers() {
+    if !is_root() {
+        // Whoever is somebody shares that limit with all of their own programs.
+        writeln!(std::io::stderr().lock(), "no look at a limit of threads: that takes root").unwrap();
+        return;
+    }
+    let mut registry = Registry::start_through(&["sh", "-c", AS_SOMEBODY, "sh"], &[]);
+    let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    let pid = registry.process().pid();
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let may_have = |threads: usize| {
+        let mut command = Command::new("setpriv");
+        command.args(SOMEBODY).args(["prlimit", "--pid", &pid.to_string(), &format!("--nproc={threads}:")]);
+        assert!(command.status().unwrap().success());
+    };
+    may_have(threads);
+    for _ in 0..20 {
+        assert!(Raw::connect(registry.address()).is_closed_within(SLACK), "nobody can serve it");
+    }
+    assert_eq!(counted(&registry, "refused_full"), 20);
+    // One to shake hands, and none to go on in.
+    may_have(threads + 1);
+    let dave = Person::new("dave");
+    let mut at_dave = RegistryLink::connect(registry.address(), &dave);
+    let statement = dave.statement(at_dave.realm());
+    let signed_up = at_dave.ask(Request::SignUp { auth: dave.auth, statement, token: None });
+    assert!(matches!(signed_up, Ok(Reply::SignedIn { .. })), "{signed_up:?}");
+    assert!(at_dave.sealed.is_closed_within(SLACK));
+    assert_eq!(counted(&registry, "refused_full"), 21);
+    those_inside_do_not_notice(&alice, &bob);
+    may_have(threads + 50);
+    there_is_room_again(&registry, &bob);
+}
+
+#[test]
+fn a_registry_with_few_addresses_refuses_and_recovers() {
+    let mut registry = Registry::start_through(&["bash", "-c", "ulimit -v 500000; exec \"$@\"", "bash"], &[]);
+    let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    let crowd = crowd(&registry, 900);
+    those_inside_do_not_notice(&alice, &bob);
+    assert!(registry.process().is_running());
+    drop(crowd);
+    there_is_room_again(&registry, &bob);
+    assert!(counted(&registry, "refused_full") + counted(&registry, "evicted") > 0);
+}
+
+#[test]
+fn a_registry_that_may_use_no_more_memory_refuses_and_recovers() {
+    let used_mib = {
+        let mut registry = Registry::start(&[]);
+        drop(JsonPeer::start_all(&registry, ["alice", "bob"]));
+        resident_kib(registry.process().pid()) / 1024
+    };
+    let limit = format!("limits.memory_mib={}", used_mib + 4);
+    let mut registry = Registry::start(&["--set", &limit]);
+    let [alice, bob] = JsonPeer::start_all(&registry, ["alice", "bob"]);
+    let crowd = crowd(&registry, 2000);
+    // Whoever has connected has not been let in yet.
+    let deadline = Instant::now() + SLACK;
+    while counted(&registry, "refused_memory") == 0 {
+        registry.transcript().check(Instant::now() < deadline, "a crowd of 2,000 fits into 4 MiB");
+    }
+    those_inside_do_not_notice(&alice, &bob);
+    let most = resident_kib(registry.process().pid()) / 1024;
+    registry.transcript().check(most < used_mib + 12, &format!("{most} MiB where {limit} was set"));
+    drop(crowd);
+    // Those who go take a moment for it.
+    let deadline = Instant::now() + 2 * SLACK;
+    while RegistryLink::try_connect(registry.address(), &Person::new("eve")).is_err() {
+        registry.transcript().check(Instant::now() < deadline, "there is never room again");
+    }
+    there_is_room_again(&registry, &bob);
+}
+
+fn those_inside_do_not_notice(alice: &JsonPeer, bob: &JsonPeer) {
+    assert_eq!(alice.must("/who", "online").texts("users"), ["alice", "bob"]);
+    alice.says("@bob a crowd is at the door");
+    bob.hears("@alice", "alice", "a crowd is at the door");
+}
+
+fn there_is_room_again(registry: &Registry, bob: &JsonPeer) {
+    let carol = JsonPeer::start(registry, "carol");
+    carol.says("@bob there is room again");
+    bob.hears("@carol", "carol", "there is room again");
+}
+
+/// Strangers who say nothing, from many addresses; those who are refused are soon closed.
+fn crowd(registry: &Registry, count: usize) -> Vec<TcpStream> {
+    (0..count).map(|number| connect_from(source(number / 100), registry.address()).unwrap()).collect()
+}
+
+/// What `registry stats` says of one of its counts.
+#[track_caller]
+fn counted(registry: &Registry, name: &str) -> u64 {
+    let stats = registry.order(&["stats"]);
+    let number = |line: &str| line.strip_prefix(name)?.strip_prefix('=')?.parse().ok();
+    stats.lines().find_map(number).unwrap_or_else(|| panic!("no {name} in {stats}"))
+}
+
+/// The soft limit of a program that runs; what is behind it is not touched.
+fn limit(pid: u32, limit: &str) {
+    let done = Command::new("prlimit").args(["--pid", &pid.to_string(), limit]).status().unwrap();
+    assert!(done.success(), "{limit}");
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+/// Runs a copy of the program, which may lie where only root looks, as a user who has nothing else running: threads are
+/// counted per user, and root's are not. The fourth word is the data folder.
+const AS_SOMEBODY: &str = r#"
+    set -e
+    around="$(dirname "$4")"
+    cp "$1" "$around/program"
+    mkdir "$4"
+    chmod 755 "$around"
+    chown 61234:61234 "$4"
+    shift
+    exec setpriv --reuid=61234 --regid=61234 --clear-groups "$around/program" "$@"
+"#;
+const SOMEBODY: [&str; 3] = ["--reuid=61234", "--regid=61234", "--clear-groups"];
+
+/// A machine under load is late.
+const SLACK: Duration = Duration::from_secs(5);
