@@ -131,6 +131,7 @@ struct Shared {
     hall: Hall,
     door: Arc<Door>,
     permits: Permits,
+    handshakes: Permits,
     couriers: Couriers,
     counts: Counts,
     link: DeviceSecret,
@@ -158,6 +159,7 @@ impl Server {
             hall: Hall::default(),
             door: Arc::new(Door::new(door.clone())),
             permits: Permits::new(settings.passwords.at_once, settings.passwords.queue),
+            handshakes: Permits::of_handshakes(),
             couriers,
             counts: Counts::default(),
             link: keys.link.clone(),
@@ -216,6 +218,7 @@ impl Drop for Server {
             None
         };
         shared.permits.close();
+        shared.handshakes.close();
         shared.couriers.close_all();
         shared.hall.cut_strangers();
         self.keeper = None;

@@ -190,7 +190,7 @@ mod tests {
     fn connected() -> (Arc<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        SockRef::from(&near).set_send_buffer_size(4096).unwrap();
+        near.set_nodelay(true).unwrap();
         let far = listener.accept().unwrap().0;
         far.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         (Arc::new(near), far)

@@ -1,5 +1,6 @@
 //! How many password checks run at once, and how many wait. They take whole cores: more of them at once would only
-//! make everybody slower, and a queue without end would keep people waiting for nothing.
+//! make everybody slower, and a queue without end would keep people waiting for nothing. Handshakes take turns as well:
+//! when thousands come back at once, whoever does anything else would get one core's thousandth.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -35,10 +36,13 @@ pub(super) enum NoPermit {
 impl Permits {
     /// `at_once` 0: one core is left for everything else.
     pub(super) fn new(at_once: u32, queue: u32) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let spare = u32::try_from(cores).unwrap_or(u32::MAX).saturating_sub(1).max(1);
-        let at_once = if at_once == 0 { spare } else { at_once };
+        let at_once = if at_once == 0 { cores().saturating_sub(1).max(1) } else { at_once };
         Self { at_once, queue, state: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// For handshakes: no core is idle while one waits, and everybody at the door may wait.
+    pub(super) fn of_handshakes() -> Self {
+        Self::new(cores().saturating_add(1), u32::MAX)
     }
 
     /// Waits for a turn, unless too many wait already.
@@ -71,6 +75,11 @@ impl Permits {
     }
 }
 
+fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores).unwrap_or(u32::MAX)
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.permits.state().running -= 1;
@@ -92,6 +101,20 @@ mod tests {
         assert_eq!(permits.acquire().unwrap_err(), NoPermit::Busy { retry_after: 1 });
         drop(first);
         assert!(permits.acquire().is_ok());
+    }
+
+    #[test]
+    fn at_the_door_nobody_is_sent_away_for_the_length_of_the_queue() {
+        let permits = std::sync::Arc::new(Permits::of_handshakes());
+        let held: Vec<Permit<'_>> = (0..=cores()).map(|_| permits.acquire().unwrap()).collect();
+        let waiters: Vec<_> = (0..50)
+            .map(|_| {
+                let permits = std::sync::Arc::clone(&permits);
+                common::thread::spawn("waiter", move || permits.acquire().map(drop)).unwrap()
+            })
+            .collect();
+        drop(held);
+        assert!(waiters.into_iter().all(|waiter| waiter.join() == Ok(())));
     }
 
     #[test]

@@ -128,12 +128,17 @@ fn shake_hands(
     if preamble != PREAMBLE {
         return Err(refuse_preamble(socket, preamble, first));
     }
+    let opening = stream::read_frame(socket, decoder, first)?;
+    let turn = shared.handshakes.acquire().map_err(|_| Ended::Stopping)?;
     let mut handshake = Handshake::registry_answerer(&shared.link);
-    handshake.read(&stream::read_frame(socket, decoder, first)?)?;
+    handshake.read(&opening)?;
     let mut answer = Vec::new();
     write_frame(&handshake.write(&shared.proof)?, &mut answer);
+    drop(turn);
     stream::write_all(socket, &answer, whole)?;
-    let greeting = handshake.read(&stream::read_frame(socket, decoder, whole)?)?;
+    let ending = stream::read_frame(socket, decoder, whole)?;
+    let _turn = shared.handshakes.acquire().map_err(|_| Ended::Stopping)?;
+    let greeting = handshake.read(&ending)?;
     codec::decode::<PeerGreeting>(&greeting)?;
     let device = handshake.remote().ok_or(HandshakeError)?;
     let (sealer, opener) = handshake.finish()?;

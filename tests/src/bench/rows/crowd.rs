@@ -8,7 +8,7 @@ use common::secure::handshake::Handshake;
 use common::secure::identity::DeviceSecret;
 use common::thread::{Handle, spawn_small};
 
-use super::super::child::{cpu_time, resident_kib};
+use super::super::child::{cpu_time, files_max, resident_kib};
 use super::super::contenders::{ALL, Server};
 use super::super::contestant::{Candidate, each};
 use super::super::figures::Column;
@@ -23,7 +23,9 @@ pub(super) const IDLE: &[Column] = &[Column::cost("share", "of a core", "%")];
 
 /// Memory that each session adds.
 pub(super) fn sessions(plan: &Plan) -> Vec<Candidate> {
-    let (count, few) = (plan.number(10_000, 40), plan.number(1000, 20));
+    // As many as a registry takes: past some 16,000 threads the kernel has no more mappings for a process.
+    let count = plan.number(15_000, 40).min(files_max().saturating_sub(200));
+    let few = plan.number(1000, 20);
     let ours = Candidate::ours("p2p-chat", move |_| {
         let mut fleet = Fleet::start(count);
         Ok(each(move || {
