@@ -270,12 +270,16 @@ fn account() -> Vec<Event> {
 fn keys() -> Vec<Event> {
     let key = || "91bc".to_owned();
     let changed = |verified| Event::KeyChanged { user: user("bob"), old: "2f7a".to_owned(), new: key(), verified };
+    let rotated = |verified| Event::KeyRotated { user: user("bob"), old: "2f7a".to_owned(), new: key(), verified };
     let accepted = |held| Event::KeyAccepted { user: user("bob"), key: key(), held };
     let rejected = |dropped| Event::KeyRejected { user: user("bob"), key: key(), dropped };
     let digits = || ["01234"; 12].join(" ");
     vec![
         changed(false),
         changed(true),
+        rotated(false),
+        rotated(true),
+        Event::Rotated { user: user("alice"), key: key() },
         accepted(0),
         accepted(2),
         rejected(0),

@@ -20,7 +20,7 @@ pub(super) fn conversation(loaded: LoadedConversation, me: &IdentityKey) -> Opti
     let mut conversation = Conversation::new(id, kind);
     conversation.lamport = lamport;
     let used: Vec<ChainId> = own.iter().map(|chain| chain.chain).collect();
-    conversation.own = own.into_iter().map(|chain| (chain.chain, own_log(chain))).collect();
+    conversation.own = own.into_iter().enumerate().map(|(order, chain)| (chain.chain, own_log(order, chain))).collect();
     if let Kind::Room(room) = &conversation.kind {
         // Whoever left since is not waited for, and nobody is by whom was removed.
         let is_out = room.ended_by(me).is_some();
@@ -52,8 +52,8 @@ fn left_behind<'a>(room: &Room, me: &IdentityKey, used: &'a [ChainId]) -> &'a [C
     &used[..first.unwrap_or(0)]
 }
 
-fn own_log(chain: OwnChain) -> OwnLog {
-    let mut log = OwnLog::new();
+fn own_log(order: usize, chain: OwnChain) -> OwnLog {
+    let mut log = OwnLog::new(order);
     log.number = chain.number;
     log.committed = chain.number;
     log.before = chain.number;
@@ -87,7 +87,8 @@ fn room(id: RoomId, loaded: LoadedRoom) -> Option<Room> {
 fn membership(room: &Room, join: &WireEvent) -> Option<Membership> {
     let event = join.claim().ok()?;
     let Content::Join(body) = event.content().ok()? else { return None };
-    let needs_invite = room.genesis.private && room.moderation.owners().at(event.head) != Some(event.author);
+    let owner = room.moderation.owners().at(event.head).map(|owner| owner.identity);
+    let needs_invite = room.genesis.private && owner != Some(event.author);
     let invite = body.invite.filter(|_| needs_invite).and_then(|invite| invite.claim().ok());
     Some(Membership { statement: body.statement.claim().ok()?, event, invited: invite.map(|invite| invite.head) })
 }

@@ -39,6 +39,7 @@ mod repair;
 mod replies;
 mod restored;
 mod rooms;
+mod rotating;
 mod said;
 mod search;
 mod sign_in;

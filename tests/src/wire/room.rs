@@ -38,6 +38,7 @@ impl Room {
             history: History::All,
             nonce: ChainId([7; 16]),
             at: now(),
+            rotations: List::default(),
         };
         let genesis = Signed::sign(&genesis, owner.keys.identity_signer());
         let room = Self { id: RoomId(genesis.id()), genesis: genesis.clone(), invite: None };

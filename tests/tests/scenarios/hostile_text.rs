@@ -199,6 +199,7 @@ impl Mallory {
             history: History::All,
             nonce: ChainId([1; 16]),
             at: now(),
+            rotations: List::default(),
         };
         let genesis = Signed::sign(&genesis, person.keys.identity_signer());
         let room = Room { id: common::ids::RoomId(genesis.id()), genesis: genesis.clone(), invite: None };
