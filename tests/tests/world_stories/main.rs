@@ -10,4 +10,5 @@ mod power;
 mod removal;
 mod repair;
 mod rooms;
+mod rotation;
 mod support;
