@@ -47,7 +47,9 @@ pub(super) fn conversation(loaded: LoadedConversation, me: &IdentityKey) -> Opti
 /// Of my chains, in the order of their use, those before the one that I am in a room by: whoever comes back after a
 /// removal goes on in another chain if there was something that does not count.
 fn left_behind<'a>(room: &Room, me: &IdentityKey, used: &'a [ChainId]) -> &'a [ChainId] {
-    let join = room.members.get(me).and_then(|mine| mine.join.claim().ok());
+    // One that was renewed under another key says nothing of what lies before it.
+    let mine = room.members.get(me).filter(|mine| mine.statement.rotations.is_empty());
+    let join = mine.and_then(|mine| mine.join.claim().ok());
     let first = join.and_then(|join| used.iter().position(|chain| *chain == join.chain));
     &used[..first.unwrap_or(0)]
 }

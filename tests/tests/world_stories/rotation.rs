@@ -137,6 +137,32 @@ fn another_key_leads_around_no_ban_and_a_room_can_be_given_to_it() {
 }
 
 #[test]
+fn what_somebody_said_after_coming_back_outlives_their_next_key() {
+    let (mut world, [alice, bob, carol]) = world_of(["alice", "bob", "carol"]);
+    create(&mut world, alice, "#dev", false);
+    enter(&mut world, bob, "#dev");
+    enter(&mut world, carol, "#dev");
+    let kick = Command::Kick { user: name("bob"), room: Some(room("#dev")), reason: String::new() };
+    command(&mut world, alice, kick);
+    wait(&mut world, "bob out", |world| changes(world, bob, RoomChange::Kicked, "bob") == 1);
+    command(&mut world, bob, Command::Join { room: room("#dev") });
+    wait(&mut world, "bob back", |world| changes(world, bob, RoomChange::Joined, "bob") == 2);
+    world.run_for(Duration::from_secs(3));
+    world.crash(carol);
+    world.crash(alice);
+    say(&mut world, bob, "#dev", "for whoever comes back");
+    world.run_for(Duration::from_secs(1));
+    rotate(&mut world, bob);
+    world.lose_mail();
+    world.crash(bob);
+    world.start(bob);
+    world.start(carol);
+    wait(&mut world, "it at carol's", |world| world.shown(carol) == ["for whoever comes back"]);
+    world.start(alice);
+    holds(&mut world);
+}
+
+#[test]
 fn a_room_made_under_a_later_key_is_as_good_as_any() {
     let (mut world, [alice, bob]) = world_of(["alice", "bob"]);
     rotate(&mut world, alice);
