@@ -69,7 +69,7 @@ macro_rules! bytes_id {
 }
 
 public_id!(
-    /// A person's identity key `A`: an Ed25519 public key, one per account.
+    /// A person's identity key `A`, the first one of the account, or a key that followed it: Ed25519 public keys.
     IdentityKey,
     32
 );

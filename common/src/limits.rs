@@ -6,8 +6,8 @@ use std::time::Duration;
 /// A Noise message cannot be longer (Noise specification, section 3).
 pub const FRAME_BYTES_MAX: usize = 65_535;
 
-/// A handshake message carries at most two signed statements.
-pub const HANDSHAKE_BYTES_MAX: usize = 1024;
+/// A handshake message carries at most two signed objects, the longer one a statement with all its rotations.
+pub const HANDSHAKE_BYTES_MAX: usize = 2048;
 
 /// Poly1305's tag on every sealed frame.
 pub const SEAL_BYTES: usize = 16;
@@ -38,6 +38,9 @@ pub const EVENT_BYTES_MAX: usize = TEXT_BYTES_MAX + 1024;
 
 /// Signed bytes of a statement, certificate, genesis, log entry or invitation.
 pub const SIGNED_BYTES_MAX: usize = 1024;
+
+/// Times that an identity may get another key. All of them are shown with every statement, which has to stay short.
+pub const ROTATIONS_MAX: usize = 5;
 
 /// Events in one message of a peer link.
 pub const EVENTS_PER_MESSAGE_MAX: usize = 256;
@@ -144,6 +147,10 @@ const _: () = assert!(RECEIPTS_MAX * 330 + 128 <= BATCH_BYTES_MAX);
 const _: () = assert!(MESH_MAX < MEMBERS_MAX);
 // A holding takes 140 bytes.
 const _: () = assert!(HOLDINGS_MAX * 140 + 256 <= BATCH_BYTES_MAX);
+// A genesis with its rotations of 149 bytes, which is longer than a statement with them.
+const _: () = assert!(ROTATIONS_MAX * 149 + 256 <= SIGNED_BYTES_MAX);
+// Two signed objects, the framing around them, and what Noise adds.
+const _: () = assert!(SIGNED_BYTES_MAX + 768 <= HANDSHAKE_BYTES_MAX);
 // A removal: its cuts take 42 bytes each, its reason 200, everything else 250.
 const _: () = assert!(CUTS_MAX * 42 + REASON_BYTES_MAX + 250 <= SIGNED_BYTES_MAX);
 // Each event adds its signature and some framing; the message adds its own fields.

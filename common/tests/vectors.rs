@@ -110,6 +110,11 @@ fn people(out: &mut Lines) {
         out.signed(&format!("{who}.statement"), &statement);
         out.signed(&format!("{who}.certificate"), &certificate);
     }
+    let next = keys(BOB).succeeded_by(&Secret::new([BOB + 1; KEYS_BYTES])).unwrap();
+    let step = &next.rotations()[0];
+    out.hex("bob.next.key.public", step.key.as_bytes());
+    out.hex("bob.next.key.signature", step.signature.as_bytes());
+    out.signed("bob.next.statement", &next.statement(realm(), name("bob")));
 }
 
 fn rooms(out: &mut Lines) {
@@ -120,7 +125,7 @@ fn rooms(out: &mut Lines) {
     out.signed("entry.3", &removal(EntryId(entry(2, EntryId(entry(1, NO_ENTRY, "lunch at noon").id()), "").id())));
     out.signed("invite", &invite());
     let (id, genesis) = room::check_genesis(&genesis()).unwrap();
-    room::check_join(id, &genesis, &Owners::after(genesis.owner, Vec::new(), 3), &join()).expect("the vector holds");
+    room::check_join(id, &genesis, &Owners::after(&genesis, Vec::new(), 3), &join()).expect("the vector holds");
 }
 
 fn events(out: &mut Lines) {
@@ -320,6 +325,7 @@ fn genesis() -> Signed<Genesis> {
         history: History::Joined,
         nonce: ChainId([0x51; 16]),
         at: NOW,
+        rotations: List::default(),
     };
     Signed::sign(&genesis, keys(ALICE).identity_signer())
 }

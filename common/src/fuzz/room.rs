@@ -57,10 +57,11 @@ impl Room {
             history: History::All,
             nonce: ChainId([0; 16]),
             at: UnixMillis(0),
+            rotations: List::default(),
         };
         let signed = Signed::sign(&genesis, actors()[OWNER].identity_signer());
         let (id, genesis) = check_genesis(&signed).expect("an honest genesis holds");
-        let fold = Moderation::new(id, genesis.owner, genesis.owner_name.clone());
+        let fold = Moderation::new(id, &genesis);
         let (ended, banned) = ([0; ACTORS], [false; ACTORS]);
         Self { id, genesis, signed, fold, reigns: vec![(0, OWNER)], ended, banned, is_closed: false }
     }
@@ -93,7 +94,7 @@ impl Room {
 
     fn keep(&mut self, entry: &LogEntry, aim: usize) {
         match &entry.act {
-            Act::Topic { .. } => {}
+            Act::Topic { .. } | Act::Rotate { .. } => {}
             Act::Remove(_) => self.ended[aim] = entry.index,
             Act::Ban(_) => (self.ended[aim], self.banned[aim]) = (entry.index, true),
             Act::Unban { .. } => {

@@ -89,7 +89,7 @@ pub fn fuzz_credentials(data: &[u8]) {
         }
         _ => {
             let Ok(changed) = codec::decode::<Signed<Prekey>>(&choices.changed(&honest.prekey)) else { return };
-            if let Ok(prekey) = changed.verify(honest.person.identity.as_bytes()) {
+            if let Ok(prekey) = changed.verify(honest.person.key.as_bytes()) {
                 assert_eq!(codec::encode(&Some(prekey.number)), codec::encode(&Some(3)), "another prekey was believed");
             }
         }
@@ -107,7 +107,9 @@ impl Honest {
     fn get() -> &'static Self {
         static HONEST: OnceLock<Honest> = OnceLock::new();
         HONEST.get_or_init(|| {
-            let (keys, (root, public)) = (keys(1), root());
+            // An identity with its second key, so that there is a step from one to the other to be changed.
+            let keys = keys(1).succeeded_by(&Secret::new([7; KEYS_BYTES])).expect("one step is allowed");
+            let (root, public) = root();
             let statement = keys.statement(realm(), name());
             let certificate = certificate::issue(&statement.claim().expect("ours"), NOW, &root);
             let credentials = Credentials { statement, certificate };

@@ -4,19 +4,30 @@
 
 use std::collections::BTreeMap;
 
-use super::room::{self, Act, Cut, LogEntry, Membership, NO_ENTRY, Removal, RoomError};
+use super::room::{self, Act, Cut, Genesis, LogEntry, Membership, NO_ENTRY, Removal, RoomError};
 use crate::ids::{ChainId, EntryId, IdentityKey, RoomId};
 use crate::limits::LOG_ENTRIES_MAX;
 use crate::names::UserName;
+use crate::secure::rotation;
 use crate::secure::sign::Signed;
 
 /// Who owned a room when, by the number of entries in its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owners {
-    /// From how many entries on, and who; the first is the founder, from 0.
-    reigns: Vec<(u32, IdentityKey)>,
+    /// The first is the founder's.
+    reigns: Vec<Reign>,
     /// Entries known; what lies beyond may have another owner.
     head: u32,
+}
+
+/// One owner's time with one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reign {
+    /// How many entries there were when it began.
+    pub from: u32,
+    pub identity: IdentityKey,
+    /// What signs for it. Of somebody who came to own the room it is the identity itself, until they show another.
+    pub key: IdentityKey,
 }
 
 /// The fold of one log.
@@ -51,29 +62,27 @@ struct Limit {
 }
 
 impl Owners {
-    pub fn new(founder: IdentityKey) -> Self {
-        Self { reigns: vec![(0, founder)], head: 0 }
+    pub fn new(genesis: &Genesis) -> Self {
+        Self { reigns: vec![genesis.reign()], head: 0 }
     }
 
-    /// The same after a log of `head` entries, of which these made somebody else the owner, in order.
-    pub fn after(founder: IdentityKey, transfers: Vec<(u32, IdentityKey)>, head: u32) -> Self {
-        let reigns = std::iter::once((0, founder)).chain(transfers).collect();
+    /// The same after a log of `head` entries, of which these began another reign, in order.
+    pub fn after(genesis: &Genesis, later: Vec<Reign>, head: u32) -> Self {
+        let reigns = std::iter::once(genesis.reign()).chain(later).collect();
         Self { reigns, head }
     }
 
     /// Whose word counted when the log had `head` entries; `None` if it had not so far as is known here.
-    pub fn at(&self, head: u32) -> Option<IdentityKey> {
-        let reign = self.reigns.iter().rev().find(|(from, _)| *from <= head && head <= self.head);
-        reign.map(|(_, owner)| *owner)
+    pub fn at(&self, head: u32) -> Option<Reign> {
+        self.reigns.iter().rev().find(|reign| reign.from <= head && head <= self.head).copied()
     }
 
-    pub fn now(&self) -> IdentityKey {
-        let (_, owner) = self.reigns.last().expect("a room begins with an owner");
-        *owner
+    pub fn now(&self) -> Reign {
+        *self.reigns.last().expect("a room begins with an owner")
     }
 
-    /// Who came after the founder, and from which entry on.
-    pub fn transfers(&self) -> &[(u32, IdentityKey)] {
+    /// What came after the founder's first.
+    pub fn later(&self) -> &[Reign] {
         &self.reigns[1..]
     }
 
@@ -84,11 +93,11 @@ impl Owners {
 
 impl Moderation {
     /// Before the first entry.
-    pub fn new(room: RoomId, founder: IdentityKey, founder_name: UserName) -> Self {
+    pub fn new(room: RoomId, genesis: &Genesis) -> Self {
         Self {
             room,
-            owners: Owners::new(founder),
-            owner_name: founder_name,
+            owners: Owners::new(genesis),
+            owner_name: genesis.owner_name.clone(),
             last: NO_ENTRY,
             topic: String::new(),
             is_closed: false,
@@ -102,7 +111,7 @@ impl Moderation {
         let entry = room::check_entry(self.room, &owner, signed, self.head(), self.last)?;
         let is_banned = |identity: &IdentityKey| self.people.get(identity).is_some_and(|known| known.ban.is_some());
         let may_follow = !self.is_closed && entry.index <= LOG_ENTRIES_MAX;
-        if may_follow && makes_sense(&entry.act, &owner, is_banned) {
+        if may_follow && makes_sense(&entry.act, &owner.identity, is_banned) {
             Ok(entry)
         } else {
             Err(RoomError::Log(entry.index))
@@ -125,8 +134,13 @@ impl Moderation {
                 }
             }
             Act::Transfer { identity, user } => {
-                self.owners.reigns.push((entry.index, identity));
+                self.owners.reigns.push(Reign { from: entry.index, identity, key: identity });
                 self.owner_name = user;
+            }
+            Act::Rotate { rotations } => {
+                let identity = self.owner();
+                let key = rotation::newest(&identity, &rotations);
+                self.owners.reigns.push(Reign { from: entry.index, identity, key });
             }
             Act::Close { .. } => self.is_closed = true,
         }
@@ -194,7 +208,7 @@ impl Moderation {
     }
 
     pub fn owner(&self) -> IdentityKey {
-        self.owners.now()
+        self.owners.now().identity
     }
 
     pub fn owner_name(&self) -> &UserName {
@@ -222,7 +236,7 @@ pub fn makes_sense(act: &Act, owner: &IdentityKey, is_banned: impl Fn(&IdentityK
     match act {
         Act::Remove(removal) | Act::Ban(removal) => removal.identity != *owner,
         Act::Transfer { identity, .. } => identity != owner && !is_banned(identity),
-        Act::Topic { .. } | Act::Unban { .. } | Act::Close { .. } => true,
+        Act::Topic { .. } | Act::Unban { .. } | Act::Rotate { .. } | Act::Close { .. } => true,
     }
 }
 

@@ -53,6 +53,11 @@ pub enum Request {
     Resume {
         user: UserName,
     },
+    /// By new keys, which this connection proved the device of, and which the statement shows to follow those that the
+    /// registry knows: they take their place. Repeated it signs in.
+    Rotate {
+        statement: Signed<DeviceStatement>,
+    },
     /// An account that this registry certified and does not know any more, by the certificate. Without `auth` the
     /// account has no password until its device sets one.
     Reclaim {
@@ -160,7 +165,7 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     Done,
-    /// To `SignUp`, `SignIn`, `Resume`, `Reclaim` and `Renew`. `seen` is the address this connection comes from.
+    /// To `SignUp`, `SignIn`, `Resume`, `Rotate`, `Reclaim` and `Renew`. `seen` is the address this connection comes from.
     SignedIn {
         certificate: Signed<Certificate>,
         seen: Address,

@@ -1,14 +1,15 @@
-//! What makes a room: its genesis, its owner's log and its invitations, each signed by the owner's identity key, so
-//! that every member can check who belongs without asking the registry.
+//! What makes a room: its genesis, its owner's log and its invitations, each signed by the key that speaks for the
+//! owner's identity, so that every member can check who belongs without asking the registry.
 
 use serde::{Deserialize, Serialize};
 
 use super::event::{Content, Event, WireEvent};
-use super::moderation::Owners;
+use super::moderation::{Owners, Reign};
 use crate::ids::{ChainId, EntryId, IdentityKey, RealmId, RoomId};
 use crate::limits::{CUTS_MAX, REASON_BYTES_MAX, TOPIC_BYTES_MAX};
 use crate::names::{RoomName, UserName};
 use crate::secure::identity::{self, DeviceStatement};
+use crate::secure::rotation::{self, Rotations};
 use crate::secure::sign::{SignError, Signable, Signed};
 use crate::time::UnixMillis;
 use crate::wire::bounded::{List, Text};
@@ -25,10 +26,20 @@ pub struct Genesis {
     /// Keeps two rooms of the same name and owner apart.
     pub nonce: ChainId,
     pub at: UnixMillis,
+    /// How the key that signed this came to speak for `owner`.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub rotations: Rotations,
 }
 
 impl Signable for Genesis {
     const CONTEXT: &'static str = "p2p-chat room genesis v1";
+}
+
+impl Genesis {
+    /// Whose word counts at first.
+    pub fn reign(&self) -> Reign {
+        Reign { from: 0, identity: self.owner, key: rotation::newest(&self.owner, &self.rotations) }
+    }
 }
 
 /// What somebody who joins is served.
@@ -73,6 +84,10 @@ pub enum Act {
     Transfer {
         identity: IdentityKey,
         user: UserName,
+    },
+    /// The owner has another key: it signs this entry and what follows. These are all its steps from the identity on.
+    Rotate {
+        rotations: Rotations,
     },
     /// Nobody is a member any more, for good.
     Close {
@@ -141,14 +156,15 @@ pub enum RoomError {
 
 /// The genesis, if the owner it names signed it, and the room's id.
 pub fn check_genesis(signed: &Signed<Genesis>) -> Result<(RoomId, Genesis), RoomError> {
-    let owner = signed.claim()?.owner;
-    let genesis = signed.verify(owner.as_bytes())?;
+    let claim = signed.claim()?;
+    let genesis = signed.verify(rotation::check(&claim.owner, &claim.rotations)?.as_bytes())?;
     Ok((RoomId(signed.id()), genesis))
 }
 
 /// The membership that `join` proves in the room of `genesis`: the statement signed by the identity, the event signed
 /// by that statement's key, and in a private room an invitation of exactly this identity, signed by whoever owned the
-/// room then, not expired when the join was signed. Whoever owns the room at that time needs none.
+/// room then, not expired when the join was signed. Whoever owns the room at that time needs none. Under a key that
+/// followed another the join may be an earlier one renewed, so that its time says nothing.
 pub fn check_join(room: RoomId, genesis: &Genesis, owners: &Owners, join: &WireEvent) -> Result<Membership, RoomError> {
     let claim = join.claim()?;
     let Content::Join(body) = claim.content()? else { return Err(RoomError::NotAJoin) };
@@ -160,27 +176,37 @@ pub fn check_join(room: RoomId, genesis: &Genesis, owners: &Owners, join: &WireE
         return Err(RoomError::NotAJoin);
     }
     let owner = owners.at(event.head).ok_or(RoomError::Ahead)?;
-    if !genesis.private || event.author == owner {
+    if !genesis.private || event.author == owner.identity {
         return Ok(Membership { statement, event, invited: None });
     }
     let invite = body.invite.ok_or(RoomError::NotInvited)?;
     let head = invite.claim()?.head;
-    let invite = invite.verify(owners.at(head).ok_or(RoomError::Ahead)?.as_bytes())?;
-    if invite.room != room || invite.invitee != event.author || event.at > invite.expires {
+    let invite = invite.verify(owners.at(head).ok_or(RoomError::Ahead)?.key.as_bytes())?;
+    let is_late = event.at > invite.expires && statement.rotations.is_empty();
+    if invite.room != room || invite.invitee != event.author || is_late {
         return Err(RoomError::NotInvited);
     }
     Ok(Membership { statement, event, invited: Some(head) })
 }
 
+/// The entry, if it is the word of whoever owns the room: signed with their key, or with one that follows it.
+pub fn verify_entry(owner: &Reign, signed: &Signed<LogEntry>) -> Result<LogEntry, SignError> {
+    let key = match signed.claim()?.act {
+        Act::Rotate { rotations } => rotation::successor(&owner.identity, &owner.key, &rotations)?,
+        _ => owner.key,
+    };
+    signed.verify(key.as_bytes())
+}
+
 /// The entry, if the room's `owner` signed it and it is the one that follows `head` entries ending in `previous`.
 pub fn check_entry(
     room: RoomId,
-    owner: &IdentityKey,
+    owner: &Reign,
     signed: &Signed<LogEntry>,
     head: u32,
     previous: EntryId,
 ) -> Result<LogEntry, RoomError> {
-    let entry = signed.verify(owner.as_bytes())?;
+    let entry = verify_entry(owner, signed)?;
     let follows = entry.room == room && head.checked_add(1) == Some(entry.index) && entry.previous == previous;
     if follows { Ok(entry) } else { Err(RoomError::Log(entry.index)) }
 }
@@ -216,6 +242,7 @@ mod tests {
             history: History::All,
             nonce: ChainId([0; 16]),
             at: UnixMillis(0),
+            rotations: Rotations::default(),
         };
         check_genesis(&Signed::sign(&genesis, owner.identity_signer())).unwrap()
     }
@@ -249,7 +276,7 @@ mod tests {
     fn only_the_owners_invitation_opens_a_private_room() {
         let (id, genesis) = room(true);
         let [owner, bob, mallory] = [1, 2, 3].map(keys);
-        let owners = Owners::new(genesis.owner);
+        let owners = Owners::new(&genesis);
         let admitted = |keys: &Keys, invite| check_join(id, &genesis, &owners, &join(id, keys, invite)).is_ok();
         assert!(admitted(&owner, None));
         assert!(admitted(&bob, Some(invite(id, &owner, &bob, 100))));
@@ -263,7 +290,7 @@ mod tests {
     #[test]
     fn a_public_room_takes_anyone_but_only_for_themselves() {
         let (id, genesis) = room(false);
-        let owners = Owners::new(genesis.owner);
+        let owners = Owners::new(&genesis);
         assert!(check_join(id, &genesis, &owners, &join(id, &keys(2), None)).is_ok());
         let mut stolen = join(id, &keys(2), None).claim().unwrap();
         stolen.author = keys(3).identity();
@@ -280,10 +307,10 @@ mod tests {
             Signed::sign(&entry, signer.identity_signer())
         };
         let first = entry(1, NO_ENTRY, &keys(1));
-        assert!(check_entry(id, &genesis.owner, &first, 0, NO_ENTRY).is_ok());
-        assert!(check_entry(id, &genesis.owner, &entry(1, NO_ENTRY, &keys(2)), 0, NO_ENTRY).is_err());
+        assert!(check_entry(id, &genesis.reign(), &first, 0, NO_ENTRY).is_ok());
+        assert!(check_entry(id, &genesis.reign(), &entry(1, NO_ENTRY, &keys(2)), 0, NO_ENTRY).is_err());
         let second = entry(2, EntryId(first.id()), &keys(1));
-        assert!(check_entry(id, &genesis.owner, &second, 1, EntryId(first.id())).is_ok());
-        assert_eq!(check_entry(id, &genesis.owner, &second, 0, NO_ENTRY), Err(RoomError::Log(2)));
+        assert!(check_entry(id, &genesis.reign(), &second, 1, EntryId(first.id())).is_ok());
+        assert_eq!(check_entry(id, &genesis.reign(), &second, 0, NO_ENTRY), Err(RoomError::Log(2)));
     }
 }

@@ -37,8 +37,11 @@ pub struct Credentials {
 pub struct Person {
     pub user: UserName,
     pub identity: IdentityKey,
+    /// What speaks for the identity now.
+    pub key: IdentityKey,
     pub device: DeviceKey,
-    pub event: EventKey,
+    /// What their events may be signed with, the present one first.
+    pub events: Vec<EventKey>,
     pub expires: UnixMillis,
 }
 
@@ -70,7 +73,7 @@ pub fn issue(statement: &DeviceStatement, now: UnixMillis, root: &ed25519_dalek:
     Signed::sign(&certificate, root)
 }
 
-/// The person behind `credentials`, if the identity signed the statement, the realm's root the certificate, both say
+/// The person behind `credentials`, if the newest key of the identity signed the statement, the realm's root the certificate, both say
 /// the same, and the certificate is valid at `now` give or take [`CLOCK_SKEW_MAX`].
 pub fn verify(credentials: &Credentials, root: &RootKey, now: UnixMillis) -> Result<Person, CredentialsError> {
     let certificate = credentials.certificate.verify(root.as_bytes()).map_err(CredentialsError::Certificate)?;
@@ -87,10 +90,11 @@ pub fn verify(credentials: &Credentials, root: &RootKey, now: UnixMillis) -> Res
         return Err(CredentialsError::Time);
     }
     Ok(Person {
+        key: statement.key(),
+        events: statement.event_keys(),
         user: certificate.user,
         identity: certificate.identity,
         device: certificate.device,
-        event: certificate.event,
         expires: certificate.expires,
     })
 }

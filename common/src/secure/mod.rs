@@ -6,6 +6,7 @@ pub mod handshake;
 pub mod identity;
 pub mod mail;
 pub mod password;
+pub mod rotation;
 pub mod safety;
 pub mod seal;
 pub mod sign;

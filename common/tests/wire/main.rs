@@ -73,6 +73,7 @@ fn requests() {
         },
         Request::SignIn { .. } => Request::SignIn { auth: sample::auth(), statement: sample::statement() },
         Request::Resume { .. } => Request::Resume { user: sample::alice() },
+        Request::Rotate { .. } => Request::Rotate { statement: sample::later_statement() },
         Request::Reclaim { .. } => Request::Reclaim {
             credentials: Box::new(sample::credentials()),
             auth: Some(sample::auth()),
@@ -179,6 +180,7 @@ fn signed_objects() {
     let credentials = sample::credentials();
     let objects = [
         described(&credentials.statement.claim().unwrap()),
+        described(&sample::later_statement().claim().unwrap()),
         described(&credentials.certificate.claim().unwrap()),
         described(&sample::genesis().claim().unwrap()),
         described(&sample::entry().claim().unwrap()),
@@ -196,6 +198,7 @@ fn signed_objects() {
         Act::Ban(_) => Act::Ban(sample::removal()),
         Act::Unban { .. } => Act::Unban { identity, user: user.clone() },
         Act::Transfer { .. } => Act::Transfer { identity, user },
+        Act::Rotate { .. } => Act::Rotate { rotations: sample::rotations() },
         Act::Close { .. } => Act::Close { reason: Text::cut("done") },
     );
     let histories = samples!(History:

@@ -15,6 +15,7 @@ use common::secure::certificate::{self, Credentials};
 use common::secure::handshake::{PeerGreeting, RegistryProof};
 use common::secure::identity::{DeviceSecret, DeviceStatement, KEYS_BYTES, Keys};
 use common::secure::mail::Prekey;
+use common::secure::rotation::Rotations;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 use common::wire::address::Address;
@@ -55,6 +56,19 @@ pub(crate) fn statement() -> Signed<DeviceStatement> {
     keys().statement(realm(), alice())
 }
 
+/// Of keys that followed others.
+pub(crate) fn later_statement() -> Signed<DeviceStatement> {
+    successor().statement(realm(), alice())
+}
+
+pub(crate) fn rotations() -> Rotations {
+    successor().rotations().clone()
+}
+
+fn successor() -> Keys {
+    keys().succeeded_by(&Secret::new([4; KEYS_BYTES])).unwrap()
+}
+
 pub(crate) fn proof() -> RegistryProof {
     RegistryProof::new(&root(), &DeviceSecret::from_bytes([3; 32]), "1.0.0")
 }
@@ -78,6 +92,7 @@ pub(crate) fn genesis() -> Signed<Genesis> {
         history: History::Joined,
         nonce: ChainId([1; 16]),
         at: NOW,
+        rotations: List::default(),
     };
     Signed::sign(&genesis, keys().identity_signer())
 }

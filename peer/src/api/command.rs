@@ -78,6 +78,10 @@ pub enum Command {
         old: Secret<String>,
         new: Secret<String>,
     },
+    /// Another identity key for me, signed by the present one.
+    Rotate {
+        password: Secret<String>,
+    },
     /// Answers [`super::Event::TrustAsked`].
     TrustRealm {
         accept: bool,

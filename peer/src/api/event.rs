@@ -83,6 +83,19 @@ pub enum Event {
         /// The key before was compared out of band.
         verified: bool,
     },
+    /// A person shows another identity key than before, and the one before has signed it: all goes on.
+    KeyRotated {
+        user: UserName,
+        old: String,
+        new: String,
+        /// The key before was compared out of band; this one was not.
+        verified: bool,
+    },
+    /// My own key is another one from now on.
+    Rotated {
+        user: UserName,
+        key: String,
+    },
     /// The key counts now; so many messages that came with it were held and follow.
     KeyAccepted {
         user: UserName,

@@ -3,11 +3,14 @@
 //! at the end tells a damaged file from a wrong password. Only the vault calls it; it touches no file.
 
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
-use common::ids::{self, RealmId};
+use common::ids::{self, IdentityKey, RealmId};
+use common::limits::ROTATIONS_MAX;
 use common::names::{NAME_CHARS_MAX, UserName};
 use common::secret::Secret;
 use common::secure::identity::{KEYS_BYTES, Keys};
 use common::secure::password;
+use common::secure::rotation::Rotations;
+use common::wire::codec;
 use zeroize::Zeroize;
 
 /// How dear each guess of a password is.
@@ -42,7 +45,7 @@ pub(super) fn seal(
     nonce: [u8; NONCE_BYTES],
 ) -> Vec<u8> {
     let mut file = MAGIC.to_vec();
-    file.push(VERSION);
+    file.push(if keys.rotations().is_empty() { VERSION } else { VERSION_OF_LATER_KEYS });
     file.extend_from_slice(realm.as_bytes());
     file.push(u8::try_from(user.as_str().len()).expect("a name has at most 24 bytes"));
     file.extend_from_slice(user.as_str().as_bytes());
@@ -51,11 +54,15 @@ pub(super) fn seal(
     file.extend_from_slice(&salt);
     file.extend_from_slice(&nonce);
     // Room for the tag too: a buffer that grew would leave the keys behind it in memory.
-    let mut sealed = Vec::with_capacity(SEALED_BYTES);
+    let mut sealed = Vec::with_capacity(SEALED_BYTES_MAX);
     sealed.extend_from_slice(keys.to_seed().expose());
+    if !keys.rotations().is_empty() {
+        sealed.extend_from_slice(keys.identity().as_bytes());
+        sealed.extend_from_slice(&codec::encode(keys.rotations()));
+    }
     cipher(password, &salt, cost)
         .encrypt_in_place(&nonce.into(), &file, &mut sealed)
-        .expect("96 bytes are within the limits of the cipher");
+        .expect("a thousand bytes are within the limits of the cipher");
     file.extend_from_slice(&sealed);
     let hash = ids::hash(HASH_CONTEXT, &[&file]);
     file.extend_from_slice(&hash);
@@ -70,7 +77,7 @@ pub(super) fn open(
 ) -> Result<Option<Keys>, NotOurs> {
     let mut rest = file.strip_prefix(MAGIC).ok_or(NotOurs::Foreign)?;
     let [version] = take(&mut rest)?;
-    if version != VERSION {
+    if version != VERSION && version != VERSION_OF_LATER_KEYS {
         return Err(NotOurs::Newer);
     }
     let (body, hash) = file.split_last_chunk::<HASH_BYTES>().ok_or(NotOurs::Damaged)?;
@@ -89,8 +96,9 @@ pub(super) fn open(
     }
     let (salt, nonce): ([u8; SALT_BYTES], [u8; NONCE_BYTES]) = (take(&mut rest)?, take(&mut rest)?);
     let header = &file[..file.len() - rest.len()];
-    let sealed: [u8; SEALED_BYTES] = take(&mut rest)?;
-    if rest != hash {
+    let sealed = rest.strip_suffix(hash).ok_or(NotOurs::Damaged)?;
+    let sizes = if version == VERSION { SEALED_BYTES..=SEALED_BYTES } else { SEALED_BYTES..=SEALED_BYTES_MAX };
+    if !sizes.contains(&sealed.len()) {
         return Err(NotOurs::Damaged);
     }
     let mut buffer = sealed.to_vec();
@@ -98,10 +106,13 @@ pub(super) fn open(
         return Ok(None);
     }
     let buffer = Secret::new(buffer);
-    let mut seed: [u8; KEYS_BYTES] = buffer.expose().as_slice().try_into().expect("the length was checked by type");
+    let (seed, line) = buffer.expose().split_first_chunk::<KEYS_BYTES>().ok_or(NotOurs::Damaged)?;
+    let mut seed = *seed;
     let secret = Secret::new(seed);
     seed.zeroize();
-    Ok(Some(Keys::from_seed(&secret)))
+    let Some((identity, rotations)) = line.split_first_chunk() else { return Ok(Some(Keys::from_seed(&secret))) };
+    let rotations: Rotations = codec::decode(rotations).map_err(|_| NotOurs::Damaged)?;
+    Keys::restore(&secret, IdentityKey(*identity), rotations).map(Some).map_err(|_| NotOurs::Damaged)
 }
 
 fn cipher(password: &Secret<String>, salt: &[u8], cost: Cost) -> XChaCha20Poly1305 {
@@ -126,15 +137,28 @@ pub(super) const SALT_BYTES: usize = 16;
 pub(super) const NONCE_BYTES: usize = 24;
 
 /// The longest file there can be; what is longer is not ours.
-pub(super) const FILE_BYTES_MAX: usize =
-    MAGIC.len() + 1 + RealmId::LENGTH + 1 + NAME_CHARS_MAX + 8 + SALT_BYTES + NONCE_BYTES + SEALED_BYTES + HASH_BYTES;
+pub(super) const FILE_BYTES_MAX: usize = MAGIC.len()
+    + 1
+    + RealmId::LENGTH
+    + 1
+    + NAME_CHARS_MAX
+    + 8
+    + SALT_BYTES
+    + NONCE_BYTES
+    + SEALED_BYTES_MAX
+    + HASH_BYTES;
 
 const MAGIC: &[u8] = b"P2C-KEYS";
+/// The keys that an identity began with.
 const VERSION: u8 = 1;
+/// Keys that followed others: behind the seed lie the identity and the steps to them.
+const VERSION_OF_LATER_KEYS: u8 = 2;
 const HASH_CONTEXT: &str = "p2p-chat sealed keys v1";
 const HASH_BYTES: usize = 32;
 /// The seed and Poly1305's tag.
 const SEALED_BYTES: usize = KEYS_BYTES + 16;
+/// With an identity and rotations of 149 bytes.
+const SEALED_BYTES_MAX: usize = SEALED_BYTES + IdentityKey::LENGTH + 1 + ROTATIONS_MAX * 149;
 
 /// Argon2's own minimum with one lane.
 const KIB_MIN: u32 = 8;
@@ -181,6 +205,23 @@ mod tests {
         assert_eq!(opened(&file, "hunter2"), Ok(true));
         assert_eq!(opened(&file, "hunter3"), Ok(false));
         assert!(!file.windows(8).any(|window| window == [5; 8]), "the seed is not in the clear");
+    }
+
+    #[test]
+    fn keys_that_followed_others_come_back_with_all_their_steps() {
+        let mut later = keys();
+        while let Some(next) =
+            later.succeeded_by(&Secret::new([u8::try_from(later.rotations().len()).unwrap() + 9; KEYS_BYTES]))
+        {
+            later = next;
+        }
+        let owner = (&REALM, &name("alice"));
+        let file = seal(&later, &secret("hunter2"), owner, CHEAP, [1; SALT_BYTES], [2; NONCE_BYTES]);
+        assert!(file.len() <= FILE_BYTES_MAX - (NAME_CHARS_MAX - "alice".len()), "{} bytes", file.len());
+        let again = open(&file, &secret("hunter2"), owner).unwrap().unwrap();
+        assert_eq!(again.to_seed().expose(), later.to_seed().expose());
+        assert_eq!((again.identity(), again.rotations()), (keys().identity(), later.rotations()));
+        assert!(open(&file, &secret("hunter3"), owner).unwrap().is_none());
     }
 
     #[test]

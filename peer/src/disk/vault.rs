@@ -3,11 +3,12 @@
 //!
 //! In an account's folder `keys` are the keys the registry knows, `keys.new` what was sealed last and is not yet
 //! confirmed, and `keys.old-N` earlier ones that were never answered. Only an answer of the registry removes any of
-//! them, and whichever the password opens wins: no crash and no lost answer locks anybody out.
+//! them, and whichever the password opens wins, of keys and those that follow them both: no crash locks anybody out.
 
 use std::path::{Path, PathBuf};
 
 use common::ids::RealmId;
+use common::limits::ROTATIONS_MAX;
 use common::names::UserName;
 use common::secret::Secret;
 use common::secure::identity::{KEYS_BYTES, Keys};
@@ -35,6 +36,7 @@ fn run_at(profile: &Profile, job: VaultJob, cost: Cost) -> VaultReply {
         VaultJob::Confirm { realm, user } => account(realm, user).confirm(),
         VaultJob::Discard { realm, user } => account(realm, user).discard(),
         VaultJob::Reseal { realm, user, old, new } => account(realm, user).reseal(&old, &new),
+        VaultJob::Succeed { realm, user, password } => account(realm, user).succeed(&password),
     };
     done.unwrap_or_else(|error| VaultReply::Failed { text: error.text })
 }
@@ -57,23 +59,24 @@ impl Account {
     fn open_or_make(&self, password: &Secret<String>) -> Result<VaultReply, DiskError> {
         files::create_folder(&self.folder)?;
         let confirmed = files::exists(&self.known())?;
-        let keys = match self.find(password)? {
+        let (keys, next) = match self.find(password)? {
+            Some(found) if confirmed => self.line(found, password)?,
             Some(found) => {
                 if !confirmed && found.path != self.latest() {
                     // An earlier sign-up comes back: it is the one an answer will now be about.
                     self.set_latest_aside()?;
                     files::rename(&found.path, &self.latest())?;
                 }
-                found.keys
+                (found.keys, None)
             }
             None if confirmed => return Ok(VaultReply::WrongPassword),
             None => {
                 let keys = new_keys()?;
                 self.seal_as_latest(&keys, password)?;
-                keys
+                (keys, None)
             }
         };
-        Ok(VaultReply::Opened { keys: Box::new(keys), confirmed })
+        Ok(VaultReply::Opened { keys: Box::new(keys), confirmed, next: next.map(Box::new) })
     }
 
     fn confirm(&self) -> Result<VaultReply, DiskError> {
@@ -99,18 +102,47 @@ impl Account {
         Ok(VaultReply::Resealed { old: auth(old), new: auth(new) })
     }
 
+    /// New keys that follow the present ones lie beside them until the registry has taken them, which destroys these.
+    fn succeed(&self, password: &Secret<String>) -> Result<VaultReply, DiskError> {
+        let Some(found) = self.find(password)? else { return Ok(VaultReply::WrongPassword) };
+        let (keys, _) = self.line(found, password)?;
+        let Some(next) = keys.succeeded_by(&new_seed()?) else { return Ok(no_more_keys()) };
+        self.seal_as_latest(&next, password)?;
+        Ok(VaultReply::Succeeded { keys: Box::new(next) })
+    }
+
+    /// Of everything that the password opens, the first keys of the line that `found` is in, and the last ones if those
+    /// are others.
+    fn line(&self, found: Found, password: &Secret<String>) -> Result<(Keys, Option<Keys>), DiskError> {
+        let (mut first, mut last) = (found.keys, None::<Keys>);
+        let aside = self.set_aside()?.into_iter().map(|(_, path)| path);
+        for path in [self.latest()].into_iter().chain(aside).filter(|path| *path != found.path) {
+            let Some(keys) = self.opened(&path, password)? else { continue };
+            if first.succeed(&keys) {
+                last.get_or_insert(std::mem::replace(&mut first, keys));
+            } else if keys.succeed(last.as_ref().unwrap_or(&first)) {
+                last = Some(keys);
+            }
+        }
+        Ok((first, last))
+    }
+
     /// The first file that the password opens: the confirmed one, then the others from the newest on. A file that is
     /// damaged or not ours is an error even if another would open: somebody should look at it.
     fn find(&self, password: &Secret<String>) -> Result<Option<Found>, DiskError> {
         let aside = self.set_aside()?.into_iter().map(|(_, path)| path);
         for path in [self.known(), self.latest()].into_iter().chain(aside) {
-            let Some(file) = files::read_bounded(&path, sealed::FILE_BYTES_MAX as u64)? else { continue };
-            let opened = sealed::open(&file, password, (&self.realm, &self.user));
-            if let Some(keys) = opened.map_err(|reason| unusable(&path, reason))? {
+            if let Some(keys) = self.opened(&path, password)? {
                 return Ok(Some(Found { path, keys }));
             }
         }
         Ok(None)
+    }
+
+    /// The keys in a file, if there is one and this is its password.
+    fn opened(&self, path: &Path, password: &Secret<String>) -> Result<Option<Keys>, DiskError> {
+        let Some(file) = files::read_bounded(path, sealed::FILE_BYTES_MAX as u64)? else { return Ok(None) };
+        sealed::open(&file, password, (&self.realm, &self.user)).map_err(|reason| unusable(path, reason))
     }
 
     fn seal_as_latest(&self, keys: &Keys, password: &Secret<String>) -> Result<(), DiskError> {
@@ -157,10 +189,18 @@ impl Account {
 }
 
 fn new_keys() -> Result<Keys, DiskError> {
+    Ok(Keys::from_seed(&new_seed()?))
+}
+
+fn new_seed() -> Result<Secret<[u8; KEYS_BYTES]>, DiskError> {
     let mut seed: [u8; KEYS_BYTES] = random()?;
     let secret = Secret::new(seed);
     seed.zeroize();
-    Ok(Keys::from_seed(&secret))
+    Ok(secret)
+}
+
+fn no_more_keys() -> VaultReply {
+    VaultReply::Failed { text: format!("An identity has at most {} keys, one after the other.", ROTATIONS_MAX + 1) }
 }
 
 fn random<const N: usize>() -> Result<[u8; N], DiskError> {
@@ -222,7 +262,7 @@ mod tests {
         /// The seed that opens, and whether it is confirmed.
         fn opened(&self, password: &str) -> (Vec<u8>, bool) {
             match self.open(password) {
-                VaultReply::Opened { keys, confirmed } => (keys.to_seed().expose().to_vec(), confirmed),
+                VaultReply::Opened { keys, confirmed, .. } => (keys.to_seed().expose().to_vec(), confirmed),
                 other => panic!("{password} does not open: {other:?}"),
             }
         }
@@ -239,6 +279,29 @@ mod tests {
 
         fn reseal(&self, old: &str, new: &str) -> VaultReply {
             self.run(VaultJob::Reseal { realm: REALM, user: alice(), old: secret(old), new: secret(new) })
+        }
+
+        fn succeed(&self, password: &str) -> VaultReply {
+            self.run(VaultJob::Succeed { realm: REALM, user: alice(), password: secret(password) })
+        }
+
+        /// The seed of new keys that follow those that a password opens.
+        fn succeeded(&self, password: &str) -> Vec<u8> {
+            match self.succeed(password) {
+                VaultReply::Succeeded { keys } => keys.to_seed().expose().to_vec(),
+                other => panic!("{password} makes no keys: {other:?}"),
+            }
+        }
+
+        /// The seed that opens, and the seed of what follows.
+        fn line(&self, password: &str) -> (Vec<u8>, Option<Vec<u8>>) {
+            match self.open(password) {
+                VaultReply::Opened { keys, confirmed: true, next } => {
+                    let seed = |keys: &Keys| keys.to_seed().expose().to_vec();
+                    (seed(&keys), next.map(|next| seed(&next)))
+                }
+                other => panic!("{password} does not open: {other:?}"),
+            }
         }
 
         fn folder(&self) -> PathBuf {
@@ -361,6 +424,39 @@ mod tests {
         assert_eq!(desk.opened("fifth"), (seed, true));
         assert!(matches!(desk.open("second"), VaultReply::WrongPassword));
         assert_eq!(desk.files(), ["keys"]);
+    }
+
+    #[test]
+    fn keys_that_follow_lie_beside_the_others_until_confirmed() {
+        let desk = Desk::new();
+        let (seed, _) = desk.opened("first");
+        desk.confirm();
+        assert!(matches!(desk.succeed("wrong"), VaultReply::WrongPassword));
+        let next = desk.succeeded("first");
+        // Whatever the registry knows after a crash, both are there; and again after it was asked for once more.
+        assert_eq!(desk.line("first"), (seed.clone(), Some(next)));
+        let other = desk.succeeded("first");
+        assert_eq!(desk.line("first"), (seed.clone(), Some(other.clone())));
+        desk.confirm();
+        assert_eq!(desk.line("first"), (other.clone(), None));
+        assert_eq!(desk.files(), ["keys"], "the old ones are destroyed");
+        desk.succeeded("first");
+        desk.discard();
+        assert_eq!(desk.line("first"), (other, None));
+    }
+
+    #[test]
+    fn keys_that_follow_are_found_whatever_became_of_the_password() {
+        let desk = Desk::new();
+        let (seed, _) = desk.opened("first");
+        desk.confirm();
+        // The registry took the new password, and its answer was lost.
+        desk.reseal("first", "second");
+        let next = desk.succeeded("second");
+        assert_eq!(desk.line("second"), (seed.clone(), Some(next.clone())));
+        assert_eq!(desk.line("first"), (seed, None));
+        desk.confirm();
+        assert_eq!(desk.line("second"), (next, None));
     }
 
     #[test]

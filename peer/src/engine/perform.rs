@@ -126,7 +126,7 @@ impl Performer {
             let tried = vec![(reached, reason)];
             dial.map(|dial| Input::Link(LinkInput::DialFailed { dial, tried })).into_iter().collect()
         };
-        if self.identity.as_ref().is_none_or(|identity| identity.keys.identity() != established.own) {
+        if self.identity.as_ref().is_none_or(|identity| identity.keys.device() != established.own) {
             return failed("signed out meanwhile".to_owned());
         }
         self.last_link += 1;

@@ -176,8 +176,7 @@ pub(crate) fn events_saying(text: &str) -> Vec<Event> {
 fn put_words(event: &mut Event, text: &str) {
     let said = || text.to_owned();
     let say = |shown: &mut MessageShown| {
-        shown.text = said();
-        shown.changes.reactions = vec![(said(), vec![user("bob")])];
+        (shown.text, shown.changes.reactions) = (said(), vec![(said(), vec![user("bob")])]);
     };
     match event {
         Event::Message(shown) => say(shown),
@@ -196,9 +195,8 @@ fn put_words(event: &mut Event, text: &str) {
         }
         Event::Changed(change) => {
             change.before = said();
-            match &mut change.act {
-                Act::Edited { text: word } | Act::Reacted { word } => *word = said(),
-                Act::Deleted => {}
+            if let Act::Edited { text: word } | Act::Reacted { word } = &mut change.act {
+                *word = said();
             }
         }
         Event::Person(person) => (person.away, person.identity) = (Some(said()), said()),
@@ -209,14 +207,15 @@ fn put_words(event: &mut Event, text: &str) {
         Event::Refused(refusal) => *refusal = Refusal::new(refusal.code, text),
         Event::Bans { bans, .. } => bans.iter_mut().for_each(|ban| ban.text = said()),
         Event::Frozen { entries, .. } => *entries = [said(), said()],
-        Event::Fingerprints { registry, .. } => *registry = said(),
         Event::Why(why) => {
             why.text = said();
             why.tried.iter_mut().for_each(|tried| (tried.address, tried.error) = (said(), said()));
         }
-        Event::TrustAsked { registry, .. } | Event::RegistryLink { registry, .. } => *registry = said(),
-        Event::Exported { path, .. } => *path = said(),
-        Event::Bye { reason, .. } => *reason = said(),
+        Event::TrustAsked { registry: word, .. }
+        | Event::RegistryLink { registry: word, .. }
+        | Event::Fingerprints { registry: word, .. }
+        | Event::Exported { path: word, .. }
+        | Event::Bye { reason: word, .. } => *word = said(),
         // Names that were parsed, numbers, and digits made here: a new kind of event is sorted in by whoever adds it.
         Event::Ready { .. }
         | Event::Registered { .. }
@@ -228,6 +227,8 @@ fn put_words(event: &mut Event, text: &str) {
         | Event::KeyChanged { .. }
         | Event::KeyAccepted { .. }
         | Event::KeyRejected { .. }
+        | Event::KeyRotated { .. }
+        | Event::Rotated { .. }
         | Event::SafetyNumber { .. }
         | Event::Verified { .. }
         | Event::LookAlike { .. }
@@ -315,12 +316,16 @@ fn account() -> Vec<Event> {
 fn keys() -> Vec<Event> {
     let key = || "91bc".to_owned();
     let changed = |verified| Event::KeyChanged { user: user("bob"), old: "2f7a".to_owned(), new: key(), verified };
+    let rotated = |verified| Event::KeyRotated { user: user("bob"), old: "2f7a".to_owned(), new: key(), verified };
     let accepted = |held| Event::KeyAccepted { user: user("bob"), key: key(), held };
     let rejected = |dropped| Event::KeyRejected { user: user("bob"), key: key(), dropped };
     let digits = || ["01234"; 12].join(" ");
     vec![
         changed(false),
         changed(true),
+        rotated(false),
+        rotated(true),
+        Event::Rotated { user: user("alice"), key: key() },
         accepted(0),
         accepted(2),
         rejected(0),

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use common::ids::IdentityKey;
+use common::ids::DeviceKey;
 use common::limits::{FIRST_FRAME_TIMEOUT, FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, SIGN_IN_TIMEOUT};
 use common::message::peer::{Hello, PeerMessage};
 use common::secure::certificate::{self, Credentials, CredentialsError, Person};
@@ -32,8 +32,8 @@ pub(crate) struct Established {
     pub(crate) decoder: FrameDecoder,
     /// What came in one frame with the other end's `Hello`.
     pub(crate) early: Vec<PeerMessage>,
-    /// As whom we shook hands.
-    pub(crate) own: IdentityKey,
+    /// As which device we shook hands.
+    pub(crate) own: DeviceKey,
     pub(crate) person: Person,
     pub(crate) credentials: Box<Credentials>,
     pub(crate) direction: Direction,
@@ -98,7 +98,7 @@ pub(crate) fn dialed(
     }
     write_all(&stream, &sealed_hello(&mut sealer, None), deadline)?;
     let address = stream.peer_addr()?;
-    let (stream, own, direction) = (Arc::new(stream), identity.keys.identity(), Direction::Dialed);
+    let (stream, own, direction) = (Arc::new(stream), identity.keys.device(), Direction::Dialed);
     Ok(Established { stream, sealer, opener, decoder, early, own, person, credentials, direction, address })
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn answered(stream: Arc<TcpStream>, identity: &LocalIdentity) -> Resu
     write_all(socket, &hello, deadline)?;
     let (_, early) = read_hello(socket, &mut decoder, &mut opener, deadline)?;
     let address = stream.peer_addr()?;
-    let (own, direction) = (identity.keys.identity(), Direction::Answered);
+    let (own, direction) = (identity.keys.device(), Direction::Answered);
     Ok(Established { stream, sealer, opener, decoder, early, own, person, credentials, direction, address })
 }
 

@@ -27,13 +27,14 @@ use super::people::People;
 use super::registry::RegistryCalls;
 use super::repair::Repair;
 use super::restored;
+use super::rotating::Rotating;
 use super::said::Said;
 use super::sign_in::Standing;
 use super::unread::UnreadLines;
 use super::writing::Writing;
 use crate::api::{Event, Target};
 use crate::ports::{
-    DiskJob, HeldMail, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultReply, Write,
+    DiskJob, HeldMail, Input, LinkOutput, LoadedLog, LocalIdentity, Output, RegistryOutput, VaultJob, VaultReply, Write,
 };
 
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(super) struct Account {
     pub(super) user: UserName,
     pub(super) me: IdentityKey,
     pub(super) keys: Keys,
+    pub(super) rotating: Rotating,
     pub(super) credentials: Credentials,
     pub(super) expires: UnixMillis,
     pub(super) away: Option<String>,
@@ -110,6 +112,7 @@ pub(super) struct Beginning {
     pub(super) credentials: Credentials,
     pub(super) expires: UnixMillis,
     pub(super) standing: Standing,
+    pub(super) rotating: Rotating,
 }
 
 /// A newer session of the same device has taken this one's place.
@@ -118,7 +121,7 @@ pub(super) struct Replaced;
 
 impl Account {
     pub(super) fn begin(cx: &mut Context, beginning: Beginning, log: LoadedLog) -> Self {
-        let Beginning { root, user, keys, credentials, expires, standing } = beginning;
+        let Beginning { root, user, keys, credentials, expires, standing, rotating } = beginning;
         if log.is_copy {
             cx.tell(Event::Refused(restored::is_a_copy()));
         }
@@ -133,6 +136,7 @@ impl Account {
             user,
             me: keys.identity(),
             keys,
+            rotating,
             credentials,
             expires,
             away: None,
@@ -168,23 +172,34 @@ impl Account {
         };
         account.keys_loaded(cx);
         account.tell_untold(cx, log.untold, &log.untold_changes);
-        match standing {
-            Standing::SignedIn => account.registry_signed_in(cx),
-            Standing::Lost => {
-                account.show_identity(cx);
-                account.reach_everybody(cx);
-            }
-            Standing::Back => {
-                account.show_identity(cx);
-                account.resume(cx);
-            }
-        }
+        account.stand(cx, standing);
         if log.certificate.is_none_or(|known| *known != account.credentials.certificate) {
             account.keep_certificate(cx);
         }
         account.tell_roster(cx);
         account.ask_unread(cx);
         account
+    }
+
+    /// What the registry knows of this program, and what it has to be told.
+    fn stand(&mut self, cx: &mut Context, standing: Standing) {
+        match standing {
+            _ if matches!(self.rotating, Rotating::Taken { .. }) => {
+                self.take_over(cx);
+                if standing == Standing::Back {
+                    self.resume(cx);
+                }
+            }
+            Standing::SignedIn => self.registry_signed_in(cx),
+            Standing::Lost => {
+                self.show_identity(cx);
+                self.reach_everybody(cx);
+            }
+            Standing::Back => {
+                self.show_identity(cx);
+                self.resume(cx);
+            }
+        }
     }
 
     pub(super) fn handle(&mut self, cx: &mut Context, input: Input) -> Result<(), Replaced> {
@@ -329,13 +344,29 @@ impl Account {
         }
     }
 
+    /// The user wants another password.
+    pub(super) fn reseal(&mut self, cx: &mut Context, re: Option<String>, old: Secret<String>, new: Secret<String>) {
+        if !self.needs_registry(cx, &re, "Can't change the password") {
+            return;
+        }
+        if let Err(refusal) = self.no_other_keys() {
+            return cx.refuse(re, refusal);
+        }
+        cx.wait(re);
+        let job = VaultJob::Reseal { realm: self.realm, user: self.user.clone(), old, new };
+        cx.out.push_back(Output::Vault(job));
+    }
+
     fn vault_replied(&mut self, cx: &mut Context, reply: VaultReply) {
         match reply {
             VaultReply::Resealed { old, new } => self.change_password(cx, &old, &new),
             VaultReply::WrongPassword => {
                 cx.fail(Refusal::new(Code::Credentials, "The present password is wrong. Nothing was changed."));
             }
+            VaultReply::Succeeded { keys } => self.keys_sealed(cx, keys),
+            VaultReply::Confirmed if !matches!(self.rotating, Rotating::No) => self.rotation_done(cx),
             VaultReply::Confirmed => cx.finish(Event::PasswordChanged),
+            VaultReply::Discarded if self.rotation_discarded(cx) => {}
             VaultReply::Discarded => {
                 let refusal = self.registry.password_refusal.take();
                 let text = "The registry did not take the new password. The old one still holds.";

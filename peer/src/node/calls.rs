@@ -16,6 +16,8 @@ pub(super) enum Call {
     Resume,
     /// The account, of a registry that has lost it.
     Reclaim,
+    /// Other keys of the account.
+    Rotate,
     Renew,
     /// Nothing follows from the answer.
     Routine,
@@ -40,6 +42,11 @@ pub(super) enum Call {
     },
     /// A leave that the registry may not have heard of.
     PartAgain,
+    /// With which key I go on in a room of mine.
+    SignAnew {
+        room: ConversationId,
+        entry: Box<Signed<LogEntry>>,
+    },
     Watch,
     SeeInvites,
     LookUpToDial {
@@ -183,6 +190,8 @@ impl Call {
             self,
             Self::Resume
                 | Self::Reclaim
+                | Self::Rotate
+                | Self::SignAnew { .. }
                 | Self::Renew
                 | Self::Routine
                 | Self::Ping

@@ -17,7 +17,7 @@ use super::people;
 use super::reads::Read;
 use super::references::Errand;
 use crate::api::{Command, Event, MessageKind, Since, Target, To};
-use crate::ports::{DiskJob, Output, VaultJob, Write};
+use crate::ports::{DiskJob, Output, Write};
 
 impl Account {
     pub(super) fn command(&mut self, cx: &mut Context, re: Option<String>, command: Command) {
@@ -38,15 +38,10 @@ impl Account {
             Command::React { reference, word } => self.react(cx, re, reference, word),
             Command::Trace { reference } => self.refer(cx, re, reference, Errand::Trace),
             Command::Why { user } => self.why(cx, re, user),
-            Command::ChangePassword { old, new } => {
-                if self.needs_registry(cx, &re, "Can't change the password") {
-                    cx.wait(re);
-                    let job = VaultJob::Reseal { realm: self.realm, user: self.user.clone(), old, new };
-                    cx.out.push_back(Output::Vault(job));
-                }
-            }
+            Command::ChangePassword { old, new } => self.reseal(cx, re, old, new),
+            Command::Rotate { password } => self.rotate(cx, re, password),
             Command::Fingerprint => {
-                let (user, identity) = (self.user.clone(), self.me.to_string());
+                let (user, identity) = (self.user.clone(), self.keys.key().to_string());
                 let (realm, registry) = (self.realm.fingerprint(), cx.settings.registry.clone());
                 cx.answer(re, Event::Fingerprints { user, identity, realm, registry });
             }

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use common::ids::{ChainId, ConversationId, EntryId, EventId, EventKey, IdentityKey, RoomId, Signature};
+use common::ids::{ChainId, ConversationId, EntryId, EventId, IdentityKey, RoomId, Signature};
 use common::limits::{MEMBERS_MAX, PARENTS_MAX};
 use common::message::event::{Event as ChainEvent, NO_EVENT, Parent, Stamp, WireEvent};
 use common::message::moderation::Moderation;
 use common::message::room::{Genesis, LogEntry, Membership, check_join};
 use common::names::UserName;
+use common::secure::identity::DeviceStatement;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 use common::wire::bounded::List;
@@ -46,6 +47,8 @@ pub(super) enum Kind {
 /// One chain of mine.
 #[derive(Debug)]
 pub(super) struct OwnLog {
+    /// How many there were before it.
+    order: usize,
     /// Numbers given out; those above `committed` are on their way to the disk.
     pub(super) number: u64,
     pub(super) committed: u64,
@@ -101,8 +104,8 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) user: UserName,
-    /// What their events here are signed with.
-    pub(super) key: EventKey,
+    /// In it is what their events here are signed with.
+    pub(super) statement: DeviceStatement,
     pub(super) join: WireEvent,
     pub(super) joined: Stamp,
     /// Entries of the owner's log that the join names, and those at the time of its invitation if it needs one.
@@ -155,6 +158,19 @@ impl Conversation {
         let before = self.own.iter().filter(|(other, log)| begins && **other != chain && log.sendable() > 0);
         let own = before.map(|(chain, log)| Parent { author: me, chain: *chain, number: log.sendable() });
         List::cut(own.take(PARENTS_MAX / 2).chain(seen).collect())
+    }
+
+    /// One chain of mine, begun now if it is new.
+    pub(super) fn own_log(&mut self, chain: ChainId) -> &mut OwnLog {
+        let order = self.own.len();
+        self.own.entry(chain).or_insert_with(|| OwnLog::new(order))
+    }
+
+    /// My chains, what was said first coming first; the one in use comes last.
+    pub(super) fn own_in_order(&self, in_use: &ChainId) -> Vec<ChainId> {
+        let mut chains: Vec<_> = self.own.iter().map(|(chain, log)| (chain == in_use, log.order, *chain)).collect();
+        chains.sort_unstable();
+        chains.into_iter().map(|(_, _, chain)| chain).collect()
     }
 
     /// How many chains of somebody are known.
@@ -222,8 +238,9 @@ impl Conversation {
 }
 
 impl OwnLog {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(order: usize) -> Self {
         Self {
+            order,
             number: 0,
             committed: 0,
             last: NO_EVENT,
@@ -313,7 +330,7 @@ impl OwnLog {
 
 impl Room {
     pub(super) fn new(id: RoomId, genesis: Genesis, signed: Signed<Genesis>) -> Self {
-        let moderation = Moderation::new(id, genesis.owner, genesis.owner_name.clone());
+        let moderation = Moderation::new(id, &genesis);
         let (members, early) = Default::default();
         let (entries, other, version) = (Vec::new(), None, 0);
         Self { id, genesis, signed, joined: false, entries, moderation, other, version, members, early }
@@ -349,8 +366,8 @@ impl Room {
         self.version += 1;
         let is_admitted = self.moderation.admits(&membership);
         let Membership { statement, event, invited } = membership;
-        let (user, key, joined, head) = (statement.user, statement.event, event.stamp(), event.head);
-        let member = Member { user, key, join, joined, head, invited, is_admitted, part, stands_aside };
+        let (user, joined, head) = (statement.user.clone(), event.stamp(), event.head);
+        let member = Member { user, statement, join, joined, head, invited, is_admitted, part, stands_aside };
         self.members.insert(event.author, member);
     }
 
@@ -428,7 +445,7 @@ mod tests {
 
     #[test]
     fn recent_events_are_found_by_number_and_only_when_committed() {
-        let mut log = OwnLog::new();
+        let mut log = OwnLog::new(0);
         for number in 1..=2000 {
             let wire = WireEvent { bytes: Blob::new(vec![0; 8]).unwrap(), signature: None };
             log.remember(Recent { number, id: NO_EVENT, at: UnixMillis(0), wire });

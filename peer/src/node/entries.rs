@@ -6,7 +6,7 @@ use common::limits::ENTRIES_PER_PAGE;
 use common::message::event::WireEvent;
 use common::message::peer::{Have, PeerMessage};
 use common::message::registry::Request;
-use common::message::room::{Act, LogEntry};
+use common::message::room::{Act, LogEntry, verify_entry};
 use common::names::UserName;
 use common::secure::sign::Signed;
 use common::wire::bounded::List;
@@ -58,6 +58,7 @@ impl Account {
         if !writes.is_empty() {
             self.commit(cx, writes, Vec::new());
         }
+        self.sign_anew(cx, id);
     }
 
     /// Takes in an entry; what there is to tell of it.
@@ -110,6 +111,8 @@ impl Account {
             Act::Ban(removal) => (RoomChange::Banned, named(&removal.identity, &removal.user), removal.reason.as_str()),
             Act::Unban { identity, user } => (RoomChange::Unbanned, named(identity, user), ""),
             Act::Transfer { identity, user } => (RoomChange::Owner, named(identity, user), ""),
+            // Whoever knows the owner is told by themselves.
+            Act::Rotate { .. } => return None,
             Act::Close { reason } => (RoomChange::Closed, by.clone(), reason.as_str()),
         };
         let (conversation, text) = (room.genesis.name.clone(), text.to_owned());
@@ -259,7 +262,7 @@ impl Account {
         let index = signed.claim().ok()?.index;
         let ours = room.entry(index)?.clone();
         let owner = room.moderation.owners().at(index.checked_sub(1)?)?;
-        let entry = signed.verify(owner.as_bytes()).ok()?;
+        let entry = verify_entry(&owner, &signed).ok()?;
         if room.other.is_some() || ours.id() == signed.id() || entry.room != room.id {
             return None;
         }
@@ -290,6 +293,7 @@ fn described(act: &Act) -> String {
         Act::Ban(removal) => format!("{} is banned", removal.user),
         Act::Unban { user, .. } => format!("{user} is no longer banned"),
         Act::Transfer { user, .. } => format!("the room is {user}'s"),
+        Act::Rotate { .. } => "the owner has another key".to_owned(),
         Act::Close { .. } => "the room is closed".to_owned(),
     }
 }

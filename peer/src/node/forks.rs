@@ -4,7 +4,7 @@
 
 use common::ids::{self, ChainId, ConversationId, EventId};
 use common::limits::EVENTS_BYTES_MAX;
-use common::message::event::{self, Content, Event as ChainEvent, Position, WireEvent};
+use common::message::event::{Content, Event as ChainEvent, Position, WireEvent};
 use common::message::peer::Holding;
 use common::names::UserName;
 
@@ -13,6 +13,7 @@ use super::context::Context;
 use super::conversation::{ChainKey, Conversation};
 use super::held::Held;
 use super::reads::Read;
+use super::receive::verify_by;
 use super::repair::Claim;
 use crate::api::{Event, MessageKind};
 use crate::ports::{DiskJob, LinkId, Output, StoredEvent, Write};
@@ -52,7 +53,7 @@ impl Account {
     ) -> bool {
         let Some(author) = self.author_of(conversation, &key.0) else { return false };
         let at = Position { conversation: conversation.id, author: key.0, chain: key.1, number, previous: None };
-        let run = event::verify_run(events, at, &author.key);
+        let run = verify_by(&author.keys, events, at);
         run.is_ok_and(|run| run.first().is_some_and(|(id, _)| *id != ours))
     }
 
@@ -110,7 +111,7 @@ impl Account {
         let Some(author) = self.author_of(conversation, &key.0) else { return };
         let number = events.first().and_then(|event| event.claim().ok()).map_or(0, |event| event.number);
         let at = Position { conversation: id, author: key.0, chain: key.1, number, previous: None };
-        let Ok(run) = event::verify_run(&events, at, &author.key) else { return };
+        let Ok(run) = verify_by(&author.keys, &events, at) else { return };
         let held = |number: u64| ours.iter().find(|event| event.number == number).map(|event| event.id);
         let mut writes = Vec::new();
         for ((event_id, event), wire) in run.iter().zip(&events) {

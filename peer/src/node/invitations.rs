@@ -2,6 +2,7 @@
 
 use common::ids::{ConversationId, RoomId};
 use common::limits::{ENTRIES_PER_PAGE, INVITE_LIFETIME};
+use common::message::moderation::Moderation;
 use common::message::registry::{Code, Invitation, PersonRecord, Refusal, Request};
 use common::message::room::{Invite, LogEntry, check_genesis};
 use common::names::{RoomName, UserName};
@@ -63,12 +64,13 @@ impl Account {
         let (room, genesis) = check_genesis(&invitation.genesis).ok()?;
         // Of a room that was given away, only who knows its log can tell whose word it is.
         let known = self.room(room.into()).map(|room| &room.moderation);
-        let owner = known.map_or(Some(genesis.owner), |known| known.owners().at(invitation.invite.claim().ok()?.head));
-        let invite = invitation.invite.verify(owner?.as_bytes()).ok()?;
-        let by = known.filter(|known| Some(known.owner()) == owner).map(|known| known.owner_name().clone());
+        let at = |known: &Moderation| known.owners().at(invitation.invite.claim().ok()?.head);
+        let owner = known.map_or_else(|| Some(genesis.reign()), at)?;
+        let invite = invitation.invite.verify(owner.key.as_bytes()).ok()?;
+        let by = known.filter(|known| known.owner() == owner.identity).map(|known| known.owner_name().clone());
         let by = by.unwrap_or(genesis.owner_name);
         let is_blocked = self.people.get(&by).is_some_and(Contact::is_blocked);
-        let is_ours = genesis.realm == self.realm && !is_blocked && self.may_be(&by, &owner?);
+        let is_ours = genesis.realm == self.realm && !is_blocked && self.may_be(&by, &owner.identity);
         let holds = is_ours && invite.room == room && invite.invitee == self.me && invite.expires > cx.now.wall;
         holds.then_some(InvitationShown { conversation: genesis.name, by, expires: invite.expires })
     }

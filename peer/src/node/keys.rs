@@ -14,7 +14,7 @@ use super::calls::Call;
 use super::context::Context;
 use super::conversation::{Conversation, Room};
 use super::outgoing::After;
-use super::people;
+use super::people::{self, Met};
 use crate::api::{Event, RoomChange};
 use crate::ports::{Claimant, HeldMail, LinkOutput, Output, Pin, Write};
 
@@ -27,14 +27,25 @@ impl Account {
         credentials: &Credentials,
         writes: &mut Vec<Write>,
     ) -> Result<(), Refusal> {
-        let is_new = self.identity_of(&person.user).is_none();
-        let checked = self.people.check(cx, person, credentials, writes);
-        if checked.is_err() {
-            self.break_off(cx, &person.user);
-        } else if is_new {
-            self.sort_members(cx, &person.user);
+        if self.people.is_given_up(cx, &person.user, credentials) {
+            return Err(people::given_up(&person.user));
         }
-        checked
+        let checked = self.people.check(cx, person, credentials, writes);
+        match checked {
+            Err(_) => self.break_off(cx, &person.user),
+            Ok(Met::New) => self.sort_members(cx, &person.user),
+            Ok(Met::Rotated) => self.key_followed(cx, person),
+            Ok(Met::Known) => {}
+        }
+        checked.map(drop)
+    }
+
+    /// Somebody goes on with another key, by the word of the one before: a link with the one before is over, and what
+    /// lies sealed for that one in their mailbox may not open any more.
+    fn key_followed(&mut self, cx: &mut Context, person: &Person) {
+        self.break_off(cx, &person.user);
+        let conversations: Vec<_> = self.conversations.keys().copied().collect();
+        conversations.into_iter().for_each(|id| self.mail_again(cx, &person.user, id, &person.identity));
     }
 
     /// Reminds the user of everybody who is blocked, and goes on where a decision was interrupted.
@@ -45,7 +56,7 @@ impl Account {
             self.sort_members(cx, &pin.user);
             self.re_address(&pin);
             match &pin.blocked_by {
-                Some(claimant) => cx.tell(people::key_changed(&pin, &claimant.identity)),
+                Some(claimant) => cx.tell(people::key_changed(&pin, &claimant.key())),
                 None => self.take_held(cx, &pin.user),
             }
         }
@@ -57,13 +68,13 @@ impl Account {
             Ok(undecided) => undecided,
             Err(refusal) => return cx.refuse(re, refusal),
         };
+        let (identity, key, accepted) = (claimant.identity, claimant.key(), Some(cx.now.wall));
         let credentials = claimant.credentials.map_or(pin.credentials, |shown| *shown);
-        let (identity, accepted) = (claimant.identity, Some(cx.now.wall));
         let pin = Pin { user: user.clone(), identity, credentials, verified: false, accepted, blocked_by: None };
         self.people.re_pin(pin.clone());
         self.re_address(&pin);
-        let held = self.count_held(&user, &identity);
-        let event = Box::new(Event::KeyAccepted { user: user.clone(), key: identity.to_string(), held });
+        let held = self.count_held(&user, &key);
+        let event = Box::new(Event::KeyAccepted { user: user.clone(), key: key.to_string(), held });
         self.commit(cx, vec![Write::Pin(Box::new(pin))], vec![After::Decided { user, re, event }]);
     }
 
@@ -75,8 +86,8 @@ impl Account {
         };
         let pin = Pin { blocked_by: None, ..pin };
         self.people.re_pin(pin.clone());
-        let dropped = self.count_held(&user, &claimant.identity);
-        let key = claimant.identity.to_string();
+        let dropped = self.count_held(&user, &claimant.key());
+        let key = claimant.key().to_string();
         let event = Box::new(Event::KeyRejected { user: user.clone(), key, dropped });
         self.commit(cx, vec![Write::Pin(Box::new(pin))], vec![After::Decided { user, re, event }]);
     }
@@ -122,7 +133,7 @@ impl Account {
             self.commit(cx, writes, Vec::new());
             return cx.refuse(re, people::key_blocked(&user));
         };
-        let number = safety::safety_number(&self.realm, (&self.user, &self.me), (&user, &pin.identity));
+        let number = safety::safety_number(&self.realm, (&self.user, &self.keys.key()), (&user, &pin.key()));
         let answer = match digits {
             None => Event::SafetyNumber { user, digits: number, verified: pin.verified },
             Some(digits) if safety::parse_digits(&number).as_deref() == Some(digits) => {
@@ -144,7 +155,7 @@ impl Account {
             return None;
         }
         let number = self.held.last().map_or(0, |held| held.number) + 1;
-        let held = HeldMail { number, user: person.user.clone(), identity: person.identity, at, content };
+        let held = HeldMail { number, user: person.user.clone(), key: person.key, at, content };
         self.held.push(held.clone());
         Some(Write::Hold(Box::new(held)))
     }
@@ -205,8 +216,8 @@ impl Account {
     }
 
     /// How many events of somebody are held that came with this key.
-    fn count_held(&self, user: &UserName, identity: &IdentityKey) -> u32 {
-        let of = self.held.iter().filter(|held| (&held.user, &held.identity) == (user, identity));
+    fn count_held(&self, user: &UserName, key: &IdentityKey) -> u32 {
+        let of = self.held.iter().filter(|held| (&held.user, &held.key) == (user, key));
         let contents = of.filter_map(|held| codec::decode::<Content>(&held.content).ok());
         u32::try_from(contents.map(|content| content.events.len()).sum::<usize>()).unwrap_or(u32::MAX)
     }
@@ -214,13 +225,13 @@ impl Account {
     /// The user has decided: what is held of somebody is taken in where it came with their key, else thrown away. An
     /// author still has whatever is not acknowledged, so nothing depends on this being the last copy.
     fn take_held(&mut self, cx: &mut Context, user: &UserName) {
-        let Some(identity) = self.identity_of(user) else { return };
+        let Some(key) = self.people.get(user).and_then(|contact| contact.pin.as_ref()).map(Pin::key) else { return };
         let (theirs, others) = std::mem::take(&mut self.held).into_iter().partition(|held| held.user == *user);
         self.held = others;
         let theirs: Vec<HeldMail> = theirs;
         let mut writes = Vec::new();
         for held in theirs {
-            if held.identity == identity
+            if held.key == key
                 && let Err(reason) = self.take_one_held(cx, &held)
             {
                 tracing::warn!(%user, reason, "held mail is dropped");

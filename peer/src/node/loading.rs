@@ -20,7 +20,7 @@ pub(super) fn conversation(loaded: LoadedConversation, me: &IdentityKey) -> Opti
     let mut conversation = Conversation::new(id, kind);
     conversation.lamport = lamport;
     let used: Vec<ChainId> = own.iter().map(|chain| chain.chain).collect();
-    conversation.own = own.into_iter().map(|chain| (chain.chain, own_log(chain))).collect();
+    conversation.own = own.into_iter().enumerate().map(|(order, chain)| (chain.chain, own_log(order, chain))).collect();
     if let Kind::Room(room) = &conversation.kind {
         // Whoever left since is not waited for, and nobody is by whom was removed.
         let is_out = room.ended_by(me).is_some();
@@ -47,13 +47,15 @@ pub(super) fn conversation(loaded: LoadedConversation, me: &IdentityKey) -> Opti
 /// Of my chains, in the order of their use, those before the one that I am in a room by: whoever comes back after a
 /// removal goes on in another chain if there was something that does not count.
 fn left_behind<'a>(room: &Room, me: &IdentityKey, used: &'a [ChainId]) -> &'a [ChainId] {
-    let join = room.members.get(me).and_then(|mine| mine.join.claim().ok());
+    // One that was renewed under another key says nothing of what lies before it.
+    let mine = room.members.get(me).filter(|mine| mine.statement.rotations.is_empty());
+    let join = mine.and_then(|mine| mine.join.claim().ok());
     let first = join.and_then(|join| used.iter().position(|chain| *chain == join.chain));
     &used[..first.unwrap_or(0)]
 }
 
-fn own_log(chain: OwnChain) -> OwnLog {
-    let mut log = OwnLog::new();
+fn own_log(order: usize, chain: OwnChain) -> OwnLog {
+    let mut log = OwnLog::new(order);
     log.number = chain.number;
     log.committed = chain.number;
     log.before = chain.number;
@@ -87,7 +89,8 @@ fn room(id: RoomId, loaded: LoadedRoom) -> Option<Room> {
 fn membership(room: &Room, join: &WireEvent) -> Option<Membership> {
     let event = join.claim().ok()?;
     let Content::Join(body) = event.content().ok()? else { return None };
-    let needs_invite = room.genesis.private && room.moderation.owners().at(event.head) != Some(event.author);
+    let owner = room.moderation.owners().at(event.head).map(|owner| owner.identity);
+    let needs_invite = room.genesis.private && owner != Some(event.author);
     let invite = body.invite.filter(|_| needs_invite).and_then(|invite| invite.claim().ok());
     Some(Membership { statement: body.statement.claim().ok()?, event, invited: invite.map(|invite| invite.head) })
 }

@@ -7,6 +7,7 @@ use common::message::peer::PeerMessage;
 use common::message::registry::MemberRecord;
 use common::message::room::{self, Genesis, Membership, RoomError};
 use common::names::UserName;
+use common::secure::rotation::Lineage;
 use common::secure::sign::Signed;
 
 use super::account::{Account, Joining};
@@ -130,11 +131,21 @@ impl Account {
         let identity = membership.event.author;
         // Anybody can sign a join under any name: it is theirs only with the key that was seen under it.
         let stands_aside = !self.may_be(&membership.statement.user, &identity);
+        let shown = &membership.statement;
+        let pinned = self.people.get(&shown.user).and_then(|contact| contact.statement_of(&identity));
+        if pinned.is_some_and(|pinned| shown.against(&pinned) == Lineage::Foreign) {
+            // A key that they gave up has signed for yet another one.
+            return;
+        }
         let Some(room) = self.conversations.get_mut(&id).and_then(|conversation| conversation.room_mut()) else {
             return;
         };
         let known = room.members.get(&identity);
         if known.is_some_and(|known| !membership.event.stamp().supersedes(&known.joined)) {
+            return;
+        }
+        let lineage = known.map_or(Lineage::Same, |known| membership.statement.against(&known.statement));
+        if matches!(lineage, Lineage::Older | Lineage::Foreign) {
             return;
         }
         let was_member = known.is_some_and(Member::is_current);
@@ -238,7 +249,7 @@ impl Account {
         let mut writes = Vec::new();
         let key = if let Some(known) = room.members.get(&author).filter(|known| known.join == *join) {
             // A crowd is listed often, and checked once.
-            is_theirs(&known.user, &author).then_some(known.key)
+            is_theirs(&known.user, &author).then_some(known.statement.event)
         } else {
             match room::check_join(room.id, &room.genesis, room.moderation.owners(), join) {
                 Ok(membership) if is_theirs(&membership.statement.user, &author) => {

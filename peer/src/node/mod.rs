@@ -41,6 +41,7 @@ mod repair;
 mod replies;
 mod restored;
 mod rooms;
+mod rotating;
 mod said;
 mod search;
 mod sign_in;

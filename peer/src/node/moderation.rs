@@ -159,8 +159,13 @@ impl Account {
         let Some(room) = self.room(id) else { return Ok(()) };
         let (name, owner) = (&room.genesis.name, room.moderation.owner_name());
         self.may_go_on(id)?;
-        if room.moderation.owner() == self.me {
+        let present = room.moderation.owners().now();
+        if present.identity == self.me && present.key == self.keys.key() {
             return Ok(());
+        }
+        if present.identity == self.me {
+            let text = format!("{name} has not heard of your new key yet. Try again in a moment.");
+            return Err(Refusal::new(Code::Busy, &text));
         }
         let text = format!("Only the owner may {what} {name}. Owner: {owner}.");
         Err(Refusal::new(Code::NotPermitted, &text))

@@ -16,7 +16,7 @@ use common::wire::codec;
 use super::account::Account;
 use super::calls::Call;
 use super::context::Context;
-use super::conversation::{OwnLog, PendingEvent, Recent};
+use super::conversation::{PendingEvent, Recent};
 use super::deeds::Heard;
 use super::lazy;
 use super::reads::Read;
@@ -71,6 +71,8 @@ pub(super) enum After {
     MailStored { item: u64 },
     /// A decision about a key holds: it is told, and what follows from it is done.
     Decided { user: UserName, re: Option<String>, event: Box<Event> },
+    /// Keys that follow the ones before are what a restart would go on with.
+    KeysKept,
     /// The registry may be asked now.
     Ask { request: Box<Request>, call: Box<Call> },
 }
@@ -197,17 +199,28 @@ impl Account {
         conversation: ConversationId,
         content: &Content,
     ) -> Option<Appended> {
+        let head = self.conversations.get(&conversation)?.head();
+        self.append_knowing(cx, conversation, content, head)
+    }
+
+    /// The same as somebody who knows `head` entries of the owner's log.
+    pub(super) fn append_knowing(
+        &mut self,
+        cx: &mut Context,
+        conversation: ConversationId,
+        content: &Content,
+        head: u32,
+    ) -> Option<Appended> {
         let recipients = match content {
             Content::Join(_) | Content::Part(_) | Content::Unknown => Vec::new(),
             _ => self.recipients(conversation),
         };
         let (kind, body) = content.encode().ok()?;
         let entry = self.conversations.get_mut(&conversation)?;
-        let head = entry.head();
         let parents = entry.take_parents(self.me, self.chain);
         entry.lamport = (entry.lamport + 1).min(COUNT_MAX);
         let lamport = entry.lamport;
-        let log = entry.own.entry(self.chain).or_insert_with(OwnLog::new);
+        let log = entry.own_log(self.chain);
         let event = ChainEvent {
             conversation,
             author: self.me,
@@ -359,6 +372,7 @@ impl Account {
             After::MailStored { item } => self.mail_stored(item),
             After::Entered { conversation } => self.join_stored(cx, conversation),
             After::Decided { user, re, event } => self.decided(cx, &user, re, *event),
+            After::KeysKept => self.keys_kept(cx),
             After::Ask { request, call } => self.ask(cx, *request, *call),
         }
     }

@@ -1,5 +1,5 @@
 //! People: the key each name was first seen with, whether they are online, and the way to them. A name that shows
-//! another key is blocked until the user decides.
+//! another key is blocked until the user decides, unless the key before has signed it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -9,6 +9,8 @@ use common::ids::{IdentityKey, RootKey};
 use common::message::registry::{Code, Refusal};
 use common::names::UserName;
 use common::secure::certificate::{self, Credentials, Person};
+use common::secure::identity::DeviceStatement;
+use common::secure::rotation::Lineage;
 use common::time::{Monotonic, UnixMillis};
 
 use super::context::Context;
@@ -42,6 +44,17 @@ pub(super) struct Contact {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) away: Option<String>,
     told_online: bool,
+    /// That somebody shows a key which they gave up is said once.
+    told_given_up: bool,
+}
+
+/// What came of checking somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    Known,
+    New,
+    /// Under the key that follows the one they were known by.
+    Rotated,
 }
 
 /// How far we are in reaching somebody.
@@ -100,6 +113,12 @@ impl Contact {
 
     pub(super) fn identity(&self) -> Option<IdentityKey> {
         self.pin.as_ref().map(|pin| pin.identity)
+    }
+
+    /// What they showed last, if the name belongs to this identity.
+    pub(super) fn statement_of(&self, identity: &IdentityKey) -> Option<DeviceStatement> {
+        let pin = self.pin.as_ref().filter(|pin| pin.identity == *identity)?;
+        pin.credentials.statement.claim().ok().filter(|claim| claim.identity == *identity)
     }
 
     /// The name belongs to another key.
@@ -191,15 +210,26 @@ impl People {
         }
     }
 
-    /// Checks what somebody shows against what was seen before. First sight pins; another identity blocks.
-    /// What is to be remembered is added to `writes`.
+    /// Whether these credentials are of before somebody got the key that they are known by: from whoever else may have
+    /// that key, or from long ago. Such nobody is linked to or heard; the user is told once.
+    pub(super) fn is_given_up(&mut self, cx: &mut Context, user: &UserName, credentials: &Credentials) -> bool {
+        let contact = self.entry(user);
+        let is_older = contact.pin.as_ref().is_some_and(|pin| lineage(pin, credentials) == Lineage::Older);
+        if is_older && !std::mem::replace(&mut contact.told_given_up, true) {
+            cx.tell(Event::Refused(given_up(user)));
+        }
+        is_older
+    }
+
+    /// Checks what somebody shows against what was seen before. First sight pins; a key that follows the one before takes
+    /// its place; any other blocks. What is to be remembered is added to `writes`.
     pub(super) fn check(
         &mut self,
         cx: &mut Context,
         person: &Person,
         credentials: &Credentials,
         writes: &mut Vec<Write>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Met, Refusal> {
         let contact = self.by_name.entry(person.user.clone()).or_default();
         match &mut contact.pin {
             None => {
@@ -214,24 +244,32 @@ impl People {
                 writes.push(Write::Pin(Box::new(pin.clone())));
                 self.names.insert(person.identity, person.user.clone());
                 contact.pin = Some(pin);
-                Ok(())
+                Ok(Met::New)
             }
-            Some(pin) if pin.identity == person.identity && pin.blocked_by.is_none() => {
+            Some(pin) if pin.blocked_by.is_none() && lineage(pin, credentials) == Lineage::Newer => {
+                let (old, new, verified) = (pin.key().to_string(), person.key.to_string(), pin.verified);
+                (pin.credentials, pin.verified) = (credentials.clone(), false);
+                writes.push(Write::Pin(Box::new(pin.clone())));
+                cx.tell(Event::KeyRotated { user: person.user.clone(), old, new, verified });
+                Ok(Met::Rotated)
+            }
+            Some(pin) if pin.blocked_by.is_none() && lineage(pin, credentials) == Lineage::Same => {
                 // What mail brings may be older than what a link has shown since.
                 let known = pin.credentials.certificate.claim().map_or(UnixMillis(0), |claim| claim.expires);
                 if pin.credentials != *credentials && known <= person.expires {
                     pin.credentials = credentials.clone();
                     writes.push(Write::Pin(Box::new(pin.clone())));
                 }
-                Ok(())
+                Ok(Met::Known)
             }
             Some(pin) => {
-                let is_known = |claimant: &Claimant| claimant.identity == person.identity;
-                if pin.identity != person.identity && !pin.blocked_by.as_ref().is_some_and(is_known) {
+                let is_known = |claimant: &Claimant| claimant.key() == person.key;
+                let is_another = lineage(pin, credentials) == Lineage::Foreign;
+                if is_another && !pin.blocked_by.as_ref().is_some_and(is_known) {
                     let credentials = Some(Box::new(credentials.clone()));
                     pin.blocked_by = Some(Claimant { identity: person.identity, credentials });
                     writes.push(Write::Pin(Box::new(pin.clone())));
-                    cx.tell(key_changed(pin, &person.identity));
+                    cx.tell(key_changed(pin, &person.key));
                 }
                 Err(key_blocked(&person.user))
             }
@@ -261,9 +299,28 @@ pub(super) fn key_blocked(user: &UserName) -> Refusal {
     Refusal::new(Code::KeyBlocked, &text)
 }
 
+pub(super) fn given_up(user: &UserName) -> Refusal {
+    let text = format!(
+        "Somebody shows the key that {user} had before the present one, and was turned away. If that is not {user}, \
+         somebody else has that key."
+    );
+    Refusal::new(Code::KeyBlocked, &text)
+}
+
+/// How the keys that somebody shows stand to those that are pinned.
+fn lineage(pin: &Pin, credentials: &Credentials) -> Lineage {
+    let claims = credentials.statement.claim().ok().zip(pin.credentials.statement.claim().ok());
+    match claims {
+        // A log of an older program may have accepted a key without what it came with.
+        Some((shown, known)) if known.identity == pin.identity => shown.against(&known),
+        Some((shown, _)) if shown.identity == pin.identity => Lineage::Same,
+        _ => Lineage::Foreign,
+    }
+}
+
 /// What the user is told of somebody who shows `new` under a pinned name.
 pub(super) fn key_changed(pin: &Pin, new: &IdentityKey) -> Event {
-    let (user, old, new) = (pin.user.clone(), pin.identity.to_string(), new.to_string());
+    let (user, old, new) = (pin.user.clone(), pin.key().to_string(), new.to_string());
     Event::KeyChanged { user, old, new, verified: pin.verified }
 }
 /// After so many attempts in a row somebody is not where the registry says.

@@ -2,7 +2,9 @@
 //! protocol is cut; what merely does not concern us is passed over.
 
 use common::ids::{ChainId, ConversationId, EventId, EventKey, IdentityKey};
-use common::message::event::{self, COUNT_MAX, Content, Event as ChainEvent, KIND_JOIN, Position, WireEvent};
+use common::message::event::{
+    self, COUNT_MAX, Content, Event as ChainEvent, EventError, KIND_JOIN, Position, WireEvent,
+};
 use common::message::peer::{Events, PeerMessage};
 use common::names::UserName;
 use common::secure::certificate::Person;
@@ -23,7 +25,8 @@ pub(super) type Misbehaved = &'static str;
 pub(super) struct Author {
     pub(super) identity: IdentityKey,
     pub(super) user: UserName,
-    pub(super) key: EventKey,
+    /// Any of them, the present one first: each chain is signed with one.
+    pub(super) keys: Vec<EventKey>,
 }
 
 /// Consecutive events of one chain of `author`, as they came.
@@ -199,9 +202,9 @@ impl Account {
         let known = usize::try_from(checked + 1 - first.number).unwrap_or(usize::MAX);
         let fresh = events.get(known.min(events.len())..).unwrap_or_default();
         let at = Position { conversation: *id, author: author.identity, chain: *chain, number: checked + 1, previous };
-        let verified = match event::verify_run(fresh, at, &author.key) {
+        let verified = match verify_by(&author.keys, fresh, at) {
             Ok(verified) => verified,
-            Err(_) if event::verify_run(fresh, Position { previous: None, ..at }, &author.key).is_ok() => {
+            Err(_) if verify_by(&author.keys, fresh, Position { previous: None, ..at }).is_ok() => {
                 return Ok(Taken::Fork);
             }
             Err(_) => return Err("events that do not hold"),
@@ -302,8 +305,19 @@ impl Via {
 impl Author {
     /// The person at the other end of a link.
     pub(super) fn of(person: &Person) -> Self {
-        Self { identity: person.identity, user: person.user.clone(), key: person.event }
+        Self { identity: person.identity, user: person.user.clone(), keys: person.events.clone() }
     }
+}
+
+/// Checks a run that was signed with one of these keys, most likely the first.
+pub(super) fn verify_by(
+    keys: &[EventKey],
+    run: &[WireEvent],
+    at: Position,
+) -> Result<Vec<(EventId, ChainEvent)>, EventError> {
+    let mut checked = keys.iter().map(|key| event::verify_run(run, at, key));
+    let first = checked.next().unwrap_or(Err(EventError::Unsigned));
+    first.or_else(|wrong| checked.find_map(Result::ok).ok_or(wrong))
 }
 
 /// How many of these events count before the first that does not. Whoever was removed is back with the join among them.

@@ -18,6 +18,7 @@ use super::calls::Call;
 use super::context::{Context, no_registry};
 use super::conversation::Kind;
 use super::presenting::Presenting;
+use super::rotating::Rotating;
 use crate::api::{Event, LinkState};
 use crate::ports::{Output, RegistryInput, RegistryOutput};
 
@@ -66,6 +67,10 @@ impl RegistryCalls {
         self.under_way.values().any(|(call, _)| matches!(call, Call::MembersOf { room, .. } if *room == id))
     }
 
+    pub(super) fn is_signing_anew(&self, id: ConversationId) -> bool {
+        self.under_way.values().any(|(call, _)| matches!(call, Call::SignAnew { room, .. } if *room == id))
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let calls = self.under_way.values().map(|(_, until)| *until).min();
         let presenting = self.presenting.next_timeout();
@@ -81,7 +86,7 @@ impl RegistryCalls {
 impl Account {
     /// Asks the registry; if it cannot be reached, the call fails at once.
     pub(super) fn ask(&mut self, cx: &mut Context, request: Request, call: Call) {
-        let signing_in = matches!(request, Request::Resume { .. } | Request::Reclaim { .. });
+        let signing_in = matches!(request, Request::Resume { .. } | Request::Rotate { .. } | Request::Reclaim { .. });
         if !self.registry.is_online() && !signing_in {
             return self.call_failed(cx, call);
         }
@@ -186,7 +191,7 @@ impl Account {
         let mut is_dead = false;
         for id in late {
             if let Some((call, _)) = self.registry.under_way.remove(&id) {
-                is_dead |= matches!(call, Call::Ping | Call::Resume | Call::Reclaim);
+                is_dead |= matches!(call, Call::Ping | Call::Resume | Call::Rotate | Call::Reclaim);
                 self.call_failed(cx, call);
             }
         }
@@ -196,10 +201,13 @@ impl Account {
         }
     }
 
-    /// Signs in again, by device key.
+    /// Signs in again, by device key, or as the device that shall be mine.
     pub(super) fn resume(&mut self, cx: &mut Context) {
         self.registry.state = State::Resuming;
-        self.ask(cx, Request::Resume { user: self.user.clone() }, Call::Resume);
+        match self.rotating {
+            Rotating::Sealed { .. } => self.ask(cx, self.rotation_shown(), Call::Rotate),
+            _ => self.ask(cx, Request::Resume { user: self.user.clone() }, Call::Resume),
+        }
     }
 
     /// The same for a connection that we close: whoever is not there when we are back has gone meanwhile.
@@ -221,6 +229,7 @@ impl Account {
         for (_, (call, _)) in std::mem::take(&mut self.registry.under_way) {
             self.call_failed(cx, call);
         }
+        self.rotation_waits(cx);
     }
 
     fn realm_changed(&mut self, cx: &mut Context) {
@@ -350,6 +359,14 @@ impl Account {
         self.registry_signed_in(cx);
     }
 
+    /// The registry does not know this device. It may know the one of the keys before, from an old backup.
+    pub(super) fn show_rotations(&mut self, cx: &mut Context, refusal: Refusal) {
+        if refusal.code == Code::Credentials && !self.keys.rotations().is_empty() {
+            return self.ask(cx, self.rotation_shown(), Call::Rotate);
+        }
+        self.reclaim(cx, refusal);
+    }
+
     /// The registry does not know me, perhaps because it has come back from an old backup: what it certified itself
     /// gives the account back, as long as that holds.
     pub(super) fn reclaim(&mut self, cx: &mut Context, refusal: Refusal) {
@@ -364,10 +381,14 @@ impl Account {
         if matches!(refusal.code, Code::Credentials | Code::NotPermitted | Code::NameTaken) {
             cx.out.push_back(Output::Registry(RegistryOutput::Disconnect));
         } else {
-            let pause = refusal.retry_after.map_or(RESUME_AGAIN_AFTER, |seconds| Duration::from_secs(seconds.into()));
-            self.registry.resume_at = Some(cx.now.monotonic.plus(pause));
+            self.resume_later(cx, &refusal);
         }
         cx.tell(Event::Refused(refusal));
+    }
+
+    pub(super) fn resume_later(&mut self, cx: &Context, refusal: &Refusal) {
+        let pause = refusal.retry_after.map_or(RESUME_AGAIN_AFTER, |seconds| Duration::from_secs(seconds.into()));
+        self.registry.resume_at = Some(cx.now.monotonic.plus(pause));
     }
 
     /// The answer to `Watch`: who of my conversations is there.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use common::ids::{ChainId, ConversationId, EventId, IdentityKey};
 use common::limits::EVENTS_BYTES_MAX;
-use common::message::event::{COUNT_MAX, Event as ChainEvent, WireEvent};
+use common::message::event::{COUNT_MAX, Event as ChainEvent, KIND_JOIN, WireEvent};
 use common::message::peer::{Holding, PeerMessage, Want};
 use common::message::room::History;
+use common::secure::rotation::Lineage;
 use common::time::Monotonic;
 
 use super::account::Account;
@@ -256,6 +257,13 @@ impl Account {
         let taken = if key.0 == self.me {
             self.take_own(cx, id, key.1, events)?
         } else {
+            if let Some(wire) = events.first().filter(|_| first.kind == KIND_JOIN) {
+                // With which key what follows is signed, it may be the one to say.
+                let mut writes = Vec::new();
+                self.member_joined(cx, id, wire, true, &mut writes);
+                self.commit(cx, writes, Vec::new());
+            }
+            let Some(conversation) = self.conversations.get(&id) else { return Ok(()) };
             let Some(author) = self.author_of(conversation, &key.0) else {
                 self.not_served(link);
                 return Ok(());
@@ -455,8 +463,10 @@ impl Account {
         let member = conversation.room()?.members.get(identity)?;
         let contact = self.people.get(&member.user);
         let other = contact.is_some_and(|contact| contact.is_blocked() || contact.is_other_than(identity));
-        let author = Author { identity: *identity, user: member.user.clone(), key: member.key };
-        (!other).then_some(author)
+        let pinned = contact.and_then(|contact| contact.statement_of(identity));
+        let newest = pinned.filter(|pinned| pinned.against(&member.statement) == Lineage::Newer);
+        let keys = newest.as_ref().unwrap_or(&member.statement).event_keys();
+        (!other).then(|| Author { identity: *identity, user: member.user.clone(), keys })
     }
 }
 

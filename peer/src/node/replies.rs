@@ -13,12 +13,13 @@ use super::conduct::goes_on;
 use super::context::Context;
 use super::people;
 use crate::api::{Event, PersonShown, RoomShown};
-use crate::ports::{Output, VaultJob};
+use crate::ports::{Output, Pin, VaultJob};
 
 impl Account {
     pub(super) fn registry_replied(&mut self, cx: &mut Context, call: Call, reply: Reply) {
         match (call, reply) {
             (Call::Resume | Call::Reclaim, Reply::SignedIn { certificate, .. }) => self.resumed(cx, certificate),
+            (Call::Rotate, Reply::SignedIn { certificate, .. }) => self.rotation_taken(cx, certificate),
             (Call::Renew, Reply::SignedIn { certificate, .. }) => self.certified(cx, certificate),
             (Call::Watch, Reply::Watching { online }) => self.watching(cx, &online),
             (Call::Mail, Reply::Mail { items, more }) => self.mail_came(cx, &items, more),
@@ -120,6 +121,9 @@ impl Account {
                     cx.finish(event);
                 }
             }
+            Call::SignAnew { entry, .. } => {
+                self.entry_added(cx, *entry);
+            }
             Call::FirstTopic { room, entry } => {
                 if let Some(event) = self.entry_added(cx, *entry) {
                     cx.tell(event);
@@ -138,7 +142,8 @@ impl Account {
 
     pub(super) fn registry_refused(&mut self, cx: &mut Context, call: Call, refusal: Refusal) {
         match call {
-            Call::Resume => self.reclaim(cx, refusal),
+            Call::Resume => self.show_rotations(cx, refusal),
+            Call::Rotate => self.rotation_refused(cx, refusal),
             Call::Reclaim => self.resume_refused(cx, refusal),
             Call::LookUpToDial { user } => self.look_up_failed(cx, &user),
             Call::Mail => self.mail_not_fetched(cx),
@@ -292,13 +297,13 @@ impl Account {
         let pin = contact.and_then(|contact| contact.pin.as_ref());
         let link = contact.and_then(|contact| contact.link).and_then(|link| self.links.get(link));
         let claimant = pin.and_then(|pin| pin.blocked_by.as_ref());
-        let identity = pin.map(|pin| pin.identity).or_else(|| told.map(|(_, person)| person.identity))?;
+        let identity = pin.map(Pin::key).or_else(|| told.map(|(_, person)| person.key))?;
         Some(PersonShown {
             user: user.clone(),
             online: told.is_some_and(|(record, _)| record.online) || link.is_some(),
             identity: identity.to_string(),
             verified: pin.is_some_and(|pin| pin.verified),
-            blocked_by: claimant.map(|claimant| claimant.identity.to_string()),
+            blocked_by: claimant.map(|claimant| claimant.key().to_string()),
             route: link.map(|link| link.address),
             last_seen: told.and_then(|(record, _)| record.last_seen),
             away: contact.and_then(|contact| contact.away.clone()),

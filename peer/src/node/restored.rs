@@ -2,7 +2,7 @@
 //! What is said from then on goes into a chain of its own, and what was lost is fetched from whoever has it.
 
 use common::ids::{ChainId, ConversationId};
-use common::message::event::{self, Content, NO_EVENT, Position, WireEvent};
+use common::message::event::{Content, NO_EVENT, Position, WireEvent};
 use common::message::registry::{Code, Refusal};
 
 use super::account::Account;
@@ -10,7 +10,7 @@ use super::context::Context;
 use super::conversation::{OwnLog, Recent};
 use super::outgoing::After;
 use super::reads::Read;
-use super::receive::{Misbehaved, Taken};
+use super::receive::{Misbehaved, Taken, verify_by};
 use crate::api::{Changes, Event, MessageKind, MessageShown};
 use crate::ports::{DiskJob, Output, StoredEvent, Write};
 
@@ -83,7 +83,8 @@ impl Account {
         }
         let Some(conversation) = self.conversations.get_mut(&id) else { return Ok(Taken::PassedOver) };
         let target = conversation.target();
-        let log = conversation.own.entry(chain).or_insert_with(OwnLog::new);
+        let order = conversation.own.len();
+        let log = conversation.own.entry(chain).or_insert_with(|| OwnLog::new(order));
         let previous = Some(if log.number == 0 { NO_EVENT } else { log.last });
         let first = events.first().and_then(|event| event.claim().ok()).map_or(0, |event| event.number);
         if first > log.number + 1 {
@@ -92,10 +93,10 @@ impl Account {
         let known = usize::try_from(log.number + 1 - first).unwrap_or(usize::MAX);
         let fresh = events.get(known.min(events.len())..).unwrap_or_default();
         let at = Position { conversation: id, author: self.me, chain, number: log.number + 1, previous };
-        let key = self.keys.event();
-        let verified = match event::verify_run(fresh, at, &key) {
+        let keys = self.keys.events();
+        let verified = match verify_by(&keys, fresh, at) {
             Ok(verified) => verified,
-            Err(_) if event::verify_run(fresh, Position { previous: None, ..at }, &key).is_ok() => {
+            Err(_) if verify_by(&keys, fresh, Position { previous: None, ..at }).is_ok() => {
                 return Ok(Taken::Fork);
             }
             Err(_) => return Err("events of mine that do not hold"),

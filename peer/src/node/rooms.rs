@@ -50,6 +50,7 @@ impl Account {
             history,
             nonce: cx.chain_id(),
             at: cx.now.wall,
+            rotations: self.keys.rotations().clone(),
         };
         let signed = Signed::sign(&genesis, self.keys.identity_signer());
         let Ok((room, genesis)) = check_genesis(&signed) else { return };
@@ -175,7 +176,7 @@ impl Account {
         }
         let holds = |invite: &Signed<Invite>| {
             let owner = invite.claim().ok().and_then(|claim| room.moderation.owners().at(claim.head));
-            owner.is_some_and(|owner| invite.verify(owner.as_bytes()).is_ok())
+            owner.is_some_and(|owner| invite.verify(owner.key.as_bytes()).is_ok())
         };
         let invite = invite.map(|invite| *invite).filter(holds);
         if (needs_invite || invited) && invite.is_none() && !is_owner {

@@ -152,10 +152,8 @@ impl Account {
         self.links.pushed_in = None;
         for (link, id) in std::mem::take(&mut self.links.pushes) {
             let Some(conversation) = self.conversations.get(&id) else { continue };
-            let mut chains: Vec<_> = conversation.own.keys().copied().collect();
-            // What was said first goes first: the chain in use comes after those before it, once they are through.
-            chains.sort_by_key(|chain| *chain == self.chain);
-            for chain in chains {
+            // What was said first goes first: a chain comes after those before it, once they are through.
+            for chain in conversation.own_in_order(&self.chain) {
                 self.push(cx, link, id, chain, &mut shared);
                 if !self.is_through(link, id, chain) {
                     break;

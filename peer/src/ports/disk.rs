@@ -30,14 +30,18 @@ pub enum VaultJob {
     Discard { realm: RealmId, user: UserName },
     /// Seals the same keys under a new password beside the old ones, if `old` opens them; then derives both.
     Reseal { realm: RealmId, user: UserName, old: Secret<String>, new: Secret<String> },
+    /// Makes keys that follow the present ones and seals them beside those, if `password` opens these.
+    Succeed { realm: RealmId, user: UserName, password: Secret<String> },
 }
 
 #[derive(Debug)]
 pub enum VaultReply {
-    /// `confirmed`: the registry has known these keys before.
+    /// `confirmed`: the registry has known these keys before. `next` are others that follow them and were sealed
+    /// since: the registry may know those by now.
     Opened {
         keys: Box<Keys>,
         confirmed: bool,
+        next: Option<Box<Keys>>,
     },
     /// The password does not open the keys that are there.
     WrongPassword,
@@ -47,6 +51,9 @@ pub enum VaultReply {
     Resealed {
         old: Secret<AuthKey>,
         new: Secret<AuthKey>,
+    },
+    Succeeded {
+        keys: Box<Keys>,
     },
     Confirmed,
     Discarded,
@@ -295,7 +302,8 @@ pub struct StoredPrekey {
     pub salt: MailSalt,
 }
 
-/// A name and the identity key it was first seen with, or that was accepted for it since.
+/// A name and the identity it was first seen with, or that was accepted for it since. Which key speaks for it is in the
+/// credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
     pub user: UserName,
@@ -317,13 +325,33 @@ pub struct Claimant {
     pub credentials: Option<Box<Credentials>>,
 }
 
+impl Pin {
+    /// What speaks for them now.
+    pub fn key(&self) -> IdentityKey {
+        key_of(&self.identity, Some(&self.credentials))
+    }
+}
+
+impl Claimant {
+    /// What they showed.
+    pub fn key(&self) -> IdentityKey {
+        key_of(&self.identity, self.credentials.as_deref())
+    }
+}
+
+fn key_of(identity: &IdentityKey, credentials: Option<&Credentials>) -> IdentityKey {
+    let claim = credentials.and_then(|credentials| credentials.statement.claim().ok());
+    claim.filter(|claim| claim.identity == *identity).map_or(*identity, |claim| claim.key())
+}
+
 /// Mail of somebody who was blocked when it came: checked, and not shown before the user decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldMail {
     /// Never used for another that is still held.
     pub number: u64,
     pub user: UserName,
-    pub identity: IdentityKey,
+    /// What spoke for whoever sent it.
+    pub key: IdentityKey,
     /// When it came: its sender's credentials held then.
     pub at: UnixMillis,
     /// The opened item.

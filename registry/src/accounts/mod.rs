@@ -4,6 +4,7 @@
 mod entry;
 mod password;
 mod reclaim;
+mod rotate;
 mod sign_in;
 mod throttle;
 

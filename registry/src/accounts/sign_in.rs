@@ -18,7 +18,7 @@ use super::password::{Outcome, PasswordDone, PasswordJob, Work};
 use super::throttle::{Source, Throttle, ThrottleLimits, Wait};
 use crate::refusal::Failure;
 use crate::store::folder::RealmKeys;
-use crate::store::{Account, Creation, Redemption, Store, TokenDigest};
+use crate::store::{Account, Creation, Redemption, Replacement, Store, TokenDigest};
 
 /// Where a request comes from: the device its handshake proved, and its address.
 #[derive(Debug, Clone, Copy)]
@@ -257,6 +257,14 @@ impl Accounts {
 
     pub(super) fn known(&self, user: &UserName) -> Result<Option<Account>, Failure> {
         Ok(self.store.account(user)?)
+    }
+
+    pub(super) fn replace_keys(
+        &self,
+        before: &Signed<DeviceStatement>,
+        account: &Account,
+    ) -> Result<Replacement, Failure> {
+        Ok(self.store.replace_keys(before, account)?)
     }
 
     pub(super) fn add(&self, now: Now, account: &Account) -> Result<Creation, Failure> {

@@ -41,7 +41,7 @@ impl Mailbox {
 
     /// Keeps what mail for the caller is to be sealed to.
     pub fn put_prekey(&self, caller: &Account, signed: &Signed<Prekey>) -> Result<(), Failure> {
-        let prekey = signed.verify(caller.claim.identity.as_bytes());
+        let prekey = signed.verify(caller.claim.key().as_bytes());
         let is_own = prekey.is_ok_and(|prekey| (prekey.realm, &prekey.user) == (self.realm, caller.user()));
         if !is_own || signed.to_bytes().len() > PREKEY_BYTES_MAX {
             return Err(Failure::new(Code::Usage, BAD_PREKEY));

@@ -13,7 +13,8 @@ use common::message::registry::{Code, Invitation, RoomSummary};
 use common::message::room::{self, Act, Genesis, Invite, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::identity::check_statement;
-use common::secure::sign::{Signable, Signed};
+use common::secure::rotation;
+use common::secure::sign::Signed;
 use common::time::UnixMillis;
 
 use crate::refusal::Failure;
@@ -43,7 +44,7 @@ impl Rooms {
     /// back by whoever was in it: empty, until the owner's log says who may enter.
     pub fn create(&self, caller: &Account, signed: &Signed<Genesis>, join: &WireEvent) -> Result<(), Failure> {
         let (id, genesis) = room::check_genesis(signed).map_err(|_| usage(BAD_GENESIS))?;
-        if genesis.realm != self.realm || too_long(signed) {
+        if genesis.realm != self.realm || signed.to_bytes().len() > GENESIS_BYTES_MAX {
             return Err(usage(BAD_GENESIS));
         }
         let room = Room::new(id, signed.clone(), genesis);
@@ -204,7 +205,7 @@ impl Rooms {
         if self.store.entries(&room.id, claim.index, 1)?.first() == Some(signed) {
             return Ok(Vec::new());
         }
-        let is_signed_by_owner = signed.verify(room.owners.now().as_bytes()).is_ok();
+        let is_signed_by_owner = room::verify_entry(&room.owners.now(), signed).is_ok();
         let may_bring = self.is_present(&room.id, caller.user())? || self.store.present(&room.id)?.is_empty();
         if !(is_signed_by_owner && may_bring) {
             self.check_owner(caller, &room)?;
@@ -229,17 +230,20 @@ impl Rooms {
         let whom = match &act {
             Act::Remove(removal) | Act::Ban(removal) => user_of(&removal.identity)?,
             Act::Unban { identity, .. } | Act::Transfer { identity, .. } => user_of(identity)?,
-            Act::Topic { .. } | Act::Close { .. } => None,
+            Act::Topic { .. } | Act::Rotate { .. } | Act::Close { .. } => None,
         };
         let is_banned = match &whom {
             Some(user) => self.store.standing(&room.id, user)?.is_banned,
             None => false,
         };
-        if !makes_sense(&act, &room.owners.now(), |_| is_banned) {
+        if !makes_sense(&act, &room.owners.now().identity, |_| is_banned) {
             return Err(usage(BAD_ENTRY));
         }
         Ok(match (act, whom) {
             (Act::Topic { text }, _) => Effect::Topic(text),
+            (Act::Rotate { rotations }, _) => {
+                Effect::Rotated { key: rotation::newest(&room.owners.now().identity, &rotations) }
+            }
             (Act::Close { .. }, _) => Effect::Closed,
             (Act::Remove(_), Some(user)) => Effect::Ended { user, is_banned: false },
             (Act::Ban(_), Some(user)) => Effect::Ended { user, is_banned: true },
@@ -264,7 +268,7 @@ impl Rooms {
             return Err(usage(&format!("{} is public: anyone can /join it.", room.genesis.name)));
         }
         let owner = room.owners.at(claim.head).filter(|owner| *owner == room.owners.now());
-        let is_signed = owner.is_some_and(|owner| signed.verify(owner.as_bytes()).is_ok());
+        let is_signed = owner.is_some_and(|owner| signed.verify(owner.key.as_bytes()).is_ok());
         if !is_signed || room.is_closed || claim.expires < now || too_long(signed) {
             return Err(usage(BAD_INVITE));
         }
@@ -359,7 +363,7 @@ impl Rooms {
     }
 
     fn check_owner(&self, caller: &Account, room: &Room) -> Result<(), Failure> {
-        if room.owners.now() == caller.claim.identity {
+        if room.owners.now().identity == caller.claim.identity {
             return Ok(());
         }
         let (name, owner) = (&room.genesis.name, &room.owner);
@@ -376,7 +380,7 @@ fn check_join(room: &Room, caller: &Account, join: &WireEvent) -> Result<Option<
         room::RoomError::NotInvited => Failure::new(Code::NotInvited, INVITE_DOES_NOT_HOLD),
         _ => usage(BAD_JOIN),
     })?;
-    if membership.statement != caller.claim || join.bytes.len() > JOIN_BYTES_MAX {
+    if !caller.says_or_said(&membership.statement) || join.bytes.len() > JOIN_BYTES_MAX {
         return Err(usage(BAD_JOIN));
     }
     let Ok(Content::Join(body)) = membership.event.content() else { return Err(usage(BAD_JOIN)) };
@@ -390,7 +394,9 @@ fn check_part(caller: &Account, member: &Member, part: &WireEvent) -> Result<(),
         _ => None,
     });
     let (Some(join), Some(key)) = (join, key) else { return Err(usage(BAD_PART)) };
-    let event = part.verify(&key).map_err(|_| usage(BAD_PART))?;
+    // By the keys of the join, or by some that followed them.
+    let mut keys = caller.claim.event_keys().into_iter().chain([key]);
+    let event = keys.find_map(|key| part.verify(&key).ok()).ok_or_else(|| usage(BAD_PART))?;
     let is_part = matches!(event.content(), Ok(Content::Part(_)));
     let is_own = event.author == caller.claim.identity && event.conversation == join.conversation;
     let follows = event.chain != join.chain || event.number > join.number;
@@ -402,8 +408,8 @@ fn is_owner(room: &Room, user: &UserName) -> bool {
 }
 
 // Fields that this version does not know could fill what is signed; copies of it have to fit a page.
-fn too_long<T: Signable>(signed: &Signed<T>) -> bool {
-    signed.to_bytes().len() > COPY_BYTES_MAX
+fn too_long(signed: &Signed<Invite>) -> bool {
+    signed.to_bytes().len() > INVITE_BYTES_MAX
 }
 
 fn one_more(page: usize) -> u32 {
@@ -471,13 +477,16 @@ const INVITES_FULL: &str = "Too many invitations of this room are open. Wait unt
 
 /// What one owner may invite at a time: four times a full room.
 const INVITES_PER_ROOM_MAX: u32 = 256;
-/// A genesis or an invitation as kept: twice the largest honest one.
-const COPY_BYTES_MAX: usize = 768;
-/// A statement, an invitation and the event around them.
-const JOIN_BYTES_MAX: usize = 2 * SIGNED_BYTES_MAX;
+/// An invitation as kept: twice the largest honest one.
+const INVITE_BYTES_MAX: usize = 640;
+/// The largest genesis, with its signature.
+const GENESIS_BYTES_MAX: usize = SIGNED_BYTES_MAX + 128;
+/// A statement with all its rotations, an invitation and the event around them.
+const JOIN_BYTES_MAX: usize = 2 * SIGNED_BYTES_MAX + 512;
 /// A reason and the event around it.
 const PART_BYTES_MAX: usize = 768;
 
 // A page of members fits a frame, and so does one of invitations.
 const _: () = assert!(MEMBERS_PER_PAGE * (JOIN_BYTES_MAX + PART_BYTES_MAX + 384) <= common::limits::BATCH_BYTES_MAX);
-const _: () = assert!(ENTRIES_PER_PAGE * (2 * COPY_BYTES_MAX + 64) <= common::limits::BATCH_BYTES_MAX);
+const _: () =
+    assert!(ENTRIES_PER_PAGE * (GENESIS_BYTES_MAX + INVITE_BYTES_MAX + 64) <= common::limits::BATCH_BYTES_MAX);

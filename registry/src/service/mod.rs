@@ -149,6 +149,11 @@ impl Service {
                 let account = self.accounts.resume(origin(caller), &user)?;
                 self.enter(now, caller, &account)
             }
+            Request::Rotate { statement } => {
+                let account = self.accounts.rotate(origin(caller), statement)?;
+                tracing::info!(user = %account.user(), keys = account.claim.rotations.len() + 1, "goes on with other keys");
+                self.enter(now, caller, &account)
+            }
             Request::Reclaim { credentials, auth } => {
                 match self.accounts.reclaim(now, origin(caller), &credentials, auth)? {
                     Reclaiming::Done(account) => {

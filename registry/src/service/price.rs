@@ -7,7 +7,11 @@ use common::message::registry::Request;
 pub fn price(request: &Request) -> u32 {
     match request {
         // Everybody who shares something with them is told.
-        Request::SignUp { .. } | Request::SignIn { .. } | Request::Resume { .. } | Request::SignOut => 5,
+        Request::SignUp { .. }
+        | Request::SignIn { .. }
+        | Request::Resume { .. }
+        | Request::Rotate { .. }
+        | Request::SignOut => 5,
         // A commit, and news for others.
         Request::ChangePassword { .. }
         | Request::CreateRoom { .. }

@@ -34,6 +34,7 @@ fn need(request: &Request) -> Need {
         Request::SignUp { .. } => Need::Stranger,
         Request::SignIn { .. } => Need::Stranger,
         Request::Resume { .. } => Need::Stranger,
+        Request::Rotate { .. } => Need::Stranger,
         Request::Reclaim { .. } => Need::Stranger,
         Request::SignOut => Need::User,
         Request::ChangePassword { .. } => Need::User,

@@ -1,7 +1,9 @@
 //! What every back end means by the store's traits, as one suite that each of them runs.
 #![cfg(test)]
 
-use common::ids::{ChainId, EntryId, MailKey, RealmId};
+mod accounts;
+
+use common::ids::{ChainId, EntryId, IdentityKey, MailKey, RealmId};
 use common::limits::MEMBERS_MAX;
 use common::message::event::{Content, Event, Join, NO_EVENT, WireEvent};
 use common::message::room::{Act, Genesis, History, Invite, LogEntry, NO_ENTRY, check_genesis};
@@ -11,13 +13,18 @@ use common::secure::identity::{KEYS_BYTES, Keys};
 use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
-use common::wire::bounded::{Blob, Text};
+use common::wire::bounded::{Blob, List, Text};
 
+use self::accounts::{
+    a_name_that_begins_anew_keeps_nothing_of_anothers, a_token_makes_one_account_once,
+    accounts_are_unique_in_name_and_keys, keys_are_replaced_by_those_that_follow_them_once,
+    suspensions_are_kept_and_listed,
+};
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 use super::{
-    Account, Accounts, BoxLimits, Creation, Effect, Joining, Member, NewMail, Page, Posting, Redemption, Room,
-    RoomCreation, Rooms, Standing, Store, StoredToken,
+    Account, Accounts, BoxLimits, Creation, Effect, Joining, Member, NewMail, Page, Posting, Room, RoomCreation, Rooms,
+    Standing, Store,
 };
 
 const REALM: RealmId = RealmId([8; 32]);
@@ -61,6 +68,7 @@ impl Somebody {
             history: History::All,
             nonce: ChainId([0; 16]),
             at: UnixMillis(1),
+            rotations: List::default(),
         };
         let signed = Signed::sign(&genesis, self.keys.identity_signer());
         let (id, genesis) = check_genesis(&signed).unwrap();
@@ -76,7 +84,7 @@ impl Somebody {
         let (kind, body) = content.encode().unwrap();
         let (chain, number, at) = (ChainId([1; 16]), lamport, UnixMillis(lamport));
         let (conversation, author, previous) = (room.id.into(), self.keys.identity(), NO_EVENT);
-        let parents = common::wire::bounded::List::default();
+        let parents = List::default();
         Event { conversation, author, chain, number, previous, parents, head, lamport, at, kind, body }
             .sign(self.keys.event_signer())
     }
@@ -106,81 +114,6 @@ impl Somebody {
         let entry = LogEntry { room: room.id, index, previous: NO_ENTRY, at: UnixMillis(1), act };
         (Signed::sign(&entry, self.keys.identity_signer()), Effect::Topic(Text::cut(text)))
     }
-}
-
-fn accounts_are_unique_in_name_and_keys(store: &dyn Store) {
-    assert_eq!(store.dearest_hash(), Ok(None));
-    let alice = somebody("alice", 1).enrolled(store);
-    let mut kept = store.account(&alice.name).unwrap().unwrap();
-    assert_eq!(kept, alice.account());
-    assert_eq!(store.create_account(&somebody("alice", 2).account(), UnixMillis(1)), Ok(Creation::NameTaken));
-    assert_eq!(store.create_account(&somebody("bob", 1).account(), UnixMillis(1)), Ok(Creation::KeyTaken));
-    assert_eq!(store.user_of_identity(&alice.keys.identity()), Ok(Some(alice.name.clone())));
-    assert_eq!(store.user_of_identity(&somebody("bob", 2).keys.identity()), Ok(None));
-    store.set_password(&alice.name, "$2b$04$second").unwrap();
-    store.set_last_seen(&alice.name, UnixMillis(77));
-    // Something that waits comes after what does not.
-    store.set_password(&alice.name, "$2b$12$third").unwrap();
-    kept = store.account(&alice.name).unwrap().unwrap();
-    assert_eq!((kept.password.as_str(), kept.last_seen), ("$2b$12$third", Some(UnixMillis(77))));
-    somebody("bob", 2).enrolled(store);
-    assert_eq!(store.dearest_hash(), Ok(Some(12)));
-}
-
-fn suspensions_are_kept_and_listed(store: &dyn Store) {
-    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
-    assert_eq!(store.set_suspended(&somebody("carol", 3).name, true), Ok(false));
-    assert_eq!(store.set_suspended(&bob.name, true), Ok(true));
-    assert_eq!((store.is_suspended(&alice.name), store.is_suspended(&bob.name)), (Ok(false), Ok(true)));
-    let listed = |after: Option<&UserName>, limit| -> Vec<(String, bool)> {
-        let found = store.accounts(after, limit).unwrap();
-        found.into_iter().map(|account| (account.user.to_string(), account.is_suspended)).collect()
-    };
-    assert_eq!(listed(None, 9), [("alice".to_owned(), false), ("bob".to_owned(), true)]);
-    assert_eq!(listed(Some(&alice.name), 9).len(), 1);
-    assert_eq!(listed(None, 1).len(), 1);
-    assert_eq!(store.set_suspended(&bob.name, false), Ok(true));
-    assert_eq!(store.is_suspended(&bob.name), Ok(false));
-    assert_eq!(store.totals().unwrap().accounts, 2);
-}
-
-fn a_token_makes_one_account_once(store: &dyn Store) {
-    let alice = somebody("alice", 1);
-    let token = StoredToken { digest: [5; 32], expires: UnixMillis(100) };
-    let redeem = |who: &Somebody, digest, now| store.redeem(&who.account(), &[digest; 32], UnixMillis(now)).unwrap();
-    assert_eq!(redeem(&alice, 5, 1), Redemption::NoToken);
-    store.put_token(&alice.name, &token, UnixMillis(1)).unwrap();
-    assert_eq!(store.token(&alice.name), Ok(Some(token)));
-    assert_eq!(redeem(&alice, 6, 1), Redemption::NoToken);
-    assert_eq!(redeem(&alice, 5, 101), Redemption::NoToken, "it has expired");
-    assert_eq!(redeem(&alice, 5, 100), Redemption::Created);
-    assert_eq!(store.token(&alice.name), Ok(None));
-    assert_eq!(redeem(&alice, 5, 100), Redemption::NoToken, "it was used");
-    store.put_token(&alice.name, &token, UnixMillis(1)).unwrap();
-    store.put_token(&somebody("bob", 2).name, &token, UnixMillis(101)).unwrap();
-    assert_eq!(store.token(&alice.name), Ok(None), "expired ones are dropped when the next is made");
-}
-
-fn a_name_that_begins_anew_keeps_nothing_of_anothers(store: &dyn Store) {
-    let [alice, bob] = [somebody("alice", 1), somebody("bob", 2)].map(|person| person.enrolled(store));
-    let dev = alice.room("#dev", false);
-    store.create_room(&dev, Some(&alice.member(&dev, 1)), 9).unwrap();
-    store.join(&dev.id, &bob.member(&dev, 2), None).unwrap();
-    let token = StoredToken { digest: [5; 32], expires: UnixMillis(100) };
-    let begin = |who: &Somebody, password: &str| {
-        store.put_token(&bob.name, &token, UnixMillis(1)).unwrap();
-        let account = Account { password: password.to_owned(), ..who.account() };
-        (store.redeem(&account, &token.digest, UnixMillis(2)).unwrap(), account)
-    };
-    let (same, account) = begin(&bob, "$2b$04$second");
-    assert_eq!((same, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));
-    assert_eq!(store.present(&dev.id).unwrap().len(), 2, "the same keys are the same person");
-    let (thief, _) = begin(&Somebody { name: bob.name.clone(), ..somebody("thief", 1) }, "$2b$12$third");
-    assert_eq!(thief, Redemption::KeyTaken);
-    let (other, account) = begin(&Somebody { name: bob.name.clone(), ..somebody("other", 9) }, "$2b$04$fourth");
-    assert_eq!((other, store.account(&bob.name)), (Redemption::Replaced, Ok(Some(account))));
-    assert_eq!(store.present(&dev.id), Ok(vec![alice.name.clone()]));
-    assert_eq!(store.user_of_identity(&bob.keys.identity()), Ok(None));
 }
 
 fn rooms_have_one_name_for_ever_and_owners_a_limit(store: &dyn Store) {
@@ -309,17 +242,22 @@ fn a_room_is_given_away_and_closed_for_good(store: &dyn Store) {
         store.add_entry(&dev.id, index, &entry, &effect).unwrap();
         store.room(&dev.id).unwrap().unwrap()
     };
-    let room = add(1, Effect::Owned { user: bob.name.clone(), identity: bob.keys.identity() });
-    assert_eq!((&room.owner, room.owners.now()), (&bob.name, bob.keys.identity()));
-    assert_eq!((room.owners.at(0), room.owners.at(2)), (Some(alice.keys.identity()), None));
+    let (founder, heir) = (alice.keys.identity(), bob.keys.identity());
+    let owners = |room: &Room| [0, 1, 2, 3].map(|head| room.owners.at(head).map(|reign| (reign.identity, reign.key)));
+    let room = add(1, Effect::Owned { user: bob.name.clone(), identity: heir });
+    assert_eq!(room.owner, bob.name);
+    assert_eq!(owners(&room), [Some((founder, founder)), Some((heir, heir)), None, None]);
+    let key = IdentityKey([77; 32]);
+    let room = add(2, Effect::Rotated { key });
+    assert_eq!((&room.owner, owners(&room)[2]), (&bob.name, Some((heir, key))));
     assert_eq!(store.rooms(&bob.name, "dev", None, 1).unwrap()[0].owner, bob.name);
     let other = bob.room("#other", false);
     let made = store.create_room(&other, Some(&bob.member(&other, 1)), 1);
     assert_eq!(made, Ok(RoomCreation::Created), "not of his making");
-    let room = add(2, Effect::Closed);
+    let room = add(3, Effect::Closed);
     assert!(room.is_closed);
     assert_eq!(store.present(&dev.id), Ok(vec![]));
-    assert_eq!(store.member(&dev.id, &alice.name).unwrap().unwrap().removed, Some(2));
+    assert_eq!(store.member(&dev.id, &alice.name).unwrap().unwrap().removed, Some(3));
     assert_eq!(store.rooms(&bob.name, "dev", None, 1), Ok(vec![]));
 }
 
@@ -454,6 +392,7 @@ macro_rules! suite {
 
 suite! {
     accounts_are_unique_in_name_and_keys,
+    keys_are_replaced_by_those_that_follow_them_once,
     suspensions_are_kept_and_listed,
     a_token_makes_one_account_once,
     a_name_that_begins_anew_keeps_nothing_of_anothers,

@@ -7,17 +7,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::ids::{EntryId, IdentityKey, RoomId};
 use common::message::event::WireEvent;
-use common::message::moderation::Owners;
+use common::message::moderation::{Owners, Reign};
 use common::message::registry::RoomSummary;
 use common::message::room::{Invite, LogEntry, NO_ENTRY};
 use common::names::{RoomName, UserName};
+use common::secure::identity::DeviceStatement;
 use common::secure::mail::Prekey;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 
 use super::{
     Account, Accounts, BoxLimits, Creation, Effect, Invites, Joining, Logs, Mailboxes, Member, Members, NewMail, Page,
-    Posting, Room, RoomCreation, Rooms, Standing, StoreError, StoredInvite, StoredMail, StoredToken, judge_join,
+    Posting, Replacement, Room, RoomCreation, Rooms, Standing, StoreError, StoredInvite, StoredMail, StoredToken,
+    judge_join,
 };
 
 /// See the module.
@@ -60,7 +62,7 @@ impl Tables {
     /// What an entry changes.
     fn follow(&mut self, id: &RoomId, index: u32, effect: &Effect) {
         let Some(room) = self.rooms.get_mut(id) else { return };
-        let mut transfers = room.owners.transfers().to_vec();
+        let (mut later, owner) = (room.owners.later().to_vec(), room.owners.now().identity);
         match effect {
             Effect::Nothing => {}
             Effect::Topic(topic) => room.topic = topic.clone(),
@@ -78,15 +80,16 @@ impl Tables {
             }
             Effect::Owned { user, identity } => {
                 room.owner = user.clone();
-                transfers.push((index, *identity));
+                later.push(Reign { from: index, identity: *identity, key: *identity });
             }
+            Effect::Rotated { key } => later.push(Reign { from: index, identity: owner, key: *key }),
             Effect::Closed => {
                 room.is_closed = true;
                 let present = self.members.iter_mut().filter(|((at, _), member)| at == id && member.is_present());
                 present.for_each(|(_, member)| member.removed = Some(index));
             }
         }
-        room.owners = Owners::after(room.genesis.owner, transfers, index);
+        room.owners = Owners::after(&room.genesis, later, index);
     }
 
     fn summary(&self, room: &Room, caller: &UserName) -> RoomSummary {
@@ -133,6 +136,18 @@ impl Accounts for MemoryStore {
         }
         tables.accounts.insert(account.user().clone(), account.clone());
         Ok(Creation::Created)
+    }
+
+    fn replace_keys(&self, before: &Signed<DeviceStatement>, account: &Account) -> Result<Replacement, StoreError> {
+        let mut tables = self.tables();
+        if tables.is_key_taken(account) {
+            return Ok(Replacement::KeyTaken);
+        }
+        let kept = tables.accounts.get_mut(account.user()).filter(|kept| kept.statement == *before);
+        let Some(kept) = kept else { return Ok(Replacement::Outdated) };
+        (kept.statement, kept.claim) = (account.statement.clone(), account.claim.clone());
+        tables.prekeys.remove(account.user());
+        Ok(Replacement::Replaced)
     }
 
     fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@ use common::message::room::{Genesis, Invite, LogEntry};
 use common::names::{RoomName, UserName};
 use common::secure::identity::DeviceStatement;
 use common::secure::mail::Prekey;
+use common::secure::rotation::Lineage;
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
 use common::wire::bounded::{Blob, Text};
@@ -31,6 +32,8 @@ pub trait Accounts {
     fn user_of_identity(&self, identity: &IdentityKey) -> Result<Option<UserName>, StoreError>;
     /// Adds an account with its first device, unless its name or one of its keys is in use.
     fn create_account(&self, account: &Account, now: UnixMillis) -> Result<Creation, StoreError>;
+    /// Puts the keys of `account` in place of those that it had by `before`, and drops what mail was sealed to under those.
+    fn replace_keys(&self, before: &Signed<DeviceStatement>, account: &Account) -> Result<Replacement, StoreError>;
     fn set_password(&self, user: &UserName, password: &str) -> Result<(), StoreError>;
     /// What the dearest of all password hashes costs, if there is one.
     fn dearest_hash(&self) -> Result<Option<u32>, StoreError>;
@@ -210,6 +213,12 @@ impl Account {
         self.claim.device
     }
 
+    /// Whether this is what its device says, or what one said that it had under a key before.
+    pub fn says_or_said(&self, claim: &DeviceStatement) -> bool {
+        let is_before = claim.against(&self.claim) == Lineage::Older;
+        *claim == self.claim || is_before && (claim.realm, &claim.user) == (self.claim.realm, &self.claim.user)
+    }
+
     pub fn has_password(&self) -> bool {
         !self.password.is_empty()
     }
@@ -220,6 +229,15 @@ pub enum Creation {
     Created,
     NameTaken,
     /// The identity or the device belongs to another account.
+    KeyTaken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    Replaced,
+    /// It has other keys than those, or there is no such account.
+    Outdated,
+    /// The device belongs to another account.
     KeyTaken,
 }
 
@@ -275,7 +293,7 @@ pub struct Room {
 impl Room {
     /// One that begins now.
     pub fn new(id: RoomId, signed: Signed<Genesis>, genesis: Genesis) -> Self {
-        let (owner, owners) = (genesis.owner_name.clone(), Owners::new(genesis.owner));
+        let (owner, owners) = (genesis.owner_name.clone(), Owners::new(&genesis));
         Self { id, signed, genesis, topic: Text::default(), owner, owners, is_closed: false }
     }
 }
@@ -297,6 +315,10 @@ pub enum Effect {
     Owned {
         user: UserName,
         identity: IdentityKey,
+    },
+    /// The owner's word is signed with another key from now on.
+    Rotated {
+        key: IdentityKey,
     },
     /// Every membership ends.
     Closed,

@@ -23,7 +23,7 @@ use common::secure::identity::{KEYS_BYTES, Keys};
 use common::secure::seal::{Opener, Sealer};
 use common::secure::sign::Signed;
 use common::time::UnixMillis;
-use common::wire::bounded::Text;
+use common::wire::bounded::{List, Text};
 use common::wire::frame::{FrameDecoder, write_frame};
 use common::wire::{PREAMBLE, batch, codec, stream};
 use registry::config::Config;
@@ -106,6 +106,7 @@ impl Person {
             history: History::All,
             nonce: ChainId([3; 16]),
             at: NOON,
+            rotations: List::default(),
         };
         let genesis = Signed::sign(&genesis, self.keys.identity_signer());
         RoomPlan { id: RoomId(genesis.id()), genesis }
@@ -152,7 +153,7 @@ impl Person {
             chain: ChainId([1; 16]),
             number: lamport,
             previous: NO_EVENT,
-            parents: common::wire::bounded::List::default(),
+            parents: List::default(),
             head: 0,
             lamport,
             at: UnixMillis(NOON.0 + lamport),

@@ -8,6 +8,7 @@ use common::message::registry::{Reply, Request};
 use common::message::room::{Genesis, History, Invite};
 use common::names::RoomName;
 use common::secure::sign::Signed;
+use common::wire::bounded::List;
 
 use super::person::{Person, now};
 use super::registry_link::RegistryLink;
@@ -47,6 +48,7 @@ impl Room {
             history: History::All,
             nonce: ChainId([7; 16]),
             at: now(),
+            rotations: List::default(),
         };
         let genesis = Signed::sign(&genesis, owner.keys.identity_signer());
         let room = Self { id: RoomId(genesis.id()), genesis: genesis.clone(), invite: None };

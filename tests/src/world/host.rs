@@ -32,6 +32,8 @@ pub struct Host {
     /// The disk is at work on its oldest job.
     disk_busy: bool,
     pub(super) keys: Keys,
+    /// Sealed beside them, to take their place.
+    next_keys: Option<Keys>,
     /// The registry knows the keys.
     pub(super) confirmed: bool,
     pinned: Option<RootKey>,
@@ -90,6 +92,7 @@ impl World {
             disk: VirtualDisk::default(),
             disk_busy: false,
             keys,
+            next_keys: None,
             confirmed: false,
             pinned: None,
             identity: None,
@@ -189,7 +192,7 @@ impl World {
         self.model.log_goes(who, &self.hosts);
         let host = &mut self.hosts[who.0];
         host.disk.wipe();
-        (host.keys, host.confirmed, host.pinned) = (keys, false, None);
+        (host.keys, host.next_keys, host.confirmed, host.pinned) = (keys, None, false, None);
         self.model.log_put_back(who, &self.hosts);
     }
 
@@ -377,19 +380,31 @@ impl World {
     }
 
     fn vault(&mut self, who: Who, job: VaultJob) {
+        let seed =
+            if matches!(job, VaultJob::Succeed { .. }) { self.fresh_seed() } else { Secret::new([0; KEYS_BYTES]) };
         let host = &mut self.hosts[who.0];
         let life = host.life;
         let auth = |password: &str| Secret::new(AuthKey(ids::hash("password", &[password.as_bytes()])));
         let reply = match job {
             VaultJob::Open { .. } => {
-                VaultReply::Opened { keys: Box::new(host.keys.clone()), confirmed: host.confirmed }
+                let next = host.next_keys.clone().map(Box::new);
+                VaultReply::Opened { keys: Box::new(host.keys.clone()), confirmed: host.confirmed, next }
+            }
+            VaultJob::Succeed { .. } => {
+                let keys = host.keys.succeeded_by(&seed).expect("few stories need more keys than there may be");
+                host.next_keys = Some(keys.clone());
+                VaultReply::Succeeded { keys: Box::new(keys) }
             }
             VaultJob::Derive { password, .. } => VaultReply::Derived { auth: auth(password.expose()) },
             VaultJob::Confirm { .. } => {
                 host.confirmed = true;
+                host.keys = host.next_keys.take().unwrap_or_else(|| host.keys.clone());
                 VaultReply::Confirmed
             }
-            VaultJob::Discard { .. } => VaultReply::Discarded,
+            VaultJob::Discard { .. } => {
+                host.next_keys = None;
+                VaultReply::Discarded
+            }
             VaultJob::Reseal { old, new, .. } => {
                 VaultReply::Resealed { old: auth(old.expose()), new: auth(new.expose()) }
             }
@@ -417,12 +432,16 @@ impl World {
     }
 
     fn fresh_keys(&mut self) -> Keys {
+        Keys::from_seed(&self.fresh_seed())
+    }
+
+    fn fresh_seed(&mut self) -> Secret<[u8; KEYS_BYTES]> {
         let [one, two, three] = [(); 3].map(|()| self.random.bytes());
         let mut seed = [0; KEYS_BYTES];
         seed[..32].copy_from_slice(&one);
         seed[32..64].copy_from_slice(&two);
         seed[64..].copy_from_slice(&three);
-        Keys::from_seed(&Secret::new(seed))
+        Secret::new(seed)
     }
 }
 

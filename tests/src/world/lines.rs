@@ -167,6 +167,7 @@ impl World {
         match output {
             RegistryOutput::Probe => self.plan(latency * 4, Happening::Probed { who, life }),
             RegistryOutput::Connect { device, pinned: _ } => {
+                self.hang_up(who, latency);
                 let line = &mut self.hosts[who.0].line;
                 (line.wanted, line.failures) = (Some(*device), 0);
                 self.try_line(who, latency * 4);

@@ -31,6 +31,7 @@ mod presence;
 mod private_rooms;
 mod restart;
 mod rooms;
+mod rotation;
 mod secrecy;
 mod shutdown;
 mod sign_up;

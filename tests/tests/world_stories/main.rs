@@ -12,3 +12,4 @@ mod power;
 mod removal;
 mod repair;
 mod rooms;
+mod rotation;

@@ -40,6 +40,7 @@ fn room(private: bool) -> (RoomId, Genesis) {
         history: History::All,
         nonce: ChainId([0; 16]),
         at: UnixMillis(0),
+        rotations: List::default(),
     };
     check_genesis(&Signed::sign(&genesis, keys(0).identity_signer())).unwrap()
 }
@@ -59,9 +60,24 @@ fn transfer(who: usize) -> Act {
 
 /// The next entry of a log, by whoever.
 fn entry(fold: &Moderation, signer: usize, act: Act) -> Signed<LogEntry> {
+    entry_by(fold, &keys(signer), act)
+}
+
+fn entry_by(fold: &Moderation, signer: &Keys, act: Act) -> Signed<LogEntry> {
     let (index, previous) = (fold.head() + 1, fold.last());
     let entry = LogEntry { room: fold.room, index, previous, at: UnixMillis(0), act };
-    Signed::sign(&entry, keys(signer).identity_signer())
+    Signed::sign(&entry, signer.identity_signer())
+}
+
+/// What somebody's keys are followed by.
+fn successor(of: &Keys, byte: u8) -> Keys {
+    of.succeeded_by(&Secret::new([byte; KEYS_BYTES])).unwrap()
+}
+
+/// The entry by which an owner goes on with other keys, signed by these.
+fn rotates(fold: &mut Moderation, keys: &Keys, signer: &Keys) -> bool {
+    let signed = entry_by(fold, signer, Act::Rotate { rotations: keys.rotations().clone() });
+    take(fold, &signed)
 }
 
 /// Whether the entry was taken in.
@@ -77,7 +93,7 @@ fn acts(fold: &mut Moderation, signer: usize, act: Act) -> bool {
 
 fn fresh(private: bool) -> (Genesis, Moderation) {
     let (id, genesis) = room(private);
-    let fold = Moderation::new(id, genesis.owner, genesis.owner_name.clone());
+    let fold = Moderation::new(id, &genesis);
     (genesis, fold)
 }
 
@@ -228,6 +244,87 @@ fn members(genesis: &Genesis, fold: &Moderation, joins: &[WireEvent]) -> Vec<usi
         theirs.max_by_key(|membership| membership.event.number).is_some_and(|newest| fold.admits(&newest))
     };
     (0..4).filter(is_in).collect()
+}
+
+#[test]
+fn an_owner_goes_on_with_the_key_that_followed() {
+    let (_, mut fold) = fresh(true);
+    let [first, second] = [keys(0), successor(&keys(0), 100)];
+    let third = successor(&second, 101);
+    assert!(!rotates(&mut fold, &second, &first), "the new key signs, not the old one");
+    assert!(!rotates(&mut fold, &successor(&keys(1), 100), &successor(&keys(1), 100)), "somebody else's");
+    assert!(!rotates(&mut fold, &first, &first), "nothing follows");
+    let topic = || Act::Topic { text: Text::cut("lunch") };
+    let early = entry_by(&fold, &second, topic());
+    assert!(!take(&mut fold, &early), "not before the log says so");
+    assert!(rotates(&mut fold, &third, &third), "two steps at once");
+    assert!(!acts(&mut fold, 0, topic()), "the key before decides nothing more");
+    assert!(!rotates(&mut fold, &second, &second), "nor does one in between");
+    assert!(!rotates(&mut fold, &successor(&first, 102), &successor(&first, 102)), "nor a second successor of it");
+    let late = entry_by(&fold, &third, topic());
+    assert!(take(&mut fold, &late));
+    assert_eq!((fold.owner(), fold.owners().now().key), (identity(0), third.key()));
+    assert_eq!(fold.owners().at(0).map(|reign| reign.key), Some(identity(0)), "what was signed before holds");
+}
+
+#[test]
+fn somebody_with_another_key_than_the_first_is_given_a_room() {
+    let (_, mut fold) = fresh(false);
+    let bob = successor(&keys(1), 100);
+    assert!(acts(&mut fold, 0, transfer(1)));
+    let topic = || Act::Topic { text: Text::cut("lunch") };
+    let unproven = entry_by(&fold, &bob, topic());
+    assert!(!take(&mut fold, &unproven), "first the log has to say whose key that is");
+    assert!(rotates(&mut fold, &bob, &bob));
+    let proven = entry_by(&fold, &bob, topic());
+    assert!(take(&mut fold, &proven));
+}
+
+#[test]
+fn another_key_is_no_way_around_a_ban() {
+    let (genesis, mut fold) = fresh(false);
+    assert!(acts(&mut fold, 0, Act::Ban(removal(1, 5))));
+    let bob = successor(&keys(1), 100);
+    let mut event = join(&fold, 1, 1, 9, None).claim().unwrap();
+    let statement = bob.statement(REALM, name(1));
+    (event.kind, event.body) = Content::Join(Box::new(Join { statement, invite: None })).encode().unwrap();
+    let renewed = event.sign(bob.event_signer());
+    let membership = check_join(fold.room, &genesis, fold.owners(), &renewed).unwrap();
+    assert_eq!(membership.event.author, identity(1));
+    assert!(!fold.admits(&membership));
+}
+
+#[test]
+fn an_invitation_is_for_the_person_under_whichever_key() {
+    let (genesis, fold) = fresh(true);
+    let invited = invite(&fold, 0, 1, 0);
+    let by = |keys: &Keys, at: u64| {
+        let mut event = join(&fold, 1, 0, 1, None).claim().unwrap();
+        let statement = keys.statement(REALM, name(1));
+        let body = Join { statement, invite: Some(invited.clone()) };
+        (event.kind, event.body) = Content::Join(Box::new(body)).encode().unwrap();
+        event.at = UnixMillis(at);
+        check_join(fold.room, &genesis, fold.owners(), &event.sign(keys.event_signer())).is_ok()
+    };
+    let bob = successor(&keys(1), 100);
+    assert!(by(&keys(1), 100) && by(&bob, 100));
+    assert!(!by(&keys(1), 101), "it has expired");
+    assert!(by(&bob, 101), "it may have been used in time, under the key before");
+    assert!(!by(&successor(&keys(2), 100), 100), "somebody else's keys");
+}
+
+#[test]
+fn a_room_begins_with_any_of_its_founders_keys() {
+    let (_, genesis) = room(false);
+    let alice = successor(&keys(0), 100);
+    let genesis = Genesis { rotations: alice.rotations().clone(), ..genesis };
+    let check = |by: &Keys| check_genesis(&Signed::sign(&genesis, by.identity_signer()));
+    let (id, kept) = check(&alice).unwrap();
+    assert!(check(&keys(0)).is_err(), "the key before");
+    let mut fold = Moderation::new(id, &kept);
+    let first = entry_by(&fold, &alice, Act::Topic { text: Text::cut("lunch") });
+    assert!(take(&mut fold, &first));
+    assert_eq!(fold.owner(), identity(0));
 }
 
 /// Rights as a plain table of what was granted when: everything that happened, in its true order.

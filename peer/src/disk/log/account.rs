@@ -102,8 +102,8 @@ pub(super) fn write_held(connection: &Connection, held: &HeldMail) -> Result<(),
     let mut statement = connection.prepare_cached(
         "INSERT INTO held (number, person, identity, at, content) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
     )?;
-    let HeldMail { number, user, identity, at, content } = held;
-    statement.execute(params![column(*number), user.as_str(), identity.as_bytes(), column(at.0), content])?;
+    let HeldMail { number, user, key, at, content } = held;
+    statement.execute(params![column(*number), user.as_str(), key.as_bytes(), column(at.0), content])?;
     Ok(())
 }
 
@@ -121,7 +121,7 @@ pub(super) fn load_held(connection: &Connection) -> Result<Vec<HeldMail>, Fault>
         held.push(HeldMail {
             number: rows::number(row.get(0)?)?,
             user: UserName::parse(&user).map_err(|_| Fault::Damaged)?,
-            identity: IdentityKey(row.get(2)?),
+            key: IdentityKey(row.get(2)?),
             at: UnixMillis(rows::number(row.get(3)?)?),
             content: row.get(4)?,
         });

@@ -2,7 +2,7 @@
 
 use common::secure::safety::{DIGITS, parse_digits};
 
-use super::Group::People;
+use super::Group::{Account, People};
 use super::{Arguments, Line, Row, Slot};
 use crate::api::{Code, Command, Refusal};
 
@@ -18,6 +18,22 @@ pub(super) const VERIFY: Row = Row {
     examples: &["/verify bob"],
     see_also: &["whois", "fingerprint", "accept-key"],
     build: verify,
+};
+
+pub(super) const ROTATE: Row = Row {
+    name: "rotate",
+    aliases: &[],
+    arguments: "[--yes]",
+    group: Account,
+    slots: &[Slot::Option("--yes")],
+    summary: "get a new key, signed by the one you have",
+    details: "For when somebody may have seen your files. Others are told of it and go on talking with you; whoever had \
+              compared your key is asked to compare the new one. The old key is destroyed here, and does no good any \
+              more to whoever has it, unless they were faster. An account has six keys at most. At the prompt the \
+              word is typed again; --yes needs no second word.",
+    examples: &["/rotate", "/rotate --yes"],
+    see_also: &["fingerprint", "verify", "passwd"],
+    build: |arguments| Ok(Line::Rotate { yes: arguments.option("--yes") }),
 };
 
 pub(super) const ACCEPT_KEY: Row = Row {

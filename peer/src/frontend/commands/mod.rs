@@ -28,7 +28,7 @@ pub enum Line {
     Empty,
     /// Goes to the engine as it is.
     Ask(Command),
-    /// These three still need a password, which never stands in a line.
+    /// These four still need a password, which never stands in a line.
     Register {
         user: UserName,
         /// Another secret is needed: the operator's leave.
@@ -36,6 +36,10 @@ pub enum Line {
     },
     LogIn(UserName),
     ChangePassword,
+    /// At a prompt the word is typed again, unless `yes` says that it need not be.
+    Rotate {
+        yes: bool,
+    },
     /// At a prompt the name is typed again, unless `yes` says that it need not be.
     AcceptKey {
         user: UserName,

@@ -60,6 +60,7 @@ pub(crate) static TABLE: &[Row] = &[
         see_also: &["login"],
         build: |_| Ok(Line::ChangePassword),
     },
+    keys::ROTATE,
     Row {
         name: "whoami",
         aliases: &[],

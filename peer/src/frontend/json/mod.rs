@@ -173,6 +173,9 @@ impl Reader<'_> {
                 let password = self.passwords.existing(user.as_str(), self.signals, ending)?;
                 Command::LogIn { user, password }
             }
+            Line::Rotate { .. } => {
+                Command::Rotate { password: self.passwords.existing("this account", self.signals, ending)? }
+            }
             _ => {
                 let (old, new) = self.passwords.change(self.signals, ending)?;
                 Command::ChangePassword { old, new }

@@ -147,6 +147,11 @@ fn keys(event: &Event) -> Option<Object<'_>> {
             "key_changed",
             [("user", name(user)), ("old", json!(old)), ("new", json!(new)), ("verified", json!(verified))],
         ),
+        Event::KeyRotated { user, old, new, verified } => Object::of(
+            "key_rotated",
+            [("user", name(user)), ("old", json!(old)), ("new", json!(new)), ("verified", json!(verified))],
+        ),
+        Event::Rotated { user, key } => Object::of("rotated", [("user", name(user)), ("key", json!(key))]),
         Event::KeyAccepted { user, key, held } => {
             Object::of("key_accepted", [("user", name(user)), ("key", json!(key)), ("held", json!(held))])
         }

@@ -24,8 +24,17 @@ pub(super) struct Reader<'a> {
     pub(super) awaited: u64,
     /// The newest question of trust that was answered.
     pub(super) answered: u64,
-    /// Whose new key is accepted if the name is typed again next.
-    pub(super) confirming: Option<UserName>,
+    /// What is done if its word is typed again next.
+    pub(super) confirming: Option<Confirming>,
+}
+
+/// What nobody does by accident.
+#[derive(Debug)]
+pub(super) enum Confirming {
+    /// Their new key is accepted.
+    Key(UserName),
+    /// One's own key is replaced.
+    Rotation,
 }
 
 /// What follows from a line.
@@ -55,7 +64,13 @@ impl Reader<'_> {
                     "Whoever has the new key is {user} for you from then on. Type {user} to accept it, or Enter to leave it."
                 );
                 self.local(Local::Show { rows: vec![text], is_help: false });
-                self.confirming = Some(user);
+                self.confirming = Some(Confirming::Key(user));
+            }
+            Ok(Line::Rotate { yes: false }) => {
+                let text = "Your key is replaced everywhere, and the present one destroyed. Type rotate to do it, or \
+                            Enter to leave it.";
+                self.local(Local::Show { rows: vec![text.to_owned()], is_help: false });
+                self.confirming = Some(Confirming::Rotation);
             }
             Ok(Line::Quit) => {
                 quit(&self.commands, None, PATIENCE_AT_QUIT_MS);
@@ -76,8 +91,8 @@ impl Reader<'_> {
     /// Reads a line and does what it asks for. `question` is the number of the newest question of trust, or 0.
     pub(super) fn line(&mut self, line: &str, question: u64) -> Next {
         let parsed = commands::parse(line);
-        if let Some(user) = self.confirming.take().filter(|_| !matches!(parsed, Ok(Line::Quit))) {
-            return self.confirmed(user, line);
+        if let Some(what) = self.confirming.take().filter(|_| !matches!(parsed, Ok(Line::Quit))) {
+            return self.confirmed(what, line.trim());
         }
         if question <= self.answered || matches!(parsed, Ok(Line::Quit)) {
             return self.act(parsed);
@@ -97,12 +112,20 @@ impl Reader<'_> {
         Next::Settle { patience_ms: SIGN_IN_PATIENCE_MS }
     }
 
-    /// The name is typed again, or it is not: whatever else was typed is no text for anybody.
-    fn confirmed(&mut self, user: UserName, line: &str) -> Next {
-        if UserName::parse(line.trim()).is_ok_and(|typed| typed == user) {
-            return self.ask(Command::AcceptKey { user });
-        }
-        let text = format!("That was not '{user}', so nothing was accepted. /accept-key {user} asks again.");
+    /// The word is typed again, or it is not: whatever else was typed is no text for anybody.
+    fn confirmed(&mut self, what: Confirming, typed: &str) -> Next {
+        let text = match what {
+            Confirming::Key(user) if UserName::parse(typed).is_ok_and(|typed| typed == user) => {
+                return self.ask(Command::AcceptKey { user });
+            }
+            Confirming::Rotation if typed.eq_ignore_ascii_case("rotate") => {
+                return self.account(Line::Rotate { yes: true });
+            }
+            Confirming::Key(user) => {
+                format!("That was not '{user}', so nothing was accepted. /accept-key {user} asks again.")
+            }
+            Confirming::Rotation => "That was not 'rotate', so your key stays. /rotate asks again.".to_owned(),
+        };
         self.local(Local::Show { rows: vec![text], is_help: false });
         Next::Read
     }
@@ -147,6 +170,10 @@ impl Reader<'_> {
                 .passwords
                 .existing(user.as_str(), self.signals, &self.ended)
                 .map(|password| Command::LogIn { user, password }),
+            Line::Rotate { .. } => self
+                .passwords
+                .existing("this account", self.signals, &self.ended)
+                .map(|password| Command::Rotate { password }),
             _ => {
                 self.passwords.change(self.signals, &self.ended).map(|(old, new)| Command::ChangePassword { old, new })
             }

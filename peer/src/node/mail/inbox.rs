@@ -171,6 +171,10 @@ impl Account {
         if person.user == self.user {
             return Err("it is from oneself");
         }
+        if self.people.is_given_up(cx, &person.user, &content.credentials) {
+            // They leave again what was left before, with the key that they have now.
+            return Err("its sender has another key since");
+        }
         let mut writes = Vec::new();
         if self.check_person(cx, &person, &content.credentials, &mut writes).is_err() {
             return Ok(self.hold_item(cx, item.id, &person, opened, writes));

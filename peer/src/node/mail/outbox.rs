@@ -122,7 +122,13 @@ impl Account {
     }
 
     /// Somebody's mail begins after a hole: from what they acknowledged on, everything is left anew.
-    pub(super) fn mail_again(&mut self, cx: &mut Context, user: &UserName, id: ConversationId, identity: &IdentityKey) {
+    pub(in crate::node) fn mail_again(
+        &mut self,
+        cx: &mut Context,
+        user: &UserName,
+        id: ConversationId,
+        identity: &IdentityKey,
+    ) {
         let logs = self.conversations.get_mut(&id).into_iter().flat_map(|conversation| conversation.own.values_mut());
         logs.for_each(|log| drop(log.mailed.remove(identity)));
         self.mail_soon(cx, user);
@@ -185,7 +191,7 @@ impl Account {
             checked.map(|()| person)
         });
         let prekey = met.ok().and_then(|person| {
-            let prekey = record.prekey.as_ref()?.verify(person.identity.as_bytes()).ok()?;
+            let prekey = record.prekey.as_ref()?.verify(person.key.as_bytes()).ok()?;
             let is_theirs = (prekey.realm, &prekey.user) == (self.realm, user) && cx.now.wall < prekey.expires;
             is_theirs.then_some((person.identity, Box::new(prekey)))
         });
@@ -198,8 +204,12 @@ impl Account {
     /// The next item for somebody: events they lack, or else an answer; if there is neither, that was all.
     fn next_letter(&mut self, cx: &mut Context, user: &UserName, recipient: IdentityKey, prekey: Box<Prekey>) {
         let lacks = self.conversations.values().find_map(|conversation| {
-            let mut logs = conversation.own.iter().filter(|_| self.may_be_left(conversation, user, &recipient));
-            logs.find_map(|(chain, log)| Some((conversation, *chain, log, log.next_to_mail(&recipient)?)))
+            let chains = conversation.own_in_order(&self.chain);
+            let mut chains = chains.into_iter().filter(|_| self.may_be_left(conversation, user, &recipient));
+            chains.find_map(|chain| {
+                let log = conversation.own.get(&chain)?;
+                Some((conversation, chain, log, log.next_to_mail(&recipient)?))
+            })
         });
         let Some((conversation, chain, log, first)) = lacks else {
             return self.next_answer(cx, user, recipient, prekey);

@@ -48,6 +48,15 @@ impl Account {
         self.mail.prekeys.last().is_none_or(|newest| cx.now.wall >= newest.at.plus(PREKEY_ROTATED_AFTER))
     }
 
+    /// With other keys come other prekeys: what was sealed to the ones before opens no more, and comes again.
+    pub(in crate::node) fn replace_prekeys(&mut self, cx: &mut Context, writes: &mut Vec<Write>) {
+        let number = self.mail.prekeys.last().map_or(0, |newest| newest.number).saturating_add(1);
+        let fresh = StoredPrekey { number, at: cx.now.wall, salt: cx.mail_salt() };
+        writes.push(Write::Prekey(fresh.clone()));
+        let before = std::mem::replace(&mut self.mail.prekeys, vec![fresh]);
+        writes.extend(before.into_iter().map(|prekey| Write::ForgetPrekey { number: prekey.number }));
+    }
+
     // It is offered once a restart would still know it.
     fn make_prekey(&mut self, cx: &mut Context) {
         let number = self.mail.prekeys.last().map_or(0, |newest| newest.number).saturating_add(1);

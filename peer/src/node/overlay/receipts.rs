@@ -169,7 +169,7 @@ impl Account {
             let mut before = log.pending.range(acked + 1..claim.from.max(acked + 1));
             before.any(|(_, event)| event.recipients.contains(&claim.member))
         });
-        if !waits_before && signed.verify(member.key.as_bytes()).is_ok() {
+        if !waits_before && signed.verify(member.statement.event.as_bytes()).is_ok() {
             self.far_holding(cx, id, &claim.member, holding);
         }
     }

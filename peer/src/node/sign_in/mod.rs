@@ -1,6 +1,7 @@
 //! From a name and a password to a signed-in account: whose registry it is, whose keys they are, what the registry
 //! says. Each state is named for what it awaits; nothing secret is sent before the registry has proven its root key.
 
+mod opened;
 mod refused;
 
 use std::time::Duration;
@@ -9,15 +10,15 @@ use common::ids::{AuthKey, RealmId, RootKey, SignUpToken};
 use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request, ToRegistry};
 use common::names::UserName;
 use common::secret::Secret;
-use common::secure::certificate::{self, Certificate, Credentials, Person};
+use common::secure::certificate::Certificate;
 use common::secure::identity::Keys;
 use common::secure::sign::Signed;
 use common::time::Monotonic;
 
 use super::Startup;
-use super::account::{Account, Beginning};
+use super::account::Account;
 use super::context::Context;
-use crate::api::{Event, Exit, LinkState};
+use crate::api::{Event, Exit};
 use crate::ports::{DiskJob, DiskReply, Input, LoadedLog, Output, RegistryInput, RegistryOutput, VaultJob, VaultReply};
 
 #[derive(Debug)]
@@ -104,6 +105,8 @@ enum Stage {
 #[derive(Debug)]
 enum Way {
     Device,
+    /// As keys that follow those which it may know.
+    Rotation,
     Password(Secret<AuthKey>),
     /// With the log that it comes from.
     Certificate(Box<LoadedLog>),
@@ -113,8 +116,10 @@ enum Way {
 struct Known {
     root: RootKey,
     keys: Box<Keys>,
-    /// The registry has seen these keys before.
+    /// The registry has seen these keys, or those before them.
     confirmed: bool,
+    /// Those before them, as long as they are kept: the registry may not have taken these yet.
+    former: Option<Box<Keys>>,
 }
 
 /// Where a sign-in has got to. A failure has told its reason already.
@@ -290,8 +295,12 @@ impl SignIn {
                 self.failed(cx, Refusal::new(Code::NameTaken, &text))
             }
             (Stage::Vault { .. }, VaultReply::WrongPassword) => self.failed(cx, wrong_password()),
-            (Stage::Vault { root }, VaultReply::Opened { keys, confirmed }) => {
-                let known = Known { root, keys, confirmed };
+            (Stage::Vault { root }, VaultReply::Opened { keys, confirmed, next }) => {
+                let (keys, former) = match next {
+                    Some(next) => (next, Some(keys)),
+                    None => (keys, None),
+                };
+                let known = Known { root, keys, confirmed, former };
                 if confirmed {
                     self.connect(cx, known, None);
                 } else {
@@ -348,6 +357,7 @@ impl SignIn {
     /// Signs up or in by password where there is one derived, by device key otherwise.
     fn ask(&mut self, cx: &mut Context, known: Known, auth: Option<Secret<AuthKey>>) {
         let request = match &auth {
+            None if known.former.is_some() => return self.ask_to_rotate(cx, known),
             None => Request::Resume { user: self.user.clone() },
             Some(auth) => {
                 let statement = known.keys.statement(RealmId::of(&known.root), self.user.clone());
@@ -379,7 +389,7 @@ impl SignIn {
                 if let Way::Certificate(log) = way {
                     return self.signed_in(cx, known, *certificate, *log);
                 }
-                if lacks_password && matches!(way, Way::Device) {
+                if lacks_password && matches!(way, Way::Device | Way::Rotation) {
                     self.derive(cx, &known.root);
                     self.stage = Stage::PasswordAgain { known, certificate };
                     return Progress::Going;
@@ -416,62 +426,6 @@ impl SignIn {
         let fresh_chain = cx.chain_id();
         cx.out.push_back(Output::Disk(DiskJob::Open { realm, user: self.user.clone(), fresh_chain }));
         self.log_is_open = true;
-    }
-
-    /// The log is open: with the certificate of the registry, or with the one that it holds.
-    fn opened(
-        &mut self,
-        cx: &mut Context,
-        known: Known,
-        certificate: Result<Box<Signed<Certificate>>, NotReached>,
-        mut log: LoadedLog,
-    ) -> Progress {
-        let NotReached { reason } = match certificate {
-            Ok(certificate) => return self.signed_in(cx, known, *certificate, log),
-            Err(not_reached) => not_reached,
-        };
-        match log.certificate.take() {
-            Some(kept) if self.me(cx, &known, &kept).is_some() => {
-                log.certificate = Some(kept.clone());
-                self.signed_in(cx, known, *kept, log)
-            }
-            _ => self.unreachable(cx, &reason),
-        }
-    }
-
-    /// Who this certificate says that I am, if it holds and is about these keys.
-    fn me(&self, cx: &Context, known: &Known, certificate: &Signed<Certificate>) -> Option<(Credentials, Person)> {
-        let Known { root, keys, .. } = known;
-        let statement = keys.statement(RealmId::of(root), self.user.clone());
-        let credentials = Credentials { statement, certificate: certificate.clone() };
-        let me = certificate::verify(&credentials, root, cx.now.wall).ok()?;
-        (me.identity == keys.identity() && me.device == keys.device()).then_some((credentials, me))
-    }
-
-    fn signed_in(
-        &mut self,
-        cx: &mut Context,
-        known: Known,
-        certificate: Signed<Certificate>,
-        log: LoadedLog,
-    ) -> Progress {
-        let Some((credentials, me)) = self.me(cx, &known, &certificate) else {
-            let text = "The registry's certificate for this account does not hold. Is this machine's clock right?";
-            return self.failed(cx, Refusal::new(Code::Internal, text));
-        };
-        let Known { root, keys, .. } = known;
-        if self.register {
-            let mark = cx.mark();
-            cx.answer(mark, Event::Registered { user: self.user.clone() });
-        }
-        let registry = cx.settings.registry.clone();
-        let standing = self.standing;
-        let state = if standing == Standing::SignedIn { LinkState::Online } else { LinkState::Offline };
-        cx.tell(Event::RegistryLink { state, registry });
-        cx.finish(Event::SignedIn { user: self.user.clone() });
-        let (user, expires) = (self.user.clone(), me.expires);
-        let beginning = Beginning { root, user, keys: *keys, credentials, expires, standing };
-        Progress::Done(Box::new(Account::begin(cx, beginning, log)))
     }
 
     fn stay(&mut self, stage: Stage) -> Progress {

@@ -13,7 +13,12 @@ impl SignIn {
     pub(super) fn refused(&mut self, cx: &mut Context, known: Known, way: Way, refusal: Refusal) -> Progress {
         let is_unknown = refusal.code == Code::Credentials;
         match way {
-            Way::Device if is_unknown => {
+            Way::Device if is_unknown && !known.keys.rotations().is_empty() => {
+                // It may know the keys before these: it has come back from an old backup.
+                self.ask_to_rotate(cx, known);
+                return Progress::Going;
+            }
+            Way::Device | Way::Rotation if is_unknown => {
                 self.derive(cx, &known.root);
                 self.stage = Stage::AuthAgain { known };
                 return Progress::Going;
@@ -25,7 +30,7 @@ impl SignIn {
                 self.open_log_of(cx, &root);
                 return Progress::Going;
             }
-            Way::Device | Way::Password(_) | Way::Certificate(_) => {}
+            Way::Device | Way::Rotation | Way::Password(_) | Way::Certificate(_) => {}
         }
         let passes = matches!(refusal.code, Code::Busy | Code::Throttled | Code::Storage | Code::Internal);
         if known.confirmed || passes {
@@ -36,6 +41,16 @@ impl SignIn {
         cx.out.push_back(Output::Vault(VaultJob::Discard { realm, user: self.user.clone() }));
         self.stage = Stage::Discarded { refusal };
         Progress::Going
+    }
+
+    /// Shows that these keys follow others of the account.
+    pub(super) fn ask_to_rotate(&mut self, cx: &mut Context, known: Known) {
+        let request = Request::Rotate { statement: known.keys.statement(RealmId::of(&known.root), self.user.clone()) };
+        let id = cx.request_id();
+        cx.out.push_back(Output::Registry(RegistryOutput::Send(ToRegistry { id, request })));
+        self.deadline = cx.now.monotonic.plus(STEP_TIMEOUT);
+        self.standing = Standing::SignedIn;
+        self.stage = Stage::Reply { known, request: id, way: Way::Rotation };
     }
 
     /// The log is open: a certificate in it that still holds gives the account back.
@@ -65,7 +80,9 @@ impl SignIn {
     /// have a certificate; the link goes on trying.
     pub(super) fn not_reached(&mut self, cx: &mut Context, reason: &str) -> Progress {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Link { known, auth: None } | Stage::Reply { known, way: Way::Device, .. } if known.confirmed => {
+            Stage::Link { known, auth: None } | Stage::Reply { known, way: Way::Device | Way::Rotation, .. }
+                if known.confirmed =>
+            {
                 self.standing = Standing::Lost;
                 self.open_log(cx, known, Err(NotReached { reason: reason.to_owned() }))
             }

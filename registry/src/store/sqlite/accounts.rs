@@ -3,11 +3,12 @@
 use common::ids::IdentityKey;
 use common::names::UserName;
 use common::secure::identity::DeviceStatement;
+use common::secure::sign::Signed;
 use common::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Fault, SqliteStore, damaged, signed};
-use crate::store::{Account, Accounts, Creation, StoreError};
+use crate::store::{Account, Accounts, Creation, Replacement, StoreError};
 
 impl Accounts for SqliteStore {
     fn account(&self, user: &UserName) -> Result<Option<Account>, StoreError> {
@@ -48,6 +49,23 @@ impl Accounts for SqliteStore {
             }
             insert(connection, &account, now)?;
             Ok(Creation::Created)
+        })
+    }
+
+    fn replace_keys(&self, before: &Signed<DeviceStatement>, account: &Account) -> Result<Replacement, StoreError> {
+        let (before, account) = (before.to_bytes(), account.clone());
+        self.writer.write(move |connection| {
+            let claim = &account.claim;
+            if is_key_taken(connection, claim)? {
+                return Ok(Replacement::KeyTaken);
+            }
+            let delete = "DELETE FROM device WHERE account = ?1 AND statement = ?2";
+            if connection.prepare_cached(delete)?.execute(params![claim.user.as_str(), before])? == 0 {
+                return Ok(Replacement::Outdated);
+            }
+            enrol(connection, &account)?;
+            connection.prepare_cached("DELETE FROM prekey WHERE account = ?1")?.execute([claim.user.as_str()])?;
+            Ok(Replacement::Replaced)
         })
     }
 

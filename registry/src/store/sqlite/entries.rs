@@ -1,7 +1,8 @@
-//! Tables `entry`, `transfer` and `standing`: the signed log of each room's owner, and what follows from it for owners
+//! Tables `entry`, `transfer`, `rotation` and `standing`: the signed log of each room's owner, and what follows from it for owners
 //! and for those who were removed.
 
 use common::ids::{EntryId, IdentityKey, RoomId};
+use common::message::moderation::Reign;
 use common::message::room::{LogEntry, NO_ENTRY};
 use common::names::UserName;
 use common::secure::sign::Signed;
@@ -94,6 +95,9 @@ fn follow(connection: &Connection, room: &RoomId, index: u32, effect: &Effect) -
                 &[room, &index, identity.as_bytes()],
             )
         }
+        Effect::Rotated { key } => {
+            run("INSERT INTO rotation (room, number, key) VALUES (?1, ?2, ?3)", &[room, &index, key.as_bytes()])
+        }
         Effect::Closed => {
             run("UPDATE room SET closed = 1 WHERE id = ?1", &[room])?;
             run(
@@ -112,15 +116,19 @@ pub(super) fn standing(connection: &Connection, room: &RoomId, user: &UserName) 
     Ok(row.optional()?.unwrap_or_default())
 }
 
-/// Who came to own a room after its founder, and by which entries.
-pub(super) fn transfers(connection: &Connection, room: &RoomId) -> Result<Vec<(u32, IdentityKey)>, Fault> {
-    let mut statement =
-        connection.prepare_cached("SELECT number, identity FROM transfer WHERE room = ?1 ORDER BY number")?;
+/// Whose word counted in a room after its founder's first key, and from which entries on.
+pub(super) fn reigns(connection: &Connection, room: &RoomId, founder: &IdentityKey) -> Result<Vec<Reign>, Fault> {
+    let query = "SELECT number, identity, NULL FROM transfer WHERE room = ?1
+                 UNION ALL SELECT number, NULL, key FROM rotation WHERE room = ?1 ORDER BY number";
+    let mut statement = connection.prepare_cached(query)?;
     let mut rows = statement.query([room.as_bytes()])?;
-    let mut found = Vec::new();
+    let (mut found, mut owner) = (Vec::new(), *founder);
+    let key = |bytes: Vec<u8>| IdentityKey::from_slice(&bytes).ok_or_else(|| damaged("an owner's key"));
     while let Some(row) = rows.next()? {
-        let identity = IdentityKey::from_slice(&row.get::<_, Vec<u8>>(1)?).ok_or_else(|| damaged("an owner's key"))?;
-        found.push((row.get(0)?, identity));
+        let identity = row.get::<_, Option<Vec<u8>>>(1)?.map(key).transpose()?;
+        owner = identity.unwrap_or(owner);
+        let key = row.get::<_, Option<Vec<u8>>>(2)?.map(key).transpose()?;
+        found.push(Reign { from: row.get(0)?, identity: owner, key: key.unwrap_or(owner) });
     }
     Ok(found)
 }

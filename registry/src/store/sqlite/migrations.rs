@@ -33,7 +33,7 @@ pub(super) fn known() -> u32 {
     u32::try_from(STEPS.len()).expect("there are few steps")
 }
 
-const STEPS: &[&str] = &[FIRST, MAILBOX, OVERSIGHT, MODERATION];
+const STEPS: &[&str] = &[FIRST, MAILBOX, OVERSIGHT, MODERATION, ROTATION];
 
 const FIRST: &str = "
     CREATE TABLE meta (
@@ -112,6 +112,15 @@ const MODERATION: &str = "
         ended       INTEGER NOT NULL,       -- joins signed before this entry was known count no more
         banned      INTEGER NOT NULL,       -- 0 or 1
         PRIMARY KEY (room, account)
+    ) STRICT, WITHOUT ROWID;
+";
+
+const ROTATION: &str = "
+    CREATE TABLE rotation (
+        room        BLOB NOT NULL REFERENCES room (id),
+        number      INTEGER NOT NULL,       -- of the entry
+        key         BLOB NOT NULL,          -- what its owner signs with from then on
+        PRIMARY KEY (room, number)
     ) STRICT, WITHOUT ROWID;
 ";
 

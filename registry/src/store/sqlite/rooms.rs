@@ -86,7 +86,7 @@ fn find(connection: &Connection, query: &str, key: &dyn ToSql) -> Result<Option<
     let Some((id, genesis, topic, owner, is_closed, head)) = row else { return Ok(None) };
     let id = RoomId::from_slice(&id).ok_or_else(|| damaged("a room's id"))?;
     let (signed, genesis) = signed::<Genesis>(&genesis)?;
-    let owners = Owners::after(genesis.owner, entries::transfers(connection, &id)?, head);
+    let owners = Owners::after(&genesis, entries::reigns(connection, &id, &genesis.owner)?, head);
     let (topic, owner) = (Text::<TOPIC_BYTES_MAX>::cut(&topic), UserName::parse(&owner).map_err(damaged)?);
     Ok(Some(Room { id, signed, genesis, topic, owner, owners, is_closed }))
 }

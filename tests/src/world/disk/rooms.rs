@@ -24,7 +24,7 @@ impl VirtualDisk {
     pub(in crate::world) fn moderation(&self, id: &ConversationId) -> Option<Moderation> {
         let room = self.room(id)?;
         let genesis = room.genesis.claim().ok()?;
-        let mut log = Moderation::new((*id).into(), genesis.owner, genesis.owner_name);
+        let mut log = Moderation::new((*id).into(), &genesis);
         for signed in room.entries.values() {
             log.apply(EntryId(signed.id()), signed.claim().ok()?);
         }

@@ -153,6 +153,7 @@ fn invented_rooms_and_owners_are_refused() {
         history: History::All,
         nonce: ChainId([1; 16]),
         at: UnixMillis(1_800_000_000_000),
+        rotations: List::default(),
     };
     let realm = registry.realm();
     let sign = |genesis: &Genesis, by: &Person| Signed::sign(genesis, by.keys.identity_signer());

@@ -27,7 +27,7 @@ fn held_mail_stays_in_its_order_until_it_is_forgotten() {
     let held = |number: u64| HeldMail {
         number,
         user: name("bob"),
-        identity: keys(9).identity(),
+        key: keys(9).identity(),
         at: UnixMillis(number),
         content: vec![7; 3],
     };

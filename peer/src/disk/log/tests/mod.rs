@@ -10,7 +10,7 @@ use common::secret::Secret;
 use common::secure::certificate::{self, Credentials};
 use common::secure::identity::{KEYS_BYTES, Keys};
 use common::secure::sign::Signed;
-use common::wire::bounded::{Blob, Text};
+use common::wire::bounded::{Blob, List, Text};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -174,6 +174,7 @@ fn genesis() -> Signed<Genesis> {
         history: History::Joined,
         nonce: ChainId([3; 16]),
         at: UnixMillis(77),
+        rotations: List::default(),
     };
     Signed::sign(&genesis, owner.identity_signer())
 }

@@ -12,6 +12,12 @@ impl Screen {
     pub(super) fn keys(&mut self, event: Event) -> Option<Event> {
         match event {
             Event::KeyChanged { user, old, new, verified } => self.key_changed(&user, &old, &new, verified),
+            Event::KeyRotated { user, verified, .. } => self.key_rotated(&user, verified),
+            Event::Rotated { key, .. } => {
+                let text =
+                    format!("Your key is {key} from now on. Others are shown that the one before has signed it.");
+                self.say([Safe::line(&text)], true);
+            }
             Event::KeyAccepted { user, key, held } => {
                 let held = match held {
                     0 => String::new(),
@@ -65,6 +71,18 @@ impl Screen {
         let advice = format!("{ask} {user} outside of this program, then /accept-key {user} or /reject-key {user}.");
         rows.push(Safe::line(&advice));
         self.say(rows, false);
+    }
+
+    /// Nothing is wrong, unless somebody else had the key before; whoever compared that has to know that this is not it.
+    fn key_rotated(&mut self, user: &UserName, verified: bool) {
+        let text = format!("{user} has a new key, signed by the one you know.");
+        if !verified {
+            return self.say([Safe::line(&format!("{text} /verify {user} compares it."))], false);
+        }
+        let theme = self.look.theme;
+        let sign = theme.paint(Safe::line(theme.symbol(Symbol::Error)), Paint::Warning);
+        let text = format!("{text} {user} was verified with that one and is not with this: /verify {user}.");
+        self.say([sign.with(&theme.paint(Safe::line(&text), Paint::Warning))], false);
     }
 
     fn safety_number(&mut self, user: &UserName, digits: &str, verified: bool) {
