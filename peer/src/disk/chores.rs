@@ -77,7 +77,7 @@ impl Chores {
     ) -> Result<Option<Answer>, DiskError> {
         match inquiry {
             Inquiry::Search(wanted) => {
-                self.searches.push_back((ticket, log.begin_search(wanted)?));
+                self.searches.push_back((ticket, Log::begin_search(wanted)));
                 Ok(None)
             }
             Inquiry::Unread { conversation, lines } => Ok(Some(log.unread(me, conversation, lines)?)),

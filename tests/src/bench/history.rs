@@ -1,5 +1,10 @@
-//! A long history: the log of a real peer, filled with messages of one other person.
+//! A long history: the log of a real peer, filled with messages of one other person. Made once for each length and kept
+//! for the run.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::ids::{ChainId, ConversationId, IdentityKey};
@@ -14,7 +19,47 @@ use common::wire::codec;
 use peer::disk::{Profile, worker};
 use peer::ports::{DiskJob, DiskReply, StoredEvent, Survives, Write};
 
+use super::peers::Face;
 use crate::programs::{JsonPeer, Launch, Registry};
+
+/// The logs of a run, by their lengths.
+#[derive(Clone, Default)]
+pub(super) struct Shelf(Rc<RefCell<BTreeMap<usize, Rc<LongLog>>>>);
+
+/// A profile whose log holds so many messages, and the registry it belongs to.
+pub(super) struct LongLog {
+    pub(super) launch: Launch,
+    registry: Registry,
+}
+
+impl Shelf {
+    /// The log with so many messages, all of them in the index of words.
+    pub(super) fn of(&self, count: usize) -> io::Result<Rc<LongLog>> {
+        let mut logs = self.0.borrow_mut();
+        if let Some(log) = logs.get(&count) {
+            return Ok(Rc::clone(log));
+        }
+        let registry = Registry::start(&[]);
+        let log = LongLog { launch: long_log(&registry, count as u64), registry };
+        let mut face = log.start()?;
+        face.await_line(r#""type":"signed_in""#)?;
+        // The first search waits for the index.
+        face.tell("/search release")?;
+        face.await_patiently(PATIENCE, r#""type":"found""#)?;
+        face.quit()?;
+        let log = Rc::new(log);
+        logs.insert(count, Rc::clone(&log));
+        Ok(log)
+    }
+}
+
+impl LongLog {
+    /// Whose log it is, started again.
+    pub(super) fn start(&self) -> io::Result<Face> {
+        debug_assert_eq!(self.launch.registry, self.registry.address());
+        Face::start(&self.launch.again())
+    }
+}
 
 /// Somebody who has heard so many messages of one other, and is not running.
 pub fn long_log(registry: &Registry, count: u64) -> Launch {
@@ -52,7 +97,8 @@ pub fn fill(launch: &Launch, registry: &Registry, count: u64) {
         let numbers = first..count.min(first + COMMIT_EVENTS as u64);
         let mut writes: Vec<Write> = numbers.map(|number| line(id, author, chain, from + 1 + number)).collect();
         writes.push(Write::Told { conversation: id, author, chain, number: from + first + COMMIT_EVENTS as u64 });
-        jobs.send(DiskJob::Commit { ticket: first, writes, survives: Survives::Machine }).expect("the disk works");
+        // Nobody loses anything with a measurement: the disk need not have it at once.
+        jobs.send(DiskJob::Commit { ticket: first, writes, survives: Survives::Program }).expect("the disk works");
         let committed = reply(&replies);
         assert!(matches!(committed, DiskReply::Committed { .. }), "{committed:?}");
     }
@@ -105,6 +151,6 @@ fn text(number: u64) -> String {
     format!("{} {} {common} {} {} line {number}{rare}", word(3), word(5), word(7), word(11))
 }
 
-const COMMIT_EVENTS: usize = 1000;
+const COMMIT_EVENTS: usize = 10_000;
 /// A disk that is slow, or busy with a million lines.
 const PATIENCE: Duration = Duration::from_secs(900);

@@ -128,6 +128,14 @@ impl Face {
         line
     }
 
+    /// Ends it politely.
+    pub(super) fn quit(mut self) -> io::Result<()> {
+        self.tell("/quit")?;
+        self.await_line(r#""type":"bye""#)?;
+        self.running.0.wait()?;
+        Ok(())
+    }
+
     pub(super) fn await_where(&mut self, wanted: impl Fn(&str) -> bool) -> io::Result<String> {
         let name = self.name.clone();
         self.output.line(wanted).map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))

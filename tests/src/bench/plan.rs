@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-#[derive(Debug, Clone, Default)]
+use super::history::Shelf;
+
+#[derive(Clone, Default)]
 pub struct Plan {
-    /// Rows by name; all of them if there is none.
+    /// Rows and curves by name; all of them if there is none.
     names: Vec<String>,
     /// Small numbers: whether it works, not how fast it is.
     pub is_quick: bool,
@@ -17,6 +19,8 @@ pub struct Plan {
     pub contenders: Option<PathBuf>,
     /// Whose table is replaced.
     pub readme: Option<PathBuf>,
+    /// Long logs, which take long to make.
+    pub(super) logs: Shelf,
 }
 
 impl Plan {
@@ -31,8 +35,9 @@ impl Plan {
                 "--rounds" => plan.rounds = Some(value()?.parse().map_err(|_| "--rounds takes a number".to_owned())?),
                 "--folder" => plan.folder = Some(value()?.into()),
                 "--programs" => plan.programs = Some(value()?.into()),
+                "--contenders" => plan.contenders = Some(value()?.into()),
                 "--readme" => plan.readme = Some(value()?.into()),
-                name if super::rows().iter().any(|row| row.name == name) => plan.names.push(argument),
+                name if names().any(|known| known == name) => plan.names.push(argument),
                 _ => return Err(format!("there is no row '{argument}'")),
             }
         }
@@ -43,7 +48,7 @@ impl Plan {
         self.names.is_empty() || self.names.iter().any(|name| name == row)
     }
 
-    /// A part of the rows: what was measured before of the others stays.
+    /// A part of it: what was measured before of the others stays.
     pub(super) fn is_partial(&self) -> bool {
         !self.names.is_empty()
     }
@@ -56,6 +61,12 @@ impl Plan {
     pub(super) fn number(&self, whole: usize, quick: usize) -> usize {
         if self.is_quick { quick } else { whole }
     }
+}
+
+/// Everything that can be measured.
+fn names() -> impl Iterator<Item = &'static str> {
+    let curves = super::growths().iter().map(|growth| growth.name);
+    super::rows().iter().map(|row| row.name).chain(curves)
 }
 
 /// Enough for a median that one bad moment does not move.

@@ -1,5 +1,5 @@
-//! One row as a picture: a bar for each contestant, for every column. The picture has no background and takes the
-//! colours of the reader's theme, light or dark.
+//! One row as a picture: a bar for each contestant, for every column. Pictures bring their own background and take the
+//! colours of the reader's theme, light or dark: whatever is around them, they can be read.
 
 use std::fmt::Write;
 
@@ -16,17 +16,20 @@ pub(super) fn row(row: &Row, measured: &Value) -> Option<String> {
     if panels.is_empty() {
         return None;
     }
-    let mut svg = String::new();
-    let _ = writeln!(svg, r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}">"#);
-    svg.push_str(STYLE);
-    let _ = writeln!(svg, r#"<text x="8" y="22" class="title">{}</text>"#, escaped(row.title));
-    let mut y = TOP;
+    let (mut body, mut y) = (String::new(), TOP);
     for panel in &panels {
-        panel.draw(&mut svg, y);
+        panel.draw(&mut body, y);
         y += panel.height();
     }
-    svg.push_str("</svg>\n");
-    Some(svg)
+    Some(picture(row.title, height, &body))
+}
+
+/// A picture with a title above its `body`.
+pub(super) fn picture(title: &str, height: usize, body: &str) -> String {
+    let frame = format!(r#"viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img""#);
+    let ground = format!(r#"<rect width="{WIDTH}" height="{height}" rx="6" class="ground"/>"#);
+    let title = format!(r#"<text x="8" y="22" class="title">{}</text>"#, escaped(title));
+    format!("<svg xmlns=\"http://www.w3.org/2000/svg\" {frame}>\n{STYLE}{ground}\n{title}\n{body}</svg>\n")
 }
 
 struct Panel<'a> {
@@ -90,24 +93,29 @@ impl<'a> Panel<'a> {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 const WIDTH: usize = 760;
 const LEFT: f64 = 220.0;
 const BAR_WIDTH: f64 = 380.0;
-const TOP: usize = 34;
+pub(super) const TOP: usize = 34;
 const HEAD: usize = 22;
 const LINE: usize = 20;
 const GAP: usize = 12;
 const STYLE: &str = "<style>
-text { font: 12px system-ui, sans-serif; fill: #24292f }
-.title { font-size: 15px; font-weight: 600 } .head { font-style: italic } .name { text-anchor: end }
-.ours { fill: #0969da } .limit { fill: #57606a } .contender { fill: #bf8700 } .spread { stroke: #24292f; stroke-width: 2 }
+text { font: 12px system-ui, sans-serif; fill: #24292f } .ground { fill: #ffffff }
+.title { font-size: 15px; font-weight: 600 } .head { font-style: italic } .note { font-size: 11px }
+.name { text-anchor: end } .middle { text-anchor: middle }
+.ours { fill: #0969da; stroke: #0969da } .limit { fill: #57606a; stroke: #57606a }
+.contender { fill: #bf8700; stroke: #bf8700 } rect, circle { stroke-width: 0 }
+.spread { stroke: #24292f; stroke-width: 2 } .axis { stroke: #8c959f; fill: none }
+.line { fill: none; stroke-width: 2 } .law { fill: none; stroke: #cf222e; stroke-width: 1.5; stroke-dasharray: 5 4 }
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .ours { fill: #58a6ff } .limit { fill: #8b949e } .contender { fill: #d29922 }
-.spread { stroke: #e6edf3 } }
+text { fill: #e6edf3 } .ground { fill: #0d1117 } .ours { fill: #58a6ff; stroke: #58a6ff }
+.limit { fill: #8b949e; stroke: #8b949e } .contender { fill: #d29922; stroke: #d29922 }
+.spread { stroke: #e6edf3 } .axis { stroke: #6e7681 } .law { stroke: #ff7b72 } .line { fill: none } }
 </style>
 ";
 

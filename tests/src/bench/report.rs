@@ -1,24 +1,26 @@
 //! What came out: one JSON with everything, a table in Markdown, and a plot for each row. A run of some rows replaces
 //! those and keeps the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use super::Row;
 use super::contestant::Kind;
-use super::figures::{Outcome, written};
+use super::figures::{Column, Outcome};
 use super::plan::Plan;
-use super::{plot, rows};
+use super::{Growth, Row, curve, growths, plot, rows, table};
 
 /// See the module.
-#[derive(Debug)]
 pub struct Report {
     plan: Plan,
     rows: BTreeMap<&'static str, Value>,
+    growth: BTreeMap<&'static str, Value>,
+    /// Contenders that took part, and their versions.
+    versions: BTreeMap<&'static str, String>,
     /// Contenders that are not installed, and their packages.
     skipped: BTreeMap<&'static str, &'static str>,
     failed: Vec<String>,
@@ -31,9 +33,21 @@ impl Report {
         Self {
             plan: plan.clone(),
             rows: BTreeMap::new(),
+            growth: BTreeMap::new(),
+            versions: BTreeMap::new(),
             skipped: BTreeMap::new(),
             failed: Vec::new(),
             is_broken: false,
+        }
+    }
+
+    /// Somebody was started; of somebody from a package its version is told.
+    pub(super) fn takes_part(&mut self, name: &'static str, package: Option<&str>) {
+        if let Some(package) = package {
+            self.versions.entry(name).or_insert_with(|| {
+                said("dpkg-query", &["--showformat=${Version}", "--show", package])
+                    .unwrap_or_else(|| "unknown".to_owned())
+            });
         }
     }
 
@@ -41,14 +55,28 @@ impl Report {
         self.skipped.insert(name, package);
     }
 
-    pub(super) fn fail(&mut self, row: &Row, name: &str, kind: Kind, error: &io::Error) {
+    pub(super) fn fail(&mut self, what: &str, name: &str, kind: Kind, error: &io::Error) {
         self.is_broken |= kind != Kind::Contender;
-        self.failed.push(format!("{}: {name}: {error}", row.name));
+        self.failed.push(format!("{what}: {name}: {error}"));
     }
 
-    pub(super) fn add(&mut self, row: &Row, outcomes: Vec<Outcome>) {
-        let contestants: Vec<Value> = outcomes.iter().map(|outcome| contestant(row, outcome)).collect();
-        self.rows.insert(row.name, json!({"title": row.title, "contestants": contestants}));
+    pub(super) fn add(&mut self, row: &Row, outcomes: &[Outcome]) {
+        let contestants = contestants(row.columns, outcomes);
+        let judged = row.goals.iter().filter_map(|goal| {
+            let column = row.columns.iter().find(|column| column.key == goal.key)?;
+            let judged = goal.judge(column, &contestants);
+            Some(json!({"column": goal.key, "goal": judged.told, "stretch": goal.is_stretch, "holds": judged.holds}))
+        });
+        let goals: Vec<Value> = judged.collect();
+        let told = json!({"title": row.title, "date": today(), "contestants": contestants, "goals": goals});
+        self.rows.insert(row.name, told);
+    }
+
+    pub(super) fn add_point(&mut self, growth: &Growth, size: usize, outcomes: &[Outcome]) {
+        let empty = || json!({"title": growth.title, "of": growth.of, "date": today(), "points": []});
+        let curve = self.growth.entry(growth.name).or_insert_with(empty);
+        let point = json!({"size": size, "contestants": contestants(growth.columns, outcomes)});
+        curve["points"].as_array_mut().expect("made so").push(point);
     }
 
     /// Something of ours, or of the machine's, could not be measured.
@@ -65,38 +93,49 @@ impl Report {
 
     /// All of it as JSON.
     pub fn to_json(&self) -> Value {
-        let rows: Map<String, Value> = self.rows.iter().map(|(name, row)| ((*name).to_owned(), row.clone())).collect();
-        json!({"machine": machine(), "quick": self.plan.is_quick, "rounds": self.plan.rounds(), "rows": rows,
-            "skipped": self.skipped, "failed": self.failed})
+        json!({"machine": machine(), "quick": self.plan.is_quick, "rounds": self.plan.rounds(), "rows": self.rows,
+            "growth": self.growth, "versions": self.versions, "skipped": self.skipped, "failed": self.failed})
     }
 
     /// Writes figures, table and plots where the plan says.
     pub fn write(&self) -> io::Result<()> {
         let mut whole = self.to_json();
-        if let Some(folder) = &self.plan.folder {
-            fs::create_dir_all(folder)?;
-            let file = folder.join("figures.json");
-            if self.plan.is_partial() {
-                keep_others(&file, &mut whole)?;
-            }
-            fs::write(&file, serde_json::to_string_pretty(&whole)? + "\n")?;
-            fs::write(folder.join("figures.md"), format!("# Figures\n\n{}", table(&whole)))?;
-            for row in rows() {
-                if let Some(drawn) = plot::row(row, &whole["rows"][row.name]) {
-                    fs::write(folder.join(format!("{}.svg", row.name)), drawn)?;
-                }
-            }
+        let Some(folder) = &self.plan.folder else { return Ok(()) };
+        fs::create_dir_all(folder)?;
+        let file = folder.join("figures.json");
+        if self.plan.is_partial() {
+            keep_others(&file, &mut whole)?;
         }
+        fs::write(&file, serde_json::to_string_pretty(&whole)? + "\n")?;
+        let mut drawn = BTreeSet::new();
+        let mut draw = |name: &'static str, picture: Option<String>| -> io::Result<()> {
+            let Some(picture) = picture else { return Ok(()) };
+            drawn.insert(name);
+            fs::write(folder.join(format!("{name}.svg")), picture)
+        };
+        for row in rows() {
+            draw(row.name, plot::row(row, &whole["rows"][row.name]))?;
+        }
+        for growth in growths() {
+            draw(growth.name, curve::growth(growth, &whole["growth"][growth.name]))?;
+        }
+        let told = format!("# Figures\n\n{}", table::whole(&whole, &drawn, ""));
+        fs::write(folder.join("figures.md"), told)?;
         if let Some(readme) = &self.plan.readme {
-            replace_table(readme, &table(&whole))?;
+            let from_there = format!("{}/", folder.display());
+            replace_table(readme, &table::whole(&whole, &drawn, &from_there))?;
         }
         Ok(())
     }
 }
 
-fn contestant(row: &Row, outcome: &Outcome) -> Value {
+fn contestants(columns: &[Column], outcomes: &[Outcome]) -> Vec<Value> {
+    outcomes.iter().map(|outcome| contestant(columns, outcome)).collect()
+}
+
+fn contestant(columns: &[Column], outcome: &Outcome) -> Value {
     let mut figures = Map::new();
-    for column in row.columns {
+    for column in columns {
         if let Some(summary) = outcome.summary(column.key) {
             let rounds: Vec<f64> = outcome.values(column.key).collect();
             let told = json!({"median": summary.median, "low": summary.low, "high": summary.high, "rounds": rounds});
@@ -111,60 +150,18 @@ fn contestant(row: &Row, outcome: &Outcome) -> Value {
     json!({"name": outcome.name, "kind": kind, "figures": figures})
 }
 
-/// Rows of an earlier run that this one did not measure.
+/// Rows, curves and versions of an earlier run that this one did not measure.
 fn keep_others(file: &Path, whole: &mut Value) -> io::Result<()> {
     let Ok(text) = fs::read_to_string(file) else { return Ok(()) };
     let before: Value = serde_json::from_str(&text)?;
-    if let (Some(rows), Some(others)) = (whole["rows"].as_object_mut(), before["rows"].as_object()) {
-        for (name, row) in others {
-            rows.entry(name.clone()).or_insert_with(|| row.clone());
+    for part in ["rows", "growth", "versions"] {
+        if let (Some(now), Some(others)) = (whole[part].as_object_mut(), before[part].as_object()) {
+            for (name, other) in others {
+                now.entry(name.clone()).or_insert_with(|| other.clone());
+            }
         }
     }
     Ok(())
-}
-
-/// One line a column of a row: ours, the limit and how far that is, and the others.
-fn table(whole: &Value) -> String {
-    let mut lines =
-        vec!["| what | here | limit of the machine | ratio | others |".to_owned(), "|---|---|---|---|---|".to_owned()];
-    for row in rows() {
-        let Some(contestants) = whole["rows"][row.name]["contestants"].as_array() else { continue };
-        for column in row.columns {
-            let told = |one: &Value| Some((one["figures"][column.key]["median"].as_f64()?, spread(one, column.key)));
-            let of = |kind: &'static str| contestants.iter().filter(move |one| one["kind"] == kind);
-            let Some((ours, around)) = of("ours").find_map(told) else { continue };
-            let limit = of("limit").find_map(|one| Some((one["name"].as_str()?, told(one)?.0)));
-            let (limit_told, ratio) = match limit {
-                Some((name, limit)) => {
-                    let ratio = if column.is_rate { limit / ours } else { ours / limit };
-                    (format!("{} ({name})", written(limit)), format!("{ratio:.1}"))
-                }
-                None => (String::new(), String::new()),
-            };
-            let others =
-                of("contender").filter_map(|one| Some(format!("{} {}", one["name"].as_str()?, written(told(one)?.0))));
-            let others = others.collect::<Vec<_>>().join(", ");
-            let (title, unit) = (format!("{}: {}", row.title, column.title), column.unit);
-            lines.push(format!("| {title} | {} {unit} {around} | {limit_told} | {ratio} | {others} |", written(ours)));
-        }
-    }
-    let machine = &whole["machine"];
-    let text = |field: &str| machine[field].as_str().unwrap_or_default().to_owned();
-    lines.push(String::new());
-    lines.push(format!(
-        "Medians of {} rounds, lowest and highest in parentheses; {} cores of {}, Linux {}. A ratio of 1 is the limit.",
-        whole["rounds"],
-        machine["cores"],
-        text("processor"),
-        text("kernel")
-    ));
-    lines.join("\n") + "\n"
-}
-
-fn spread(one: &Value, key: &str) -> String {
-    let figure = &one["figures"][key];
-    let written = |field: &str| figure[field].as_f64().map(written).unwrap_or_default();
-    format!("({}–{})", written("low"), written("high"))
 }
 
 /// Between the two marks of the text; one without them is left alone.
@@ -184,37 +181,23 @@ fn machine() -> Value {
     json!({"cores": cores, "processor": processor.map_or("an unknown kind", |(_, name)| name), "kernel": kernel})
 }
 
+/// The day it was measured on.
+fn today() -> String {
+    said("date", &["--utc", "+%F"]).unwrap_or_else(|| "an unknown day".to_owned())
+}
+
+/// What a small program of the system writes, if it is there.
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+}
+
 const TABLE_BEGIN: &str = "<!-- bench:begin -->";
 const TABLE_END: &str = "<!-- bench:end -->";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::figures::Column;
-
-    const ROW: Row = Row {
-        name: "latency",
-        title: "One-to-one",
-        columns: &[Column::cost("p50", "p50", "µs")],
-        on_one_core: true,
-        candidates: |_| Vec::new(),
-    };
-
-    #[test]
-    fn the_table_has_ours_beside_the_limit_and_the_others() {
-        let mut report = Report::begin(&Plan::default());
-        let outcome = |name, kind, value| {
-            let mut outcome = Outcome::new(name, kind);
-            outcome.add(&[("p50", value)]);
-            outcome
-        };
-        let all = [("us", Kind::Ours, 30.0), ("sockets", Kind::Limit, 15.0), ("ngircd", Kind::Contender, 17.0)];
-        report.add(&ROW, all.map(|(name, kind, value)| outcome(name, kind, value)).into());
-        let table = table(&report.to_json());
-        let line = table.lines().find(|line| line.contains("p50")).unwrap();
-        assert!(line.contains("| 30.0 µs (30.0–30.0) | 15.0 (sockets) | 2.0 | ngircd 17.0 |"), "{line}");
-        assert_eq!(report.median("latency", "us", "p50"), Some(30.0));
-    }
 
     #[test]
     fn a_table_is_replaced_between_its_marks_alone() {
@@ -224,5 +207,18 @@ mod tests {
         replace_table(&file, "new\n").unwrap();
         let text = fs::read_to_string(&file).unwrap();
         assert_eq!(text, format!("before\n{TABLE_BEGIN}\nnew\n{TABLE_END}\nafter\n"));
+    }
+
+    #[test]
+    fn a_run_of_one_row_keeps_what_was_measured_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("figures.json");
+        let row = |value: f64| json!({"value": value});
+        fs::write(&file, json!({"rows": {"a": row(1.0), "b": row(2.0)}, "growth": {"c": row(3.0)}}).to_string())
+            .unwrap();
+        let mut whole = json!({"rows": {"b": row(9.0)}, "growth": {}, "versions": {}});
+        keep_others(&file, &mut whole).unwrap();
+        assert_eq!(whole["rows"], json!({"a": row(1.0), "b": row(9.0)}));
+        assert_eq!(whole["growth"], json!({"c": row(3.0)}));
     }
 }

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Err(what) => {
             say(&format!("{what}\nThe rows are:"));
             bench::rows().iter().for_each(|row| say(&format!("  {:<18} {}", row.name, row.title)));
+            bench::growths().iter().for_each(|growth| say(&format!("  {:<18} {}", growth.name, growth.title)));
             return ExitCode::from(2);
         }
     };

@@ -58,6 +58,14 @@ impl Kept {
         certificate.claim().expect("it is one")
     }
 
+    /// How many messages of the newest `count` have these words: a question to the index, as it stands.
+    pub fn newest_with(&self, words: &str, count: u32) -> usize {
+        let select = "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid DESC LIMIT ?2";
+        let mut statement = self.0.prepare_cached(select).expect("the log has an index");
+        let rows = statement.query_map((words, count), |row| row.get::<_, i64>(0)).expect("the index can be asked");
+        rows.collect::<Result<Vec<_>, _>>().expect("the index is whole").len()
+    }
+
     /// How many rooms there are.
     pub fn rooms(&self) -> u32 {
         self.0.query_row("SELECT count(*) FROM rooms", [], |row| row.get(0)).expect("rooms can be counted")

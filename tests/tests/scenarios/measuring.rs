@@ -39,7 +39,8 @@ fn many_stay_while_pairs_talk() {
 #[test]
 fn with_no_contender_installed_it_completes_and_says_what_it_skipped() {
     let folder = tempfile::tempdir().unwrap();
-    let mut plan = Plan::read(["--quick", "latency"].into_iter().map(str::to_owned)).unwrap();
+    let words = ["--quick", "latency", "growth-search"];
+    let mut plan = Plan::read(words.into_iter().map(str::to_owned)).unwrap();
     (plan.folder, plan.contenders) = (Some(folder.path().to_owned()), Some(folder.path().to_owned()));
     let report = bench::run(&plan, |_| {}).unwrap();
     report.write().unwrap();
@@ -49,7 +50,13 @@ fn with_no_contender_installed_it_completes_and_says_what_it_skipped() {
     assert_eq!(skipped.get("NATS"), Some(&Value::from("nats-server")));
     assert_eq!(skipped.len(), 5);
     assert!(read("latency.svg").contains("TCP through two threads"));
-    assert!(read("figures.md").contains("| One-to-one, front-end to front-end, everything on one core: p50 |"));
+    assert!(read("growth-search.svg").contains(r#"class="law""#));
+    let table = read("figures.md");
+    let latency = "| One-to-one, front-end to front-end, everything on one core: p50 |";
+    for part in [latency, "≤ 3 × limit", "? ≤ mosquitto QoS 1", "NATS (package nats-server)", " ms at 300 | flat"]
+    {
+        assert!(table.contains(part), "no '{part}' in\n{table}");
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::fault::{Deed, Fault};
 use super::pages::{self, select_shown};
 use super::rows::{self, column};
-use super::{Log, changes, words};
+use super::words::{self, Asked};
+use super::{Log, changes};
 use crate::ports::{Answer, DiskError, FOUND_MAX, FoundEvent, SearchFor, StoredEvent};
 
 /// A search that goes on.
@@ -23,7 +24,9 @@ pub(in crate::disk) struct Search {
     found: VecDeque<i64>,
     /// What is older than this row was not looked at.
     below: i64,
-    /// To the index; `None` if there is nothing to look for.
+    /// `None` if there is nothing to look for.
+    asked: Option<Asked>,
+    /// To the index; made when the search begins, from the words that are in it by then.
     question: Option<String>,
 }
 
@@ -40,9 +43,9 @@ impl Log {
         index_chunk(&mut self.connection).map_err(|fault| fault.told(Deed::Write, &self.path))
     }
 
-    pub(in crate::disk) fn begin_search(&self, wanted: SearchFor) -> Result<Search, DiskError> {
-        let question = question(&self.connection, &wanted).map_err(|fault| fault.told(Deed::Read, &self.path))?;
-        Ok(Search { wanted, found: VecDeque::new(), below: i64::MAX, question })
+    pub(in crate::disk) fn begin_search(wanted: SearchFor) -> Search {
+        let asked = Asked::of(&wanted.words).filter(|_| wanted.authors.as_ref().is_none_or(|some| !some.is_empty()));
+        Search { wanted, found: VecDeque::new(), below: i64::MAX, asked, question: None }
     }
 
     /// Looks at the next matches of the index; what is in it by now is all that is looked at.
@@ -54,6 +57,8 @@ impl Log {
     pub(in crate::disk) fn found(&self, search: &Search) -> Result<Answer, DiskError> {
         let read = |row: &i64| found(&self.connection, *row, search.wanted.context);
         let read = || {
+            // By itself each of these many statements would lock the file and let it go.
+            let _one_look = self.connection.unchecked_transaction()?;
             let found: Vec<FoundEvent> = search.found.iter().map(read).collect::<Result<_, Fault>>()?;
             let mut changes = Vec::new();
             for FoundEvent { before, event, after } in &found {
@@ -153,24 +158,46 @@ pub(super) fn text_of(
     }
 }
 
-fn question(connection: &Connection, wanted: &SearchFor) -> Result<Option<String>, Fault> {
-    let Some(mut question) = words::question(&wanted.words) else { return Ok(None) };
+fn question(connection: &Connection, asked: &Asked, wanted: &SearchFor) -> Result<String, Fault> {
+    let known = asked.begun().map(|begun| beginning_with(connection, &begun)).transpose()?.flatten();
+    let mut question = asked.question(known.as_deref());
     if let Some(id) = &wanted.conversation {
-        let Some(row) = rows::conversation_row(connection, id)? else { return Ok(None) };
+        // No row is that of a conversation that the log does not know.
+        let row = rows::conversation_row(connection, id)?.unwrap_or(0);
         question.push_str(&format!(" AND place : {}", place_of_conversation(row)));
     }
     if let Some(authors) = &wanted.authors {
-        if authors.is_empty() {
-            return Ok(None);
-        }
         let places: Vec<String> = authors.iter().map(place_of_author).collect();
         question.push_str(&format!(" AND place : ({})", places.join(" OR ")));
     }
-    Ok(Some(question))
+    Ok(question)
+}
+
+/// The words of the index that begin so, unless there are too many: each is found in a moment, however often it was said.
+fn beginning_with(connection: &Connection, begun: &str) -> Result<Option<Vec<String>>, Fault> {
+    connection
+        .execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, words, instance)", [])?;
+    let mut statement = connection
+        .prepare_cached("SELECT term FROM temp.vocabulary WHERE term >= ?1 AND term < ?2 ORDER BY term LIMIT 1")?;
+    let (mut from, end) = (begun.to_owned(), format!("{begun}{}", char::MAX));
+    let mut known = Vec::new();
+    while let Some(word) = statement.query_row([&from, &end], |row| row.get::<_, String>(0)).optional()? {
+        if known.len() == BEGINNINGS_MAX {
+            return Ok(None);
+        }
+        // What comes next after this word: nothing less is of a word.
+        from = format!("{word}\u{1}");
+        known.push(word);
+    }
+    Ok(Some(known))
 }
 
 fn search_chunk(connection: &Connection, search: &mut Search) -> Result<Progress, Fault> {
-    let Some(question) = &search.question else { return Ok(Progress::Done) };
+    let Some(asked) = &search.asked else { return Ok(Progress::Done) };
+    let question: &String = match &mut search.question {
+        Some(question) => question,
+        none => none.insert(question(connection, asked, &search.wanted)?),
+    };
     let after = column(search.wanted.after.map_or(0, |after| after.0));
     let before = column(search.wanted.before.map_or(u64::MAX, |before| before.0));
     let mut statement = connection.prepare_cached(
@@ -232,6 +259,9 @@ fn place_of_author(author: &IdentityKey) -> String {
 
 /// Events taken in at once: some ten milliseconds, for which a commit may have to wait.
 const CHUNK_ROWS: u32 = 500;
+
+/// Looking a word up takes a twentieth of a millisecond; with this many it is still faster to read all of them whole.
+const BEGINNINGS_MAX: usize = 32;
 
 /// Matches looked at before a commit gets its turn, where many are too old or too new.
 const CANDIDATES: u32 = 5000;

@@ -19,23 +19,62 @@ pub(super) fn separated(text: &str) -> String {
     separated
 }
 
-/// The question for texts with all of `words` in them, the last perhaps only begun; `None` if there is no word among
-/// them. Whatever was typed stands in quotes and is nothing but words.
-pub(super) fn question(words: &[String]) -> Option<String> {
-    let mut phrases: Vec<String> = Vec::new();
-    let mut may_go_on = false;
-    for word in words {
-        let phrase = separated(&word.replace('"', " "));
-        let phrase = phrase.trim();
-        if phrase.chars().any(is_of_a_word) {
-            // After a character that stands alone nothing can go on, and one letter begins half of all words.
-            let last: String = phrase.chars().rev().take_while(|c| is_of_a_word(*c)).collect();
-            may_go_on = last.chars().count() >= BEGINNING_CHARS_MIN;
-            phrases.push(format!("\"{phrase}\""));
+/// What somebody looks for: texts with all of these words in them, the last perhaps only begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Phrases without their quotation marks.
+    phrases: Vec<String>,
+    may_go_on: bool,
+}
+
+impl Asked {
+    /// `None` if there is no word among them. Whatever was typed is nothing but words.
+    pub(super) fn of(words: &[String]) -> Option<Self> {
+        let mut asked = Self { phrases: Vec::new(), may_go_on: false };
+        for word in words {
+            // Last of all: the wide one has become a plain one.
+            let phrase = separated(word).replace('"', " ");
+            let phrase = phrase.trim();
+            if phrase.chars().any(is_of_a_word) {
+                // After a character that stands alone nothing can go on, and one letter begins half of all words.
+                asked.may_go_on = split_last_word(phrase).1.chars().count() >= BEGINNING_CHARS_MIN;
+                asked.phrases.push(phrase.to_owned());
+            }
         }
+        (!asked.phrases.is_empty()).then_some(asked)
     }
-    let star = if may_go_on { "*" } else { "" };
-    (!phrases.is_empty()).then(|| format!("text : ({}{star})", phrases.join(" ")))
+
+    /// The word that may go on, as words stand in the index. `None` if none may, or if how the index folds its letters
+    /// is the index's own business.
+    pub(super) fn begun(&self) -> Option<String> {
+        let (before, word) = split_last_word(self.phrases.last().filter(|_| self.may_go_on)?);
+        let is_plain = word.is_ascii() && before.chars().next_back().is_none_or(|c| c.is_ascii());
+        is_plain.then(|| word.to_ascii_lowercase())
+    }
+
+    /// The question to the index. With all words of the index that begin as the last one does it is answered by reading
+    /// what is newest; without them the index puts together everything that was ever said with any of them.
+    pub(super) fn question(&self, known: Option<&[String]>) -> String {
+        let quoted = |phrase: &String| format!("\"{phrase}\"");
+        let (last, whole) = self.phrases.split_last().expect("there is a word");
+        let last = match known {
+            Some(known @ [_, ..]) => {
+                let (before, _) = split_last_word(last);
+                let ends: Vec<String> = known.iter().map(|word| quoted(&format!("{before}{word}"))).collect();
+                format!("({})", ends.join(" OR "))
+            }
+            None if self.may_go_on => quoted(last) + "*",
+            _ => quoted(last),
+        };
+        let all: Vec<String> = whole.iter().map(quoted).chain([last]).collect();
+        format!("text : ({})", all.join(" AND "))
+    }
+}
+
+/// A phrase without the letters and digits that it ends with, and those.
+fn split_last_word(phrase: &str) -> (&str, &str) {
+    let begin = phrase.char_indices().rev().take_while(|(_, c)| is_of_a_word(*c)).last();
+    phrase.split_at(begin.map_or(phrase.len(), |(at, _)| at))
 }
 
 /// As the index's own tokenizer sees it, or a little more generously.
@@ -66,18 +105,39 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn asked(words: &[&str]) -> Option<String> {
+    fn asked(words: &[&str]) -> Option<Asked> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        question(&words)
+        Asked::of(&words)
+    }
+
+    fn question(words: &[&str]) -> String {
+        asked(words).unwrap().question(None)
     }
 
     #[test]
     fn what_is_typed_is_words_and_never_a_question_of_its_own() {
-        assert_eq!(asked(&["deploy", "NOT", "x"]).unwrap(), r#"text : ("deploy" "NOT" "x")"#);
-        assert_eq!(asked(&["say \"hi", "gre*"]).unwrap(), r#"text : ("say  hi" "gre*")"#);
-        assert_eq!(asked(&["green"]).unwrap(), r#"text : ("green"*)"#);
-        assert_eq!(asked(&["東京"]).unwrap(), "text : (\"東  京\")");
+        assert_eq!(question(&["deploy", "NOT", "x"]), r#"text : ("deploy" AND "NOT" AND "x")"#);
+        assert_eq!(question(&["say \"hi", "gre*"]), r#"text : ("say  hi" AND "gre*")"#);
+        assert_eq!(question(&["green"]), r#"text : ("green"*)"#);
+        assert_eq!(question(&["x＂ OR text : ＂y"]), r#"text : ("x  OR text :  y")"#);
+        assert_eq!(question(&["東京"]), "text : (\"東  京\")");
         assert_eq!(asked(&["-", "\"", "(", "…"]), None);
+    }
+
+    #[test]
+    fn a_word_that_may_go_on_is_asked_for_as_the_words_it_may_be() {
+        let question = |words: &[&str], known: &[&str]| {
+            let known: Vec<String> = known.iter().map(|word| (*word).to_owned()).collect();
+            asked(words).unwrap().question(Some(&known))
+        };
+        let begun = |words: &[&str]| asked(words).unwrap().begun();
+        assert_eq!(begun(&["the", "Rel"]).as_deref(), Some("rel"));
+        assert_eq!(question(&["the", "Rel"], &["relay", "rely"]), r#"text : ("the" AND ("relay" OR "rely"))"#);
+        assert_eq!(question(&["in 東rel"], &["relay"]), "text : ((\"in  東 relay\"))");
+        assert_eq!(question(&["rel"], &[]), r#"text : ("rel")"#, "no word begins so");
+        for whole in [&["x"][..], &["東京"], &["gre*"], &["Zür"]] {
+            assert_eq!(begun(whole), None, "{whole:?}");
+        }
     }
 
     #[test]
@@ -89,9 +149,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_quotation_mark_gets_through(words in proptest::collection::vec("\\PC{0,12}", 0..4)) {
-            if let Some(question) = question(&words) {
+            if let Some(asked) = Asked::of(&words) {
+                let question = asked.question(None);
                 prop_assert_eq!(question.matches('"').count() % 2, 0);
                 prop_assert!(!question.contains('\0'));
+                let begun = asked.begun().unwrap_or_default();
+                prop_assert_eq!(asked.question(Some(&[begun + "s"])).matches('"').count() % 2, 0);
             }
         }
     }

@@ -39,11 +39,13 @@ fn inspircd(program: &Path, folder: &Path, address: SocketAddr) -> io::Result<Co
          <admin name=\"a\" nick=\"a\" email=\"a@bench.local\">\n\
          <bind address=\"127.0.0.1\" port=\"{}\" type=\"clients\">\n\
          <connect allow=\"*\" timeout=\"60\" pingfreq=\"3600\" hardsendq=\"64M\" softsendq=\"64M\" recvq=\"1M\" \
-         localmax=\"100000\" globalmax=\"100000\" maxconnwarn=\"no\" threshold=\"1000\" commandrate=\"1000000\" \
+         localmax=\"100000\" globalmax=\"100000\" maxconnwarn=\"no\" threshold=\"{}\" commandrate=\"{}\" \
          fakelag=\"no\" resolvehostnames=\"no\" useident=\"no\">\n\
          <performance softlimit=\"20000\" somaxconn=\"4096\">\n\
          <pid file=\"{}\">\n<log method=\"file\" type=\"*\" level=\"default\" target=\"{}\">\n",
         address.port(),
+        INSPIRCD_THRESHOLD,
+        INSPIRCD_COMMAND_RATE,
         folder.join("pid").display(),
         log.display(),
     );
@@ -109,3 +111,8 @@ impl Listener for Heard {
         self.0.count_lines(|line| contains(line, b" PRIVMSG "))
     }
 }
+
+/// It puts out whoever has said this many lines within the second: there is no other way to have it not count them.
+const INSPIRCD_THRESHOLD: u32 = 4_000_000;
+/// A thousandth of a line a second that it forgives; it does so once a second.
+const INSPIRCD_COMMAND_RATE: u32 = 2_000_000_000;

@@ -14,7 +14,7 @@ pub(super) fn one_to_one(plan: &Plan) -> Vec<Candidate> {
 }
 
 pub(super) fn one_to_one_flow(plan: &Plan) -> Vec<Candidate> {
-    let count = plan.number(200_000, 400);
+    let count = plan.number(100_000, 400);
     let contenders = ALL.into_iter().map(|one| one.candidate(move |server| Ok(server.stage(1)?.flow(count))));
     let limit = Candidate::limit("sealed batches over TCP", move |_| Ok(limits::sealed(1)?.flow(count)));
     let ours = Candidate::ours("p2p-chat", move |_| Ok(peers::pair()?.flow(count)));
@@ -36,6 +36,12 @@ pub(super) fn room_flow(plan: &Plan) -> Vec<Candidate> {
     let limit = Candidate::limit("sealed batches to each", move |_| Ok(limits::sealed(listeners)?.flow(count)));
     let ours = Candidate::ours("p2p-chat", move |_| Ok(peers::room(members)?.flow(count)));
     [limit, ours].into_iter().chain(contenders).collect()
+}
+
+/// The same by how many members there are; the more, the longer each message takes.
+pub(super) fn room_of(plan: &Plan, members: usize) -> Vec<Candidate> {
+    let candidates = room(members, plan.number(300, 5)).into_iter();
+    candidates.filter(|one| one.package.is_none_or(|package| package == "ngircd")).collect()
 }
 
 fn room(members: usize, samples: usize) -> Vec<Candidate> {

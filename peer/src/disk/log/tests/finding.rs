@@ -62,7 +62,7 @@ fn wanted(words: &[&str]) -> SearchFor {
 }
 
 fn search(log: &Log, wanted: SearchFor) -> Vec<FoundEvent> {
-    let mut search: Search = log.begin_search(wanted).unwrap();
+    let mut search: Search = Log::begin_search(wanted);
     while log.search_chunk(&mut search).unwrap() == Progress::More {}
     let Answer::Found { found, .. } = log.found(&search).unwrap() else { panic!("not what was asked") };
     found
@@ -141,6 +141,26 @@ fn texts_are_found_in_every_script_and_whatever_is_typed() {
     ] {
         assert_eq!(at(words), expected, "{words:?}");
     }
+}
+
+#[test]
+fn a_word_that_was_only_begun_is_found_among_few_words_and_among_many() {
+    let many: Vec<String> = (0..40).map(|number| format!("word{number}")).collect();
+    let few = ["Release it", "released", "the relay", "reel", "unreleased"];
+    let lines: Vec<_> = few.into_iter().chain(many.iter().map(String::as_str)).map(|line| (TALK, BOB, line)).collect();
+    let desk = desk_with(&lines);
+    let (mut log, _) = desk.open();
+    let mut before_all_is_indexed = Log::begin_search(wanted(&["rel"]));
+    index_all(&mut log);
+    assert_eq!(log.search_chunk(&mut before_all_is_indexed).unwrap(), Progress::Done);
+    let Answer::Found { found: late, .. } = log.found(&before_all_is_indexed).unwrap() else { panic!("not found") };
+    assert_eq!(late.len(), 3, "words of what was indexed since are looked up too");
+    assert_eq!(found(&log, &["rel"]), few[..3]);
+    assert_eq!(found(&log, &["RELEASE"]), few[..2]);
+    assert_eq!(found(&log, &["the", "rel"]), few[2..3]);
+    assert_eq!(found(&log, &["word"]), many, "more words than are looked up one by one");
+    assert_eq!(found(&log, &["word1"]).len(), 11);
+    assert!(found(&log, &["rex"]).is_empty());
 }
 
 #[test]
@@ -251,7 +271,7 @@ fn a_change_that_came_before_its_message_counts_and_all_come_with_what_is_found(
     let (mut log, _) = desk.open();
     index_all(&mut log);
     assert!(found(&log, &["frist"]).is_empty());
-    let mut search = log.begin_search(wanted(&["first"])).unwrap();
+    let mut search = Log::begin_search(wanted(&["first"]));
     while log.search_chunk(&mut search).unwrap() == Progress::More {}
     let Answer::Found { found, changes } = log.found(&search).unwrap() else { panic!("not what was asked") };
     assert_eq!((found.len(), changes), (1, vec![edit.clone()]));
@@ -276,7 +296,7 @@ fn a_damaged_index_keeps_nobody_from_a_log_and_is_told_by_a_search() {
     fs::write(desk.path(), content).unwrap();
     let (log, _) = desk.open();
     assert_eq!(unread(&log, None, 1).len(), 1);
-    let mut search = log.begin_search(wanted(&["hello"])).unwrap();
+    let mut search = Log::begin_search(wanted(&["hello"]));
     let error = log.search_chunk(&mut search).unwrap_err();
     assert!(error.text.contains("is damaged"), "{error}");
 }
