@@ -74,7 +74,8 @@ mod tests {
     fn what_follows_a_law_lies_on_it_and_a_kink_does_not() {
         let sizes = [10.0, 100.0, 1000.0, 10_000.0];
         let costs = |of: fn(f64) -> f64| sizes.map(|size| (size, of(size)));
-        let (flat, linear): (fn(f64) -> f64, fn(f64) -> f64) = (|_| 3.0, |size| 5.0 + 0.25 * size);
+        let flat: fn(f64) -> f64 = |_| 3.0;
+        let linear: fn(f64) -> f64 = |size| 5.0 + 0.25 * size;
         for (law, of) in [(Law::Flat, flat), (Law::Linear, linear)] {
             let points = costs(of);
             assert!(law.fit(&points).worst(&points) < 1.001, "{law:?}: {:?}", law.fit(&points));

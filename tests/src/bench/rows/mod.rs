@@ -2,6 +2,7 @@
 //! be reached.
 
 mod crowd;
+mod growth_registry;
 mod log;
 mod messages;
 mod presence;
@@ -195,6 +196,39 @@ pub(super) const GROWTHS: &[Growth] = &[
         law: Law::Linear,
         because: "every member is a process that has its turn on the same cores",
         candidates: messages::room_of,
+    },
+    Growth {
+        name: "growth-sessions",
+        title: "Idle sessions of a registry",
+        of: "sessions",
+        sizes: &[1000, 2000, 5000, 10_000],
+        quick_sizes: &[20, 40],
+        columns: growth_registry::MEMORY,
+        law: Law::Flat,
+        because: "each is one thread with its stack and its link",
+        candidates: growth_registry::sessions_of,
+    },
+    Growth {
+        name: "growth-sign-in",
+        title: "Signing in with an enrolled device",
+        of: "accounts",
+        sizes: &[1000, 10_000, 100_000, 1_000_000],
+        quick_sizes: &[20, 200],
+        columns: growth_registry::SIGN_IN,
+        law: Law::Flat,
+        because: "an index is looked into, one level deeper for every hundredfold",
+        candidates: growth_registry::sign_in_among,
+    },
+    Growth {
+        name: "growth-presence",
+        title: "A change of presence, told to everybody who watches",
+        of: "online",
+        sizes: &[100, 300, 1000, 3000, 6000],
+        quick_sizes: &[20, 40],
+        columns: presence::PRESENCE,
+        law: Law::Linear,
+        because: "everybody is sent a frame",
+        candidates: presence::presence_to,
     },
 ];
 

@@ -21,8 +21,13 @@ pub(super) const PRESENCE: &[Column] = &[
 ];
 
 pub(super) fn presence(plan: &Plan) -> Vec<Candidate> {
+    presence_to(plan, plan.number(10_000, 40))
+}
+
+/// The same with so many who watch.
+pub(super) fn presence_to(_: &Plan, watchers: usize) -> Vec<Candidate> {
     // A watcher is one open file here, and a bare pair of sockets two.
-    let count = plan.number(10_000, 40).min((files_max() / 3).saturating_sub(100));
+    let count = watchers.min((files_max() / 3).saturating_sub(100));
     let ours = Candidate::ours("p2p-chat", move |_| {
         let mut stars = Stars::over(count)?;
         Ok(each(move || stars.round()))
@@ -40,14 +45,14 @@ pub(super) fn presence(plan: &Plan) -> Vec<Candidate> {
 }
 
 /// A crowd, and some whom all of it watches. Their connections stand: what is measured is the change, not a handshake.
-pub(in super::super) struct Stars {
+struct Stars {
     crowd: Vec<RegistryLink>,
     stars: Vec<(UserName, RegistryLink)>,
     _fleet: Fleet,
 }
 
 impl Stars {
-    pub(in super::super) fn over(count: usize) -> io::Result<Self> {
+    fn over(count: usize) -> io::Result<Self> {
         let fleet = Fleet::start(count + STARS);
         let mut crowd = fleet.sign_in_all(0..count)?;
         let star = |number| Ok((person(number).name, fleet.connect(number)?));
@@ -66,7 +71,7 @@ impl Stars {
     }
 
     /// So many come at once: milliseconds until the last of the crowd knows of all of them.
-    pub(in super::super) fn come(&mut self, count: usize) -> io::Result<f64> {
+    fn come(&mut self, count: usize) -> io::Result<f64> {
         // Nobody of the crowd was told anything just now.
         let _ = crossbeam_channel::after(REST).recv();
         let begun = Instant::now();
@@ -91,7 +96,7 @@ impl Stars {
         Ok(millis)
     }
 
-    pub(in super::super) fn go(&mut self, count: usize) -> io::Result<()> {
+    fn go(&mut self, count: usize) -> io::Result<()> {
         for (_, link) in &mut self.stars[..count] {
             link.try_ask(Request::SignOut)?.map_err(|refusal| io::Error::other(refusal.text.as_str().to_owned()))?;
         }
