@@ -196,7 +196,7 @@ mod tests {
             let all = crowd(500);
             let full = Graph::new(all.clone());
             // Nobody has looked for new neighbours yet.
-            let is_gone = |index: &usize| (index * 7 + start * 13) % 5 == 0;
+            let is_gone = |index: &usize| (index * 7 + start * 13).is_multiple_of(5);
             let left: Vec<usize> = (0..500).filter(|index| !is_gone(index)).collect();
             let mut reached = BTreeSet::from([left[0]]);
             let mut open = vec![left[0]];
