@@ -199,8 +199,9 @@ impl Account {
             for (key, claim) in &told.claims {
                 let asked = |wanted: &Wanted| (wanted.want.conversation, (wanted.want.author, wanted.want.chain));
                 let is_asked = self.repair.wants.values().any(|wanted| asked(wanted) == (*id, *key));
-                // Of somebody who is not known nothing could be taken in yet.
-                let is_known = key.0 == self.me || self.author_of(conversation, &key.0).is_some();
+                // Of others nothing could be taken in yet; what is a stranger's comes with what makes them known.
+                let is_open = key.0 == self.me || told.strangers.contains(&key.0);
+                let is_known = is_open || self.author_of(conversation, &key.0).is_some();
                 if is_asked
                     || !is_known
                     || claim.ours.is_none() && self.is_served_by_author(now, conversation, key, claim)

@@ -2,7 +2,7 @@
 //! and come with what makes their authors members. It is checked as if they had come themselves.
 
 use common::ids::{ConversationId, IdentityKey, RoomId};
-use common::limits::MEMBERS_MAX;
+use common::limits::{MEMBERS_MAX, STRANGERS_MAX};
 use common::message::event::WireEvent;
 use common::message::peer::{Holding, PeerMessage};
 use common::names::UserName;
@@ -19,7 +19,7 @@ impl Account {
     pub(super) fn stranger_claimed(&mut self, cx: &Context, link: LinkId, id: ConversationId, holding: &Holding) {
         let told = self.links.get_mut(link).and_then(|live| live.conversations.get_mut(&id));
         let Some(told) = told.filter(|_| holding.number > 0) else { return };
-        if told.strangers.len() < MEMBERS_MAX || told.strangers.contains(&holding.author) {
+        if told.strangers.len() < STRANGERS_MAX || told.strangers.contains(&holding.author) {
             told.strangers.insert(holding.author);
             let claim = Claim { number: holding.number, heard_at: cx.now.monotonic, ours: None };
             self.note(link, id, (holding.author, holding.chain), claim);

@@ -41,7 +41,7 @@ fn somebody(name: &str, seed: u8) -> Somebody {
 
 fn one_of_many(number: usize) -> Somebody {
     let mut seed = [9; KEYS_BYTES];
-    seed.chunks_mut(32).for_each(|key| key[..8].copy_from_slice(&number.to_be_bytes()));
+    seed.chunks_exact_mut(32).for_each(|key| key[..8].copy_from_slice(&number.to_be_bytes()));
     let name = UserName::parse(&format!("member-{number}")).unwrap();
     Somebody { name, keys: Keys::from_seed(&Secret::new(seed)) }
 }

@@ -26,15 +26,13 @@ fn main() -> io::Result<()> {
     room[0].must("/create #room", "created");
     room[1..].iter().for_each(|peer| drop(peer.must("/join #room", "joined")));
     told("all entered, one after the other, after, s", begun.elapsed().as_secs_f64())?;
-    // Links that are needed no longer are closed within this time.
-    std::thread::sleep(Duration::from_secs(95));
+    let all: Vec<&JsonPeer> = room.iter().collect();
+    talk(&all, "calm", room.len())?;
     let links: Vec<f64> = room.iter().map(|peer| links_of(peer.pid())).collect::<io::Result<_>>()?;
     told("links of a peer, median", median(links.clone()))?;
     told("links of a peer, most", links.into_iter().fold(0.0, f64::max))?;
     let memory: Vec<f64> = room.iter().map(|peer| memory_mib(peer.pid())).collect::<io::Result<_>>()?;
     told("memory of a peer, median, MiB", median(memory))?;
-    let all: Vec<&JsonPeer> = room.iter().collect();
-    talk(&all, "calm", room.len())?;
 
     let (lost, left): (Vec<_>, Vec<_>) = room.iter().enumerate().partition(|(number, _)| number % 5 == 2);
     let (lost, left): (Vec<&JsonPeer>, Vec<&JsonPeer>) =

@@ -1,7 +1,7 @@
 //! Members whom only another member knows: what that one shows of them is checked as if they had come themselves.
 
 use common::ids::{ChainId, ConversationId, IdentityKey};
-use common::limits::MEMBERS_MAX;
+use common::limits::STRANGERS_MAX;
 use common::message::event::{Content, WireEvent};
 use common::message::peer::{Events, Have, Holding, PeerMessage, Want};
 use common::message::registry::Request;
@@ -54,7 +54,7 @@ fn only_so_many_strangers_are_asked_for_on_a_link() {
         carol.answers(Vec::new());
         (author != dave.keys.identity()).then_some(author)
     });
-    assert_eq!(asked.count(), MEMBERS_MAX - 1, "and dave");
+    assert_eq!(asked.count(), STRANGERS_MAX - 1, "and dave");
 }
 
 /// A member of alice's private room, by script.
