@@ -279,6 +279,8 @@ impl Account {
         self.rooms.insert(name.clone(), id);
         self.commit(cx, vec![write], vec![After::Entered { conversation: id }]);
         self.refresh_overlay(cx);
+        // What came on a link where I had shown myself before I was in was passed over.
+        self.links.hello_again(&id);
         let mut waiting = std::collections::BTreeSet::new();
         for (identity, user) in others {
             let is_wanted = self.overlay.wants(&id, &identity);

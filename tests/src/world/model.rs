@@ -236,6 +236,8 @@ impl Model {
         let room = self.rooms.entry(name.clone()).or_default();
         match change {
             RoomChange::Created => {
+                // Two rooms of one name, if the registry had lost another.
+                room.muddled |= room.put_back.is_some();
                 (room.owner, _) = (Some(user), room.entered.insert(user));
             }
             RoomChange::Joined if own => {
@@ -254,7 +256,8 @@ impl Model {
     }
 
     fn accepted(&mut self, who: Who, message: &MessageShown, hosts: &[Host]) -> Result<(), Wrong> {
-        let said = self.texts.get_mut(&message.text).ok_or("a text of mine that I never typed")?;
+        let typed = self.typed(message).map(|(typed, _)| typed.to_owned());
+        let said = typed.and_then(|typed| self.texts.get_mut(&typed)).ok_or("a text of mine that I never typed")?;
         let is_liar = hosts[who.0].lies.is_some();
         if message.late && said.author == who && (said.id == Some(message.id) || is_liar) {
             // Of an older copy of a log, fetched back from others.
