@@ -16,7 +16,7 @@ pub struct Rotation {
     pub key: IdentityKey,
     /// What events were signed with under the key before: those still count.
     pub event: EventKey,
-    /// By the key before, over what [`covered`] puts together.
+    /// By the key before, over what `covered` puts together.
     #[serde(rename = "sig")]
     pub signature: Signature,
 }
