@@ -111,9 +111,10 @@ impl Disk {
         before.any(|(_, commit)| commit.after.iter().any(same))
     }
 
-    /// What will follow from the commits that are on their way.
+    /// What will follow from the commits that are on their way, and from those that overtook another.
     pub(super) fn under_way(&self) -> impl Iterator<Item = &After> {
-        self.commits.values().flat_map(|commit| &commit.after)
+        let overtook = self.overtook.values().flatten();
+        self.commits.values().flat_map(|commit| &commit.after).chain(overtook)
     }
 
     pub(super) fn retry_soon(&mut self, now: Monotonic) {
@@ -325,8 +326,23 @@ impl Account {
         if due(self.disk.retry_at) {
             self.disk.retry_at = None;
             self.read_what_failed(cx);
-            for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
+            for (ticket, mut commit) in std::mem::take(&mut self.disk.failed) {
+                self.bring_up_to_date(&mut commit);
                 self.hand_over(cx, ticket, commit);
+            }
+        }
+    }
+
+    /// What was written meanwhile was newer: what comes after it shall not take that back.
+    fn bring_up_to_date(&self, commit: &mut Commit) {
+        for write in Arc::make_mut(&mut commit.writes) {
+            match write {
+                Write::Room { room, joined, .. } => *joined = self.room((*room).into()).is_some_and(|room| room.joined),
+                Write::Pin(pin) => {
+                    let now = self.people.get(&pin.user).and_then(|contact| contact.pin.as_ref());
+                    now.into_iter().for_each(|now| (**pin).clone_from(now));
+                }
+                _ => {}
             }
         }
     }
