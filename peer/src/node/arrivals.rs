@@ -33,13 +33,16 @@ impl Account {
         let mut writes = Vec::new();
         let mut after: Vec<After> = Vec::new();
         while let Some(key) = self.next_ready(cx.now.monotonic, id) {
-            let number = self.take_in(cx, id, key, &mut writes);
+            let (number, is_message) = self.take_in(cx, id, key, &mut writes);
             let (author, chain) = key;
+            let shown = if is_message { number } else { 0 };
             match after.last_mut() {
-                Some(After::Received { author: by, chain: of, number: last, told, .. }) if (*by, *of) == key => {
-                    (*last, *told) = (number, cx.told);
+                Some(After::Received { author: by, chain: of, number: last, told, shown: message, .. })
+                    if (*by, *of) == key =>
+                {
+                    (*last, *told, *message) = (number, cx.told, shown.max(*message));
                 }
-                _ => after.push(After::Received { conversation: id, author, chain, number, told: cx.told }),
+                _ => after.push(After::Received { conversation: id, author, chain, number, told: cx.told, shown }),
             }
         }
         if !after.is_empty() {
@@ -77,12 +80,13 @@ impl Account {
         ready.min_by_key(|((author, _), front)| (front.event.lamport, *author)).map(|(key, _)| key)
     }
 
-    /// Takes in the next event of a chain; returns its number.
-    fn take_in(&mut self, cx: &mut Context, id: ConversationId, key: ChainKey, writes: &mut Vec<Write>) -> u64 {
+    /// Takes in the next event of a chain; returns its number, and whether it is a message.
+    fn take_in(&mut self, cx: &mut Context, id: ConversationId, key: ChainKey, writes: &mut Vec<Write>) -> (u64, bool) {
         let conversation = self.conversations.get_mut(&id).expect("only a known conversation has something ready");
         let held = conversation.theirs.get_mut(&key).expect("only a known chain has something ready");
         let arrived = held.waiting.pop_front().expect("only what waits is ready");
         let number = arrived.event.number;
+        let is_message = matches!(arrived.content, Content::Text(_) | Content::Action(_));
         (held.received, held.last) = (number, Some(arrived.id));
         held.lamport = held.lamport.max(arrived.event.lamport);
         let is_known = held.again.as_ref().is_some_and(|again| again.contains(&number));
@@ -100,7 +104,7 @@ impl Account {
         if !is_known {
             self.take_in_new(cx, id, arrived, writes);
         }
-        number
+        (number, is_message)
     }
 
     fn take_in_new(&mut self, cx: &mut Context, id: ConversationId, arrived: Arrived, writes: &mut Vec<Write>) {

@@ -61,8 +61,9 @@ struct Commit {
 pub(super) enum After {
     /// An event of mine counts now.
     Own { conversation: ConversationId, chain: ChainId, number: u64, re: Option<String>, tell: Option<Box<Event>> },
-    /// Events of somebody else may be acknowledged up to `number`, once those `told` are written out, too.
-    Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64, told: u64 },
+    /// Events of somebody else may be acknowledged up to `number`, once those `told` are written out, too. The last
+    /// message among them is `shown`, or 0.
+    Received { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64, told: u64, shown: u64 },
     /// The same, and they are marked as written out.
     Shown { conversation: ConversationId, author: IdentityKey, chain: ChainId, number: u64 },
     /// A room is entered, and that may be told.
@@ -381,8 +382,8 @@ impl Account {
                     self.deliver(cx, conversation, chain, number);
                 }
             }
-            After::Received { conversation, author, chain, number, told } => {
-                self.acknowledge_when_written(cx, conversation, (author, chain), number, told);
+            After::Received { conversation, author, chain, number, told, shown } => {
+                self.acknowledge_when_written(cx, conversation, (author, chain), number, (told, shown));
             }
             After::Shown { conversation, author, chain, number } => self.stored(conversation, author, chain, number),
             After::MailStored { item } => self.mail_stored(item),

@@ -268,7 +268,7 @@ impl Account {
             held.waiting.clear();
             (held.received, held.last) = (number, None);
             conversation.held_back.remove(&(author, chain));
-            let after = After::Received { conversation: id, author, chain, number, told: cx.told };
+            let after = After::Received { conversation: id, author, chain, number, told: cx.told, shown: 0 };
             self.commit(cx, vec![Write::Skip { conversation: id, author, chain, number }], vec![after]);
         }
     }

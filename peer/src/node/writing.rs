@@ -45,6 +45,8 @@ struct HeldBack {
     chain: ChainKey,
     number: u64,
     told: u64,
+    /// The last message among them, to be marked; or 0, which marks nothing and comes after the marks before it.
+    shown: u64,
     until: Monotonic,
 }
 
@@ -100,15 +102,15 @@ impl Account {
             if chain.0 == self.me {
                 self.writing.told(cx, conversation, chain, number);
             }
-            let first = unmarked.entry((conversation, chain)).or_insert(number);
-            *first = number.min(*first);
+            let (first, last) = unmarked.entry((conversation, chain)).or_insert((number, number));
+            (*first, *last) = (number.min(*first), number.max(*last));
         }
-        for ((conversation, chain), first) in unmarked {
+        for ((conversation, chain), (first, last)) in unmarked {
             let known = self.conversations.get_mut(&conversation);
             let Some(held) = known.and_then(|known| known.theirs.get_mut(&chain)) else { continue };
             held.stored = first - 1;
             let number = held.received;
-            self.acknowledge_when_written(cx, conversation, chain, number, cx.told);
+            self.acknowledge_when_written(cx, conversation, chain, number, (cx.told, last));
         }
     }
 
@@ -131,10 +133,10 @@ impl Account {
         conversation: ConversationId,
         chain: ChainKey,
         number: u64,
-        told: u64,
+        (told, shown): (u64, u64),
     ) {
         let until = cx.now.monotonic.plus(ACKNOWLEDGED_WITHIN);
-        self.writing.held_back.push_back(HeldBack { conversation, chain, number, told, until });
+        self.writing.held_back.push_back(HeldBack { conversation, chain, number, told, shown, until });
         self.writing.look_soon(cx.now.monotonic);
     }
 
@@ -144,7 +146,7 @@ impl Account {
         self.writing.advance(cx.written);
         let mut shown = Vec::new();
         while let Some(held) = self.writing.held_back.pop_front_if(|held| held.told <= cx.written) {
-            self.writing.written(held.conversation, held.chain, held.number);
+            self.writing.written(held.conversation, held.chain, held.shown);
             let (author, chain) = held.chain;
             shown.push(After::Shown { conversation: held.conversation, author, chain, number: held.number });
         }
@@ -155,10 +157,10 @@ impl Account {
         }
         let is_over = |held: &mut HeldBack| held.until <= now || cx.output_lost;
         while let Some(due) = self.writing.held_back.pop_front_if(is_over) {
-            let HeldBack { conversation, chain, number, told: place, .. } = due;
+            let HeldBack { conversation, chain, number, told: place, shown, .. } = due;
             self.stored(conversation, chain.0, chain.1, number);
             if !cx.output_lost {
-                self.writing.told.push_back(ToldMessage { place, conversation, chain, number });
+                self.writing.told.push_back(ToldMessage { place, conversation, chain, number: shown });
             }
         }
         let next = (!self.writing.told.is_empty()).then(|| now.plus(self.writing.pause));
@@ -174,16 +176,16 @@ impl Account {
         for held in std::mem::take(&mut self.writing.held_back) {
             let (author, chain) = held.chain;
             if held.told <= written {
-                self.writing.written(held.conversation, held.chain, held.number);
+                self.writing.written(held.conversation, held.chain, held.shown);
             }
             self.stored(held.conversation, author, chain, held.number);
         }
         // What is on its way to the disk gets there before these marks.
         for after in self.disk.under_way() {
-            if let After::Received { conversation, author, chain, number, told } = *after
+            if let After::Received { conversation, author, chain, told, shown, .. } = *after
                 && told <= written
             {
-                self.writing.written(conversation, (author, chain), number);
+                self.writing.written(conversation, (author, chain), shown);
             }
         }
         let marks = self.writing.marks();

@@ -354,6 +354,7 @@ impl World {
         }
         self.hosts[who.0].told.push(told);
         let (from, to) = self.weather.writing;
+        self.model.screens_stand_still |= to > WRITTEN_WITHIN;
         let (life, time) = (self.hosts[who.0].life, self.random.between(from, to));
         self.plan(time, Happening::Written { who, life });
         if self.weather.hasty_crashes > 0 && self.random.below(1000) < self.weather.hasty_crashes {
@@ -445,6 +446,8 @@ impl World {
     }
 }
 
+/// So long an acknowledgement waits for certain for what the front-end has been told.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(200);
 const SOON: Duration = Duration::from_millis(100);
 /// A node may look at the same moment a few times; more is a busy loop.
 const SPINS_MAX: u32 = 50;
