@@ -168,7 +168,8 @@ impl Courier<'_> {
 
     fn deliver(&mut self, to: &[SessionId], news: &News) {
         if let News::Presence { changes } = news {
-            return changes.iter().for_each(|change| self.presence.changed(&change.user, to));
+            let now = Instant::now();
+            return changes.iter().for_each(|change| self.presence.changed(now, (&change.user, change.online), to));
         }
         let Some(plaintext) = plaintext(news.clone()) else { return };
         let is_ending = matches!(news, News::Replaced | News::Closing);

@@ -1,5 +1,5 @@
-//! Whose coming and going a session is to be told of, and when: at once, and after that only once it has rested, so
-//! that twenty changes cost little more than one. Decides, no more: a courier asks what is true, and tells it.
+//! Whose coming and going a session is to be told of, and when: that somebody came at once, that somebody went after a
+//! rest, in which they may be back, and anything more only once it has rested, so that twenty changes cost little more than one. Decides, no more: a courier asks what is true, and tells it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -29,13 +29,17 @@ impl Presence {
         Self { rest, receivers: HashMap::new(), due: VecDeque::new(), resting: VecDeque::new() }
     }
 
-    /// Somebody came or went, and these are to hear of it.
-    pub(super) fn changed(&mut self, user: &UserName, to: &[SessionId]) {
+    /// Somebody `came` or went, and these are to hear of it.
+    pub(super) fn changed(&mut self, now: Instant, (user, came): (&UserName, bool), to: &[SessionId]) {
         let user = Arc::new(user.clone());
         for &receiver in to {
-            let due = &mut self.due;
+            let (due, resting, rested) = (&mut self.due, &mut self.resting, now + self.rest);
             let changed = self.receivers.entry(receiver).or_insert_with(|| {
-                due.push_back(receiver);
+                if came {
+                    due.push_back(receiver);
+                } else {
+                    resting.push_back((rested, receiver));
+                }
                 Changed::new()
             });
             changed.push(Arc::clone(&user));
@@ -90,16 +94,17 @@ mod tests {
     #[test]
     fn the_first_change_is_told_at_once_and_what_follows_after_a_rest() {
         let (begun, mut presence) = (Instant::now(), Presence::new(REST));
+        let now = begun;
         let at = |millis| begun + Duration::from_millis(millis);
-        presence.changed(&user("alice"), &[FIRST, SECOND]);
+        presence.changed(now, (&user("alice"), true), &[FIRST, SECOND]);
         assert_eq!(presence.next_wake(begun), Some(begun));
         assert_eq!(told(&mut presence, begun), [(FIRST, "alice".into()), (SECOND, "alice".into())]);
-        presence.changed(&user("bob"), &[SECOND]);
-        presence.changed(&user("alice"), &[SECOND]);
+        presence.changed(now, (&user("bob"), true), &[SECOND]);
+        presence.changed(now, (&user("alice"), true), &[SECOND]);
         assert_eq!(told(&mut presence, at(49)), []);
         assert_eq!(presence.next_wake(at(49)), Some(at(50)));
         assert_eq!(told(&mut presence, at(50)), [(SECOND, "bob alice".into())]);
-        presence.changed(&user("carol"), &[FIRST, SECOND]);
+        presence.changed(now, (&user("carol"), true), &[FIRST, SECOND]);
         assert_eq!(told(&mut presence, at(60)), [(FIRST, "carol".into())], "it had rested");
         assert_eq!(told(&mut presence, at(100)), [(SECOND, "carol".into())]);
     }
@@ -107,16 +112,26 @@ mod tests {
     #[test]
     fn what_comes_before_somebody_was_told_is_told_together() {
         let (now, mut presence) = (Instant::now(), Presence::new(REST));
-        presence.changed(&user("alice"), &[FIRST, SECOND]);
+        presence.changed(now, (&user("alice"), true), &[FIRST, SECOND]);
         assert_eq!(presence.next(now).map(|(to, _)| to), Some(FIRST));
-        presence.changed(&user("bob"), &[FIRST, SECOND]);
+        presence.changed(now, (&user("bob"), true), &[FIRST, SECOND]);
         assert_eq!(told(&mut presence, now), [(SECOND, "alice bob".into())]);
+    }
+
+    #[test]
+    fn whoever_is_back_in_a_moment_was_not_gone() {
+        let (now, mut presence) = (Instant::now(), Presence::new(REST));
+        presence.changed(now, (&user("alice"), false), &[FIRST]);
+        presence.changed(now, (&user("alice"), true), &[FIRST]);
+        assert_eq!(told(&mut presence, now), []);
+        assert_eq!(presence.next_wake(now), Some(now + REST));
+        assert_eq!(told(&mut presence, now + REST), [(FIRST, "alice alice".into())], "the courier asks what is true");
     }
 
     #[test]
     fn nobody_is_kept_after_a_rest_in_which_nothing_changed() {
         let (now, mut presence) = (Instant::now(), Presence::new(REST));
-        presence.changed(&user("alice"), &[FIRST]);
+        presence.changed(now, (&user("alice"), true), &[FIRST]);
         assert_eq!(told(&mut presence, now).len(), 1);
         assert_eq!(told(&mut presence, now + REST), []);
         assert_eq!(presence.next_wake(now + REST), None);
