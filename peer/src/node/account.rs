@@ -286,6 +286,8 @@ impl Account {
 
     /// Signs out, closes every link and the log. The disk's `Closed` ends it.
     pub(super) fn close(&mut self, cx: &mut Context) {
+        // There may be room by now, and there is no later time.
+        self.write_what_failed(cx);
         self.mark_all_written(cx);
         self.flush(cx);
         self.secure(cx);

@@ -327,10 +327,15 @@ impl Account {
         if due(self.disk.retry_at) {
             self.disk.retry_at = None;
             self.read_what_failed(cx);
-            for (ticket, mut commit) in std::mem::take(&mut self.disk.failed) {
-                self.bring_up_to_date(&mut commit);
-                self.hand_over(cx, ticket, commit);
-            }
+            self.write_what_failed(cx);
+        }
+    }
+
+    /// Hands over again what the disk did not take.
+    pub(super) fn write_what_failed(&mut self, cx: &mut Context) {
+        for (ticket, mut commit) in std::mem::take(&mut self.disk.failed) {
+            self.bring_up_to_date(&mut commit);
+            self.hand_over(cx, ticket, commit);
         }
     }
 
