@@ -162,7 +162,7 @@ impl World {
         for told in &self.hosts[who.0].told[self.hosts[who.0].written..] {
             self.model.not_written(who, &told.event);
         }
-        self.model.life_ends(who, true, &self.hosts);
+        self.model.life_ends(who, None, &self.hosts);
         if let Some(refused) = refused {
             self.violated(|| format!("{name}'s disk refused: {refused}"));
         }
@@ -424,7 +424,11 @@ impl World {
         if let Err(refused) = self.hosts[who.0].disk.crash(waiting) {
             self.violated(|| format!("the disk refused: {refused}"));
         }
-        self.model.life_ends(who, false, &self.hosts);
+        let farewell = self.hosts[who.0].told.iter().rev().find_map(|told| match told.event {
+            Event::Bye { exit, .. } => Some(exit),
+            _ => None,
+        });
+        self.model.life_ends(who, farewell, &self.hosts);
         self.drop_wires(who);
         self.drop_line(who);
         if wanted {

@@ -3,7 +3,7 @@
 
 use common::ids::EventId;
 use common::names::RoomName;
-use peer::api::{Event, Target};
+use peer::api::{Event, Exit, Target};
 
 use super::host::{Host, Who};
 use super::model::{Model, RoomModel};
@@ -26,11 +26,11 @@ impl Model {
         }
     }
 
-    /// A program ended, by itself or not. What it had shown and stored is not to be shown again, but for the last lines
-    /// before a crash, which are not marked yet.
-    pub(super) fn life_ends(&mut self, who: Who, crashed: bool, hosts: &[Host]) {
+    /// A program ended, by itself with this exit or not. What it had shown and stored is not to be shown again, but for
+    /// the last lines before a crash, or before it gave up on a disk that takes nothing: those may not be marked yet.
+    pub(super) fn life_ends(&mut self, who: Who, exit: Option<Exit>, hosts: &[Host]) {
         let disk = &hosts[who.0].disk;
-        let is_quiet_end = !crashed && hosts[who.0].full_until <= self.now;
+        let is_quiet_end = exit.is_some_and(|exit| exit != Exit::Disk) && hosts[who.0].full_until <= self.now;
         let firm = |id: &EventId| disk.holds(id) && (is_quiet_end || disk.is_marked(id));
         let shown = self.shown_now.iter().filter(|(reader, id)| *reader == who && firm(id));
         self.shown_before.extend(shown.copied());
