@@ -139,7 +139,7 @@ fn the_registry_says_good_bye_and_stops_in_time() {
     assert_eq!(line.next(), None);
     closed_after(&stranger, began);
     stopping.join();
-    assert!(began.elapsed() < Duration::from_secs(3), "with a client that stays: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "with a client that stays: {:?}", began.elapsed());
 }
 
 #[test]
