@@ -13,5 +13,6 @@ pub mod secret;
 pub mod secure;
 pub mod thread;
 pub mod time;
+pub mod usage;
 pub mod visible;
 pub mod wire;

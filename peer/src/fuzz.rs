@@ -10,6 +10,7 @@ use common::fuzz::Choices;
 use common::ids::EventId;
 use common::names::UserName;
 use common::time::UnixMillis;
+use common::usage;
 
 use crate::api::{Changes, Command, MessageKind, MessageShown, Target};
 use crate::config::{Environment, Flags, Plan};
@@ -19,7 +20,6 @@ use crate::frontend::json::{message_lines, read_input};
 use crate::frontend::sanitize::{Paint, Safe, width};
 use crate::frontend::settings::{ENTRIES, Settings};
 use crate::frontend::transcript;
-use crate::usage;
 
 /// One line as a person or a program types it.
 pub fn fuzz_command_line(data: &[u8]) {

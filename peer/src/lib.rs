@@ -11,4 +11,3 @@ pub mod fuzz;
 mod net;
 pub mod node;
 pub mod ports;
-pub mod usage;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use clap::Parser;
+use common::usage;
 use common::visible::{self, LogLines};
 use peer::api::{Asked, Code, Command, Exit, Refusal};
 use peer::config::{Environment, Face, Flags, Plan, REGISTRY_DEFAULT};
@@ -21,7 +22,6 @@ use peer::frontend::password::{NoPassword, Passwords};
 use peer::frontend::signals::Signals;
 use peer::frontend::terminal::Modes;
 use peer::frontend::{Wires, json, repl};
-use peer::usage;
 
 fn main() -> ExitCode {
     common::process::forbid_dumps();

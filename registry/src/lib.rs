@@ -12,4 +12,3 @@ pub mod refusal;
 pub mod server;
 pub mod service;
 pub mod store;
-pub mod usage;

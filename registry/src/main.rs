@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context;
 use clap::Parser;
 use common::names::UserName;
+use common::usage;
 use common::visible::{self, LogLines};
 use registry::config::{Config, ConfigError};
 use registry::flags::{Command, Flags, Named, Place, Serve, UserAction};
@@ -23,7 +24,6 @@ use registry::store::Store;
 use registry::store::backup::{self, Whole};
 use registry::store::folder::{self, Folder};
 use registry::store::sqlite::SqliteStore;
-use registry::usage;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

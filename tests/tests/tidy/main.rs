@@ -49,7 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["registry/src/accounts"]),
     ("bcrypt", &["registry/src/accounts"]),
     ("chacha20poly1305", &["peer/src/disk"]),
-    ("clap", &["peer/src/config.rs", "peer/src/fuzz.rs", "peer/src/main.rs", "peer/src/usage.rs", "registry/src"]),
+    ("clap", &["common/src/usage.rs", "peer/src/config.rs", "peer/src/fuzz.rs", "peer/src/main.rs", "registry/src"]),
     ("colored", &["peer/src/frontend", "peer/src/fuzz.rs", "peer/src/main.rs"]),
     (
         "crossbeam_channel",

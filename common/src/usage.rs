@@ -3,7 +3,8 @@
 
 use clap::builder::StyledStr;
 use clap::error::ContextValue;
-use common::visible;
+
+use crate::visible;
 
 /// The words of it, for a terminal.
 pub fn told(mut error: clap::Error) -> String {
