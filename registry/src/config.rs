@@ -47,6 +47,7 @@ impl Default for Config {
                             sign_ups_per_source_hour: 30,
                             sign_ups_hour: 1000,
                             invites_per_owner_hour: 200,
+                            invites_to_one_hour: 20,
                         },
                     },
                     rooms_per_account: 100,
@@ -218,6 +219,7 @@ const KEYS: &[Key] = &[
         config => throttle(config).password_failures_per_source_hour
     ),
     number!("limits.invites_per_owner_hour", 0, PER_HOUR_MAX, config => throttle(config).invites_per_owner_hour),
+    number!("limits.invites_to_one_hour", 0, PER_HOUR_MAX, config => throttle(config).invites_to_one_hour),
     number!("limits.rooms_per_account", 0, 100_000, config => config.settings.service.rooms_per_account),
     number!("limits.mailbox_items", 0, 100_000, config => config.settings.service.mail.items),
     number!(

@@ -2,6 +2,8 @@
 //! One seal per batch instead of one per value is worth several times the throughput. A batch that is wiped or dropped
 //! leaves nothing of its values in memory.
 
+use std::marker::PhantomData;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroize;
@@ -87,23 +89,46 @@ pub fn single<T: Serialize>(value: &T) -> Option<Vec<u8>> {
 
 /// The values in an opened plaintext: at least one, nothing but zeros behind them.
 pub fn read<T: DeserializeOwned>(plaintext: &[u8]) -> Result<Vec<T>, BatchError> {
+    // Most hold one, and room for more of them would be the largest thing that a silent connection keeps.
+    let mut all = Vec::with_capacity(1);
+    for value in values(plaintext)? {
+        all.push(value?);
+    }
+    Ok(all)
+}
+
+/// The same one after the other, each decoded when it is asked for; the first that is none is the last.
+pub fn values<T: DeserializeOwned>(plaintext: &[u8]) -> Result<Values<'_, T>, BatchError> {
     let (length, rest) = plaintext.split_first_chunk::<LENGTH_BYTES>().ok_or(BatchError::Length)?;
     let length = usize::from(u16::from_be_bytes(*length));
     if length == 0 || length > rest.len() || plaintext.len() != padded(length + LENGTH_BYTES) {
         return Err(BatchError::Length);
     }
-    let (mut payload, padding) = rest.split_at(length);
+    let (payload, padding) = rest.split_at(length);
     if padding.iter().any(|&byte| byte != 0) {
         return Err(BatchError::Padding);
     }
-    // Most hold one, and room for more of them would be the largest thing that a silent connection keeps.
-    let mut values = Vec::with_capacity(1);
-    while !payload.is_empty() {
-        let (value, used) = codec::decode_first(payload)?;
-        values.push(value);
-        payload = &payload[used..];
+    Ok(Values { payload, values: PhantomData })
+}
+
+/// See [`values`].
+#[derive(Debug)]
+pub struct Values<'a, T> {
+    payload: &'a [u8],
+    values: PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Iterator for Values<'_, T> {
+    type Item = Result<T, BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.payload.is_empty() {
+            return None;
+        }
+        let decoded = codec::decode_first(self.payload);
+        self.payload = decoded.as_ref().map_or(&[], |(_, used)| &self.payload[*used..]);
+        Some(decoded.map(|(value, _)| value).map_err(BatchError::from))
     }
-    Ok(values)
 }
 
 /// Why a plaintext is not a batch.

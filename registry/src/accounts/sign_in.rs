@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::ids::{AuthKey, DeviceKey, RealmId, RootKey, SignUpToken};
+use common::ids::{AuthKey, DeviceKey, IdentityKey, RealmId, RootKey, SignUpToken};
 use common::message::registry::Code;
 use common::names::UserName;
 use common::secret::Secret;
@@ -159,8 +159,8 @@ impl Accounts {
     }
 
     /// Charges an invitation.
-    pub fn invite(&self, owner: &UserName, now: Now) -> Result<(), Failure> {
-        self.throttle().invite(owner, now.monotonic).map_err(too_many_invites)
+    pub fn invite(&self, owner: &UserName, invitee: IdentityKey, now: Now) -> Result<(), Failure> {
+        self.throttle().invite(owner, invitee, now.monotonic).map_err(too_many_invites)
     }
 
     /// Signs in the device that is enrolled, without a password: never throttled.

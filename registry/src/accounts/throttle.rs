@@ -7,6 +7,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use common::ids::IdentityKey;
 use common::names::UserName;
 use common::time::Monotonic;
 
@@ -23,6 +24,7 @@ pub(super) struct Throttle {
     // Of all sources together.
     sign_ups_all: Window,
     invites: Bounded<UserName, Window>,
+    invites_to_one: Bounded<(UserName, IdentityKey), Window>,
 }
 
 /// What an operator may set.
@@ -38,6 +40,8 @@ pub struct ThrottleLimits {
     pub sign_ups_hour: u32,
     /// Invitations of one owner, into whatever rooms.
     pub invites_per_owner_hour: u32,
+    /// Those of one owner to one person.
+    pub invites_to_one_hour: u32,
 }
 
 /// Where an attempt comes from: an IPv4 address, or the /64 that one household or machine has of IPv6.
@@ -71,6 +75,7 @@ impl Throttle {
             sign_ups: Bounded::default(),
             sign_ups_all: Window::default(),
             invites: Bounded::default(),
+            invites_to_one: Bounded::default(),
         }
     }
 
@@ -138,9 +143,12 @@ impl Throttle {
     }
 
     /// Charges one invitation, or says how long to wait.
-    pub(super) fn invite(&mut self, owner: &UserName, now: Monotonic) -> Result<(), Wait> {
-        longest([self.invites.wait(owner, self.limits.invites_per_owner_hour, now)])?;
+    pub(super) fn invite(&mut self, owner: &UserName, invitee: IdentityKey, now: Monotonic) -> Result<(), Wait> {
+        let pair = (owner.clone(), invitee);
+        let of_owner = self.invites.wait(owner, self.limits.invites_per_owner_hour, now);
+        longest([of_owner, self.invites_to_one.wait(&pair, self.limits.invites_to_one_hour, now)])?;
         self.invites.entry(owner.clone()).charge(now);
+        self.invites_to_one.entry(pair).charge(now);
         Ok(())
     }
 }
@@ -290,7 +298,8 @@ mod tests {
             password_failures_per_source_hour: 1_000_000,
             sign_ups_per_source_hour,
             sign_ups_hour: 4,
-            invites_per_owner_hour: 2,
+            invites_per_owner_hour: 3,
+            invites_to_one_hour: 2,
         })
     }
 
@@ -354,9 +363,12 @@ mod tests {
     #[test]
     fn invitations_of_one_owner_have_a_pace() {
         let mut throttle = throttle(5, 30, 30);
-        assert_eq!([0, 1].map(|second| throttle.invite(&alice(), at(second))), [Ok(()); 2]);
-        assert_eq!(throttle.invite(&alice(), at(2)), Err(Wait(3598)));
-        assert_eq!(throttle.invite(&alice(), at(3600)), Ok(()));
+        let [one, other] = [1, 2].map(|byte| IdentityKey([byte; 32]));
+        assert_eq!([0, 1].map(|second| throttle.invite(&alice(), one, at(second))), [Ok(()); 2]);
+        assert_eq!(throttle.invite(&alice(), one, at(2)), Err(Wait(3598)), "enough for one person");
+        assert_eq!(throttle.invite(&alice(), other, at(60)), Ok(()));
+        assert_eq!(throttle.invite(&alice(), other, at(100)), Err(Wait(3500)), "enough for one owner");
+        assert_eq!(throttle.invite(&alice(), one, at(3600)), Ok(()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! Takes connections and gives each a thread of its own, if the door lets it in. Holds the threads' handles; a session
-//! that ends says so, and is joined at the next connection.
+//! Takes connections and gives each a thread of its own, if the door lets it in. Until somebody has signed in, that thread
+//! lets others go first: what strangers want costs those who are inside nothing. Whoever is in goes on in a fresh thread,
+//! which an usher starts, because a thread begins with the priority of the one that starts it. Holds the threads'
+//! handles; a session that ends says so, and is joined at the next connection.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,12 +11,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::thread;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::Receiver;
 
+use super::ceilings::{Priority, lower_priority};
 use super::counts::Counts;
 use super::door::Closed;
-use super::session::Session;
-use super::stack::Stack;
+use super::stack::SESSION_STACK_BYTES;
+use super::usher::{Usher, Word};
 use super::{Shared, ceilings, session};
 use crate::service::SessionId;
 
@@ -22,6 +25,7 @@ use crate::service::SessionId;
 pub(super) struct Sessions {
     threads: HashMap<SessionId, thread::Handle>,
     words: Receiver<Word>,
+    usher: Usher,
     // Memory is looked at now and then, not for every connection of a storm.
     memory_seen: Option<Look>,
     // One line in the log tells of many failures.
@@ -36,19 +40,8 @@ struct Look {
     connections: u32,
 }
 
-/// From a session's threads to whoever holds them.
-enum Word {
-    /// It is signed in and goes on in this thread; the one it came in by is at its end.
-    Inside(SessionId, thread::Handle),
-    Ended(SessionId),
-}
-
 /// Accepts until the server stops.
-pub(super) fn run(listener: &TcpListener, shared: &Arc<Shared>, sessions_max: u32) -> Sessions {
-    // Every admitted session says once that it is inside and once that it ended, and is taken out before more are
-    // admitted: it never fills.
-    let (sender, words) = bounded(2 * (sessions_max as usize + 16));
-    let mut sessions = Sessions { threads: HashMap::new(), words, memory_seen: None, complained: None };
+pub(super) fn run(listener: &TcpListener, shared: &Arc<Shared>, mut sessions: Sessions) -> Sessions {
     for number in 0.. {
         let accepted = listener.accept();
         if shared.is_stopping.load(Ordering::SeqCst) {
@@ -56,7 +49,7 @@ pub(super) fn run(listener: &TcpListener, shared: &Arc<Shared>, sessions_max: u3
         }
         sessions.sweep(&shared.counts);
         match accepted {
-            Ok((socket, source)) => sessions.start(shared, SessionId(number), socket, source, &sender),
+            Ok((socket, source)) => sessions.start(shared, SessionId(number), socket, source),
             Err(error) => sessions.pause(&error, &shared.counts),
         }
     }
@@ -64,14 +57,13 @@ pub(super) fn run(listener: &TcpListener, shared: &Arc<Shared>, sessions_max: u3
 }
 
 impl Sessions {
-    fn start(
-        &mut self,
-        shared: &Arc<Shared>,
-        id: SessionId,
-        socket: TcpStream,
-        source: SocketAddr,
-        words: &Sender<Word>,
-    ) {
+    /// Nobody yet; at most so many at a time.
+    pub(super) fn new(shared: &Arc<Shared>, most: u32) -> io::Result<Self> {
+        let (usher, words) = Usher::start(shared, most)?;
+        Ok(Self { threads: HashMap::new(), words, usher, memory_seen: None, complained: None })
+    }
+
+    fn start(&mut self, shared: &Arc<Shared>, id: SessionId, socket: TcpStream, source: SocketAddr) {
         let accepted = Instant::now();
         let counts = &shared.counts;
         counts.accepted.up();
@@ -94,16 +86,17 @@ impl Sessions {
                 };
             }
         };
-        let farewell = Farewell { id, words: words.clone() };
+        let (farewell, to_usher) = self.usher.expect(id);
         let guests = Arc::clone(shared);
         let body = move || {
             // Dropped last, also when the session panics.
             let farewell = farewell;
+            lower_priority(Priority::Door);
             if let Some(session) = session::run(&guests, id, socket, source, admission, accepted) {
-                go_on(&guests.counts, id, session, farewell);
+                to_usher.bring(session, farewell);
             }
         };
-        match thread::spawn_small(&format!("door-{}", id.0), STACK_BYTES, body) {
+        match thread::spawn_small(&format!("door-{}", id.0), SESSION_STACK_BYTES, body) {
             Ok(thread) => {
                 self.threads.insert(id, thread);
             }
@@ -177,7 +170,8 @@ impl Sessions {
             Word::Inside(_, thread) => Some(thread),
             Word::Ended(_) => None,
         });
-        late.chain(self.threads.into_values()).for_each(thread::Handle::detach);
+        let are_left = late.chain(self.threads.into_values()).map(thread::Handle::detach).count() > 0;
+        self.usher.end(are_left);
     }
 
     fn hear(&mut self, word: Word, counts: &Counts) {
@@ -198,42 +192,9 @@ impl Sessions {
     }
 }
 
-/// A session that is signed in goes on in a thread whose caches nothing has grown yet.
-fn go_on(counts: &Counts, id: SessionId, session: Box<Session>, farewell: Farewell) {
-    let words = farewell.words.clone();
-    let body = move || {
-        let stack = Stack::of_this_thread(STACK_BYTES);
-        // Dropped last, also when the session panics.
-        let _farewell = farewell;
-        session.go_on(stack);
-    };
-    match thread::spawn_small(&format!("session-{}", id.0), STACK_BYTES, body) {
-        // Fails only when the server is gone.
-        Ok(thread) => drop(words.try_send(Word::Inside(id, thread))),
-        Err(error) => {
-            counts.refused_full.up();
-            tracing::warn!(%error, "no thread for a session");
-        }
-    }
-}
-
-struct Farewell {
-    id: SessionId,
-    words: Sender<Word>,
-}
-
-impl Drop for Farewell {
-    fn drop(&mut self) {
-        // Fails only when the server is gone.
-        let _ = self.words.try_send(Word::Ended(self.id));
-    }
-}
-
 /// How old a look at the memory in use may be.
 const MEMORY_KNOWN_FOR: Duration = Duration::from_millis(100);
 /// Thousands of connections come within that time; so many take a megabyte or two.
 const CONNECTIONS_PER_LOOK: u32 = 64;
 /// What goes wrong a thousand times a second is told once in a while.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
-/// Enough for decoding at its depth limit and for Ed25519; ten thousand of them reserve 2.5 GiB of addresses only.
-const STACK_BYTES: usize = 256 * 1024;

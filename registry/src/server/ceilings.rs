@@ -40,6 +40,26 @@ pub(super) fn give_back() {
     }
 }
 
+/// Who goes first on a core that several want.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Priority {
+    /// Strangers: a third of what those get who are inside.
+    Door = 5,
+    /// Whoever asks for very much: the same.
+    Greedy = 6,
+    /// Password checks: a tenth.
+    Password = 10,
+}
+
+/// Lets others go first, as long as this thread lives; so do the threads that it starts.
+pub(super) fn lower_priority(to: Priority) {
+    #[expect(unsafe_code, reason = "std does not know priorities")]
+    // SAFETY: the call takes three numbers and touches no memory. On Linux, 0 is the calling thread.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, to as libc::c_int);
+    }
+}
+
 fn raise_descriptors() -> u64 {
     let (soft, hard) = limit(libc::RLIMIT_NOFILE);
     let raised = libc::rlimit { rlim_cur: hard, rlim_max: hard };

@@ -1,6 +1,6 @@
-//! The only sockets and threads: an acceptor, one small thread per client, two couriers for news, a keeper, and one for
-//! the operator's orders. What is said on a connection is decided by `service`; here bytes become requests in time, or
-//! the connection ends.
+//! The only sockets and threads: an acceptor and an usher, one small thread per client, two couriers for news, a keeper,
+//! one for the operator's orders, and one for each password that is being checked. What is said on a connection is
+//! decided by `service`; here bytes become requests in time, or the connection ends.
 
 #![expect(clippy::disallowed_methods, reason = "sockets, their deadlines and random salts live on this floor")]
 
@@ -14,11 +14,13 @@ mod hall;
 mod keeper;
 mod listener;
 mod outbound;
+mod passwords;
 mod permits;
 mod presence;
 mod rate;
 mod session;
 mod stack;
+mod usher;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -33,6 +35,7 @@ use common::secure::identity::DeviceSecret;
 use common::thread;
 use common::time::{Monotonic, Now, UnixMillis};
 use common::wire::codec;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use self::acceptor::Sessions;
 use self::control::Control;
@@ -41,6 +44,7 @@ use self::courier::Couriers;
 use self::door::Door;
 use self::hall::Hall;
 use self::keeper::Keeper;
+use self::passwords::Passwords;
 use self::permits::Permits;
 use crate::service::{Limits, Service};
 use crate::store::Store;
@@ -105,6 +109,8 @@ impl Default for Timing {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
+    // Dropped to tell those who rest.
+    stop: Option<Sender<()>>,
     // `None` once it was stopped.
     acceptor: Option<thread::Handle<Sessions>>,
     couriers: Vec<thread::Handle>,
@@ -130,7 +136,7 @@ struct Shared {
     service: Service,
     hall: Hall,
     door: Arc<Door>,
-    permits: Permits,
+    passwords: Passwords,
     handshakes: Permits,
     couriers: Couriers,
     counts: Counts,
@@ -144,6 +150,15 @@ struct Shared {
     timing: Timing,
     clock: Clock,
     is_stopping: AtomicBool,
+    // Says nothing, and is gone when the server stops.
+    stopping: Receiver<()>,
+}
+
+impl Shared {
+    /// Lets a session do nothing for a while; ends at once when the server stops.
+    fn rest(&self, time: Duration) {
+        let _ = self.stopping.recv_timeout(time);
+    }
 }
 
 impl Server {
@@ -154,11 +169,12 @@ impl Server {
         let mut door = settings.door.clone();
         door.sessions = door.sessions.min(ceilings::sessions_max());
         let (couriers, inboxes) = Couriers::new();
+        let (stop, stopping) = bounded(0);
         let shared = Arc::new(Shared {
             service: Service::new(store, keys.clone(), &settings.service),
             hall: Hall::default(),
             door: Arc::new(Door::new(door.clone())),
-            permits: Permits::new(settings.passwords.at_once, settings.passwords.queue),
+            passwords: Passwords::new(settings.passwords.at_once, settings.passwords.queue),
             handshakes: Permits::of_handshakes(),
             couriers,
             counts: Counts::default(),
@@ -170,6 +186,7 @@ impl Server {
             timing: settings.timing.clone(),
             clock: Clock { start: Instant::now() },
             is_stopping: AtomicBool::new(false),
+            stopping,
         });
         shared.service.sweep(shared.clock.now());
         tracing::info!(%address, sessions = door.sessions, "listening");
@@ -185,7 +202,8 @@ impl Server {
         let couriers = couriers.collect::<io::Result<_>>().map_err(StartError::Thread)?;
         let keeper = keeper::start(&shared).map_err(StartError::Thread)?;
         let acceptor = spawn_acceptor(listener, &shared, door.sessions).map_err(StartError::Thread)?;
-        Ok(Self { shared, address, acceptor: Some(acceptor), couriers, control, keeper: Some(keeper) })
+        let (stop, acceptor, keeper) = (Some(stop), Some(acceptor), Some(keeper));
+        Ok(Self { shared, address, stop, acceptor, couriers, control, keeper })
     }
 
     /// The address that was bound.
@@ -210,6 +228,7 @@ impl Drop for Server {
         let shared = &self.shared;
         let deadline = Instant::now() + STOP_TIMEOUT;
         shared.is_stopping.store(true, Ordering::SeqCst);
+        self.stop = None;
         let sessions = if wake(self.address) {
             Some(acceptor.join())
         } else {
@@ -217,7 +236,7 @@ impl Drop for Server {
             acceptor.detach();
             None
         };
-        shared.permits.close();
+        shared.passwords.close();
         shared.handshakes.close();
         shared.couriers.close_all();
         shared.hall.cut_strangers();
@@ -240,7 +259,8 @@ fn spawn_acceptor(
     sessions_max: u32,
 ) -> io::Result<thread::Handle<Sessions>> {
     let shared = Arc::clone(shared);
-    thread::spawn("acceptor", move || acceptor::run(&listener, &shared, sessions_max))
+    let sessions = Sessions::new(&shared, sessions_max)?;
+    thread::spawn("acceptor", move || acceptor::run(&listener, &shared, sessions))
 }
 
 // The acceptor sits in `accept`; a connection gets it out. Where IPv6 is switched off, its unspecified address can be

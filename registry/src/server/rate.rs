@@ -1,9 +1,12 @@
 //! How many requests one session may make: a budget that fills again with time. Before the sign-in it is small, after
-//! it large enough for whoever comes back to many rooms and a full mailbox. Whoever does not wait when told to is cut.
+//! it large enough for whoever comes back to many rooms and a full mailbox. Whoever asks for much is answered with
+//! pauses, in which everybody else is; whoever does not wait when told to is made to, and cut in the end.
+
+use std::time::Duration;
 
 use common::time::Monotonic;
 
-/// What an operator may set. Looking something up costs one, a change five; see [`crate::service::price`].
+/// What an operator may set. Looking something up costs one to three, a change five; see [`crate::service::price`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimits {
     pub requests_per_second: u32,
@@ -21,6 +24,8 @@ pub(super) struct Budget {
     // Thousandths; below zero for what was asked in spite of a refusal.
     left: i64,
     filled: Monotonic,
+    // Spent since the last pause.
+    unpaused: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub(super) enum Spent {
 impl Budget {
     pub(super) fn new(limits: RateLimits, now: Monotonic) -> Self {
         let most = limits.requests_before_sign_in;
-        Self { limits, most, left: milli(most), filled: now }
+        Self { limits, most, left: milli(most), filled: now, unpaused: 0 }
     }
 
     /// Somebody signed in for the first time.
@@ -53,20 +58,40 @@ impl Budget {
         let passed = i64::try_from(now.since(self.filled).as_millis()).unwrap_or(i64::MAX);
         let gained = passed.saturating_mul(self.limits.requests_per_second.into());
         self.left = self.left.saturating_add(gained).min(milli(self.most));
-        self.filled = now;
-        let price = milli(price.min(self.most));
+        // It lies ahead while somebody is made to wait.
+        self.filled = self.filled.max(now);
+        let units = price.min(self.most);
+        let price = milli(units);
         if self.left >= price {
             self.left -= price;
+            self.unpaused = self.unpaused.saturating_add(units);
             return Spent::Paid;
         }
         self.left -= milli(1);
-        if self.left < -milli(self.most.min(DEBT_MAX)) {
+        if self.left < -milli((self.most / 2).min(DEBT_MAX)) {
             return Spent::Flood;
         }
-        let lacking = price - self.left;
         let per_second = milli(self.limits.requests_per_second);
-        let seconds = lacking.div_euclid(per_second) + i64::from(lacking.rem_euclid(per_second) > 0);
+        // A tenth of the time is spent at rest.
+        let (lacking, gained) = ((price - self.left) * 10, per_second * 9);
+        let seconds = lacking.div_euclid(gained) + i64::from(lacking.rem_euclid(gained) > 0);
         Spent::Refused { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX).max(1) }
+    }
+
+    /// How long the next request is to wait, after one that was paid.
+    pub(super) fn pause(&mut self) -> Option<Duration> {
+        let is_due = self.unpaused >= UNPAUSED_MAX && self.left < milli(self.most) / 30 * 29;
+        is_due.then(|| {
+            self.unpaused = 0;
+            PAUSE
+        })
+    }
+
+    /// How long whoever was just told to wait for so many seconds is made to; that time gains them nothing.
+    pub(super) fn rest(&mut self, retry_after: u32) -> Duration {
+        let rest = (Duration::from_secs(retry_after.into()) / 10).min(REST_MAX);
+        self.filled = self.filled.plus(rest);
+        rest
     }
 }
 
@@ -74,6 +99,12 @@ fn milli(amount: u32) -> i64 {
     i64::from(amount) * 1000
 }
 
+/// Spent between two pauses by whoever has spent a thirtieth of what they may spend at once: more than comes in again, and
+/// a hundredth of what one core could do meanwhile.
+const UNPAUSED_MAX: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(30);
+/// More would only hold a stop of the server up, or a person who means well.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// Refusals in a row, about, before a session is cut: more than whoever asks without looking has under way.
 const DEBT_MAX: u32 = 500;
 
@@ -95,6 +126,8 @@ mod tests {
                 let Spent::Refused { retry_after } = budget.spend(price, Monotonic(now)) else {
                     panic!("not yet a flood")
                 };
+                // The refusal goes out before the rest.
+                budget.rest(retry_after);
                 now += u64::from(retry_after) * 1000;
                 assert_eq!(budget.spend(price, Monotonic(now)), Spent::Paid, "price {price} at {now}");
             }
@@ -108,6 +141,43 @@ mod tests {
         assert_eq!(paid, 20, "a stranger has little");
         let refused = (0..).take_while(|_| budget.spend(1, Monotonic(0)) != Spent::Flood).count();
         assert!(refused <= 20, "{refused}");
+    }
+
+    #[test]
+    fn time_at_rest_gains_nothing() {
+        let mut budget = Budget::new(LIMITS, Monotonic(0));
+        while budget.spend(1, Monotonic(0)) == Spent::Paid {}
+        let begun = budget.left;
+        let mut now = 0;
+        // Each asks again as soon as it may.
+        for _ in 0..5 {
+            assert!(matches!(budget.spend(1, Monotonic(now)), Spent::Refused { .. }));
+            now += u64::try_from(budget.rest(1).as_millis()).unwrap();
+        }
+        assert_eq!((now, budget.left), (500, begun - milli(5)));
+    }
+
+    #[test]
+    fn whoever_asks_for_much_is_answered_with_pauses_and_others_are_not() {
+        let mut budget = Budget::new(LIMITS, Monotonic(0));
+        budget.welcome();
+        let mut unpaused = Vec::new();
+        let mut spent = 0;
+        for _ in 0..60 {
+            assert_eq!(budget.spend(1, Monotonic(0)), Spent::Paid);
+            spent += 1;
+            if budget.pause().is_some() {
+                unpaused.push(std::mem::take(&mut spent));
+            }
+        }
+        assert_eq!(unpaused, [8; 7]);
+        // At the pace that it fills again with, there are none.
+        let mut now = 1_000_000;
+        for _ in 0..60 {
+            assert_eq!(budget.spend(1, Monotonic(now)), Spent::Paid);
+            assert_eq!(budget.pause(), None);
+            now += 100;
+        }
     }
 
     #[test]

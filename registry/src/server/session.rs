@@ -8,19 +8,21 @@ use std::time::Instant;
 
 use common::ids::DeviceKey;
 use common::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, PADDED_BYTES, SEAL_BYTES};
-use common::message::registry::{Code, FromRegistry, Refusal, Reply, ToRegistry};
+use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request, ToRegistry};
+use common::secret::Secret;
 use common::secure::handshake::{Handshake, HandshakeError, PeerGreeting};
 use common::secure::seal::{NotSealed, Opener, Sealer};
 use common::wire::PREAMBLE;
-use common::wire::batch::{self, Batch, BatchError};
+use common::wire::batch::{self, Batch, BatchError, Values};
 use common::wire::codec::{self, DecodeError};
 use common::wire::frame::{FrameDecoder, write_frame};
 use common::wire::stream::{self, ReadError};
 
 use super::Shared;
+use super::ceilings::{Priority, lower_priority};
 use super::door::{Admission, Evicted};
 use super::outbound::{Outbound, Sent};
-use super::permits::NoPermit;
+use super::passwords::NotRun;
 use super::rate::{Budget, Spent};
 use super::stack::Stack;
 use crate::service::{Answer, PasswordJob, SessionId, Step, price};
@@ -109,7 +111,8 @@ fn serve(
     let deadline = accepted + shared.timing.sign_in;
     let budget = Budget::new(shared.rates, shared.clock.now().monotonic);
     let (batch, socket) = (Batch::default(), Arc::clone(socket));
-    let session = Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline };
+    let session =
+        Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline, has_dug: true };
     let mut session = Box::new(session);
     session.read(Until::SignedIn)?;
     Ok(session)
@@ -179,6 +182,8 @@ pub(super) struct Session {
     // Replies to the requests of one frame.
     batch: Batch,
     deadline: Instant,
+    // Something has been asked since the stack was given back that takes more of it than a ping.
+    has_dug: bool,
     // Dropped last: the others are told that it is over.
     guest: Guest,
 }
@@ -198,7 +203,9 @@ impl Session {
                     return Ok(());
                 }
             }
-            if let Until::End(stack) = until {
+            if let Until::End(stack) = until
+                && std::mem::take(&mut self.has_dug)
+            {
                 stack.give_back();
             }
             stream::fill(&mut &*self.socket, &mut self.decoder, self.deadline)?;
@@ -209,11 +216,11 @@ impl Session {
     #[inline(never)]
     fn answer_next(&mut self) -> Result<bool, Ended> {
         let Some(frame) = self.decoder.next_frame().map_err(ReadError::from)? else { return Ok(false) };
-        let requests: Vec<ToRegistry> = batch::read(self.opener.open(frame)?)?;
+        let plaintext = Secret::new(self.opener.open(frame)?.to_vec());
         // Before more is needed: what is freed stays with the thread, and is used again by the answer.
         self.opener.shrink();
         self.decoder.shrink();
-        self.answer(requests)?;
+        self.answer(batch::values(plaintext.expose())?)?;
         if !self.admission.is_stranger() {
             self.decoder.set_frame_bytes_max(FRAME_BYTES_MAX);
             self.deadline = Instant::now() + self.guest.shared.timing.dead_after;
@@ -221,14 +228,19 @@ impl Session {
         Ok(true)
     }
 
-    fn answer(&mut self, requests: Vec<ToRegistry>) -> Result<(), Ended> {
-        for ToRegistry { id, request } in requests {
+    // Each is read in its turn: a frame may hold thousands.
+    fn answer(&mut self, requests: Values<'_, ToRegistry>) -> Result<(), Ended> {
+        let mut told_to_wait = None;
+        for request in requests {
+            let ToRegistry { id, request } = request?;
+            self.has_dug |= !matches!(request, Request::Ping);
             let (shared, session) = (Arc::clone(&self.guest.shared), self.guest.id);
             let now = shared.clock.now();
             match self.budget.spend(price(&request), now.monotonic) {
                 Spent::Paid => {}
                 Spent::Refused { retry_after } => {
                     shared.counts.throttled_requests.up();
+                    told_to_wait = told_to_wait.max(Some(retry_after));
                     self.reply(id, Err(too_many_requests(retry_after)))?;
                     continue;
                 }
@@ -240,6 +252,7 @@ impl Session {
             };
             let Answer { reply, news, close } = answer;
             self.count(&reply);
+            told_to_wait = told_to_wait.max(reply.as_ref().err().and_then(|refusal| refusal.retry_after));
             let welcomed = if matches!(reply, Ok(Reply::SignedIn { .. })) {
                 self.budget.welcome();
                 self.admission.welcome()
@@ -256,8 +269,19 @@ impl Session {
                 self.flush()?;
                 return Err(Ended::Replaced);
             }
+            if let Some(pause) = self.budget.pause() {
+                // From now on: it cannot be undone without being root.
+                lower_priority(Priority::Greedy);
+                shared.rest(pause);
+            }
         }
-        self.flush()
+        self.flush()?;
+        // Asking on is worth nothing, and costs nobody else anything.
+        if let Some(retry_after) = told_to_wait {
+            let rest = self.budget.rest(retry_after);
+            self.guest.shared.rest(rest);
+        }
+        Ok(())
     }
 
     fn count(&self, reply: &Result<Reply, Refusal>) {
@@ -274,21 +298,15 @@ impl Session {
     // Time in the queue and at work is not the client's; it does not count against its deadline.
     fn hash(&mut self, job: PasswordJob) -> Result<Answer, Ended> {
         self.flush()?;
-        let shared = Arc::clone(&self.guest.shared);
         let began = Instant::now();
-        let answer = match shared.permits.acquire() {
-            Ok(permit) => {
-                let mut salt = [0; 16];
-                getrandom::fill(&mut salt).expect("the operating system has random bytes");
-                let done = job.run(shared.bcrypt_cost, salt);
-                drop(permit);
-                shared.service.finish(shared.clock.now(), self.guest.id, done)
-            }
-            Err(NoPermit::Busy { retry_after }) => {
+        let shared = &self.guest.shared;
+        let answer = match shared.passwords.run(job, shared.bcrypt_cost) {
+            Ok(done) => shared.service.finish(shared.clock.now(), self.guest.id, done),
+            Err(NotRun::Busy { job, retry_after }) => {
                 shared.counts.busy.up();
-                shared.service.give_up(job, retry_after)
+                shared.service.give_up(*job, retry_after)
             }
-            Err(NoPermit::Closed) => return Err(Ended::Stopping),
+            Err(NotRun::Closed) => return Err(Ended::Stopping),
         };
         self.deadline += began.elapsed();
         Ok(answer)

@@ -47,6 +47,8 @@ fn here() -> usize {
     std::ptr::from_ref(std::hint::black_box(&mark)).addr()
 }
 
+/// Enough for decoding at its depth limit and for Ed25519; ten thousand of them reserve 2.5 GiB of addresses only.
+pub(super) const SESSION_STACK_BYTES: usize = 256 * 1024;
 /// Frames of the standard library, and what the C library keeps of a thread at the top of its stack.
 const USED_BEFORE: usize = 64 * 1024;
 /// A few words are needed.

@@ -65,7 +65,10 @@ impl Service {
                 self.tell(caller, &told, News::Entry { entry: Box::new(entry) })
             }
             Request::Invite { invite } => {
-                self.accounts.invite(account.user(), now)?;
+                // What is no invitation is refused below.
+                if let Ok(claim) = invite.claim() {
+                    self.accounts.invite(account.user(), claim.invitee, now)?;
+                }
                 let (invitee, invitation) = self.rooms.invite(&account, &invite, now.wall)?;
                 let session = self.online.session_of(&invitee);
                 let news = News::Invited(Box::new(invitation));

@@ -358,6 +358,7 @@ pub(crate) fn service(store: &Arc<MemoryStore>, keys: &RealmKeys, mailbox_items:
             sign_ups_per_source_hour: 1000,
             sign_ups_hour: 1000,
             invites_per_owner_hour: 1000,
+            invites_to_one_hour: 1000,
         },
     };
     let mail = MailLimits { items: mailbox_items, items_from_sender: 100_000, days: MAILBOX_DAYS };
