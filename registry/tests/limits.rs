@@ -50,16 +50,16 @@ fn a_full_house_puts_strangers_out_and_nobody_else() {
 #[test]
 fn requests_beyond_the_budget_are_refused_until_it_has_filled_again() {
     let mut settings = settings();
-    settings.rates.requests_per_second = 50;
+    settings.rates.requests_per_second = 10;
     settings.rates.requests_at_once = 100;
     let server = start(&settings);
     let [alice, bob] = ["alice", "bob"].map(person);
     let mut line = signed_up(&server, &alice);
     let mut other = signed_up(&server, &bob);
-    line.send(&vec![Request::Ping; 140]);
-    let answers: Vec<FromRegistry> = (0..140).map(|_| line.next().unwrap()).collect();
+    line.send(&vec![Request::Ping; 120]);
+    let answers: Vec<FromRegistry> = (0..120).map(|_| line.next().unwrap()).collect();
     let done = answers.iter().filter(|answer| matches!(answer, FromRegistry::Reply { .. })).count();
-    assert!((95..140).contains(&done), "{done} of 140");
+    assert!((95..120).contains(&done), "{done} of 120");
     let Some(FromRegistry::Refused { refusal, .. }) = answers.last() else { panic!("the last is over the limit") };
     wait_as_told(refusal);
     assert_eq!(line.ask(Request::Ping), Ok(Reply::Done));
@@ -75,16 +75,16 @@ fn whoever_asks_on_when_told_to_wait_is_made_to_and_nobody_else() {
     let server = start(&settings);
     let [alice, bob] = ["alice", "bob"].map(person);
     let (mut line, mut other) = (signed_up(&server, &alice), signed_up(&server, &bob));
-    line.send(&vec![Request::Ping; 40]);
-    (0..40).for_each(|_| drop(line.next().unwrap()));
+    line.send(&vec![Request::Ping; 34]);
+    (0..34).for_each(|_| drop(line.next().unwrap()));
     let began = Instant::now();
     line.send(&[Request::Ping]);
     assert_eq!(other.ask(Request::Ping), Ok(Reply::Done));
     let took_other = began.elapsed();
     assert!(matches!(line.next(), Some(FromRegistry::Refused { .. })));
-    // Eleven seconds and more were named, of which a tenth is spent at rest, but no more than one.
+    // Some seconds were named, of which a tenth is spent at rest.
     let took = began.elapsed();
-    assert!(took > Duration::from_millis(700) && took > took_other, "{took:?}, the other {took_other:?}");
+    assert!(took > Duration::from_millis(300) && took > took_other, "{took:?}, the other {took_other:?}");
     server.stop();
 }
 

@@ -68,7 +68,7 @@ impl Budget {
             return Spent::Paid;
         }
         self.left -= milli(1);
-        if self.left < -milli((self.most / 2).min(DEBT_MAX)) {
+        if self.left < -milli((self.most / 4).min(DEBT_MAX)) {
             return Spent::Flood;
         }
         let per_second = milli(self.limits.requests_per_second);
@@ -150,11 +150,11 @@ mod tests {
         let begun = budget.left;
         let mut now = 0;
         // Each asks again as soon as it may.
-        for _ in 0..5 {
+        for _ in 0..4 {
             assert!(matches!(budget.spend(1, Monotonic(now)), Spent::Refused { .. }));
             now += u64::try_from(budget.rest(1).as_millis()).unwrap();
         }
-        assert_eq!((now, budget.left), (500, begun - milli(5)));
+        assert_eq!((now, budget.left), (400, begun - milli(4)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the system lets a registry have comes to its end: descriptors, threads, addresses, memory. It refuses newcomers,
 //! counts them, serves those inside, and takes newcomers again as soon as it can.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
@@ -42,8 +43,7 @@ fn a_registry_that_gets_no_more_threads_refuses_and_recovers() {
     let dave = Person::new("dave");
     let at_dave = RegistryLink::sign_up(registry.address(), &dave);
     let pid = registry.process().pid();
-    let count = || std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
-    let threads = count();
+    let threads = threads_when_inside_are(&registry, pid, 3);
     let may_have = |threads: usize| {
         let mut command = Command::new("setpriv");
         command.args(SOMEBODY).args(["prlimit", "--pid", &pid.to_string(), &format!("--nproc={threads}:")]);
@@ -56,10 +56,7 @@ fn a_registry_that_gets_no_more_threads_refuses_and_recovers() {
     assert_eq!(counted(&registry, "refused_full"), 20);
     // One to shake hands, and none to check a password.
     drop(at_dave);
-    let deadline = Instant::now() + SLACK;
-    while count() >= threads {
-        registry.transcript().check(Instant::now() < deadline, "a session never ends");
-    }
+    assert_eq!(threads_when_inside_are(&registry, pid, 2), threads - 1);
     let eve = Person::new("eve");
     let mut at_eve = RegistryLink::connect(registry.address(), &eve);
     let statement = eve.statement(at_eve.realm());
@@ -118,6 +115,24 @@ fn a_registry_that_may_use_no_more_memory_refuses_and_recovers() {
         registry.transcript().check(Instant::now() < deadline, "there is never room again");
     }
     there_is_room_again(&registry, &bob);
+}
+
+/// How many threads it has as soon as so many sessions have one, and nobody is at the door.
+#[track_caller]
+fn threads_when_inside_are(registry: &Registry, pid: u32, sessions: usize) -> usize {
+    let deadline = Instant::now() + SLACK;
+    loop {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        // One that ends meanwhile has no name any more, and one that begins that of the one which started it.
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        let names: Vec<String> = tasks.map(|task| name(task.unwrap())).collect();
+        let count = |kind: &str| names.iter().filter(|name| name.starts_with(kind)).count();
+        let is_whole = names.iter().collect::<HashSet<_>>().len() == names.len() && !names.iter().any(String::is_empty);
+        if is_whole && count("session-") == sessions && [count("door-"), count("password")] == [0, 0] {
+            return names.len();
+        }
+        registry.transcript().check(Instant::now() < deadline, &format!("waited for {sessions} inside: {names:?}"));
+    }
 }
 
 fn those_inside_do_not_notice(alice: &JsonPeer, bob: &JsonPeer) {
