@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request};
 use crossbeam_channel::never;
+use registry::server::Server;
 use support::{Line, Person, closed_after, connect, dial, person, settings, signed_up, start};
 
 #[test]
@@ -47,15 +48,19 @@ fn a_full_house_puts_strangers_out_and_nobody_else() {
     server.stop();
 }
 
+// Each of them so much at once, and so much a second.
+fn two_who_may_ask(at_once: u32, per_second: u32) -> (Server, Line, Line) {
+    let mut settings = settings();
+    settings.rates.requests_at_once = at_once;
+    settings.rates.requests_per_second = per_second;
+    let server = start(&settings);
+    let [one, other] = ["alice", "bob"].map(|name| signed_up(&server, &person(name)));
+    (server, one, other)
+}
+
 #[test]
 fn requests_beyond_the_budget_are_refused_until_it_has_filled_again() {
-    let mut settings = settings();
-    settings.rates.requests_per_second = 10;
-    settings.rates.requests_at_once = 100;
-    let server = start(&settings);
-    let [alice, bob] = ["alice", "bob"].map(person);
-    let mut line = signed_up(&server, &alice);
-    let mut other = signed_up(&server, &bob);
+    let (server, mut line, mut other) = two_who_may_ask(100, 10);
     line.send(&vec![Request::Ping; 120]);
     let answers: Vec<FromRegistry> = (0..120).map(|_| line.next().unwrap()).collect();
     let done = answers.iter().filter(|answer| matches!(answer, FromRegistry::Reply { .. })).count();
@@ -69,12 +74,7 @@ fn requests_beyond_the_budget_are_refused_until_it_has_filled_again() {
 
 #[test]
 fn whoever_asks_on_when_told_to_wait_is_made_to_and_nobody_else() {
-    let mut settings = settings();
-    settings.rates.requests_per_second = 1;
-    settings.rates.requests_at_once = 30;
-    let server = start(&settings);
-    let [alice, bob] = ["alice", "bob"].map(person);
-    let (mut line, mut other) = (signed_up(&server, &alice), signed_up(&server, &bob));
+    let (server, mut line, mut other) = two_who_may_ask(30, 1);
     line.send(&vec![Request::Ping; 34]);
     (0..34).for_each(|_| drop(line.next().unwrap()));
     let began = Instant::now();
@@ -95,8 +95,7 @@ fn a_flood_of_tiny_frames_is_cut_and_holds_nobody_up() {
     settings.rates.requests_at_once = 30;
     settings.rates.requests_before_sign_in = 30;
     let server = start(&settings);
-    let mut alice = signed_up(&server, &person("alice"));
-    let mut flood = signed_up(&server, &person("mallory"));
+    let [mut alice, mut flood] = ["alice", "mallory"].map(|name| signed_up(&server, &person(name)));
     let began = Instant::now();
     while flood.try_send(&[Request::Ping]) {
         assert!(began.elapsed() < support::PATIENCE, "it goes on and on");

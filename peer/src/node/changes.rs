@@ -236,7 +236,7 @@ fn changed(event: StoredEvent, text: String, acts: &[(&StoredEvent, Content)]) -
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use common::ids::ChainId;
     use common::message::event::{Event as ChainEvent, NO_EVENT, WireEvent};
@@ -244,7 +244,8 @@ mod tests {
     use common::secure::identity::{KEYS_BYTES, Keys};
     use common::time::UnixMillis;
 
-    fn event(author: u8, lamport: u64, content: &Content) -> StoredEvent {
+    /// One of the only chain of its author, numbered by its Lamport time.
+    pub(in crate::node) fn event(author: u8, lamport: u64, content: &Content) -> StoredEvent {
         let (kind, body) = content.encode().unwrap();
         let event = ChainEvent {
             conversation: ConversationId([1; 32]),

@@ -194,8 +194,6 @@ impl Account {
     }
 }
 
-/// A front-end takes a fraction of this to write a line.
-const LOOK_AFTER: Duration = Duration::from_millis(1);
 /// As they arrived, but the events of each chain by their numbers: what a full disk did not take at first is written
 /// behind what came after it.
 fn each_in_its_order(events: Vec<StoredEvent>) -> Vec<StoredEvent> {
@@ -209,6 +207,8 @@ fn each_in_its_order(events: Vec<StoredEvent>) -> Vec<StoredEvent> {
     places.into_iter().filter_map(|place| chains.get_mut(&place)?.pop()).collect()
 }
 
+/// A front-end takes a fraction of this to write a line.
+const LOOK_AFTER: Duration = Duration::from_millis(1);
 /// What a flood writes in this time is marked together.
 const MARKED_EVERY: Duration = Duration::from_millis(5);
 /// One that shows nothing, because a password is typed, is looked at less often.
@@ -220,37 +220,16 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
-    use common::ids::IdentityKey;
-    use common::message::event::{Content, Event as ChainEvent, NO_EVENT, WireEvent};
-    use common::secret::Secret;
-    use common::secure::identity::{KEYS_BYTES, Keys};
-    use common::time::UnixMillis;
+    use common::message::event::Content;
 
     use super::*;
-
-    fn event(author: u8, number: u64) -> StoredEvent {
-        let (kind, body) = Content::Text("hello".parse().unwrap()).encode().unwrap();
-        let event = ChainEvent {
-            conversation: ConversationId([1; 32]),
-            author: IdentityKey([author; 32]),
-            chain: ChainId([author; 16]),
-            number,
-            previous: NO_EVENT,
-            parents: Default::default(),
-            head: 0,
-            lamport: number,
-            at: UnixMillis(number),
-            kind,
-            body,
-        };
-        let wire: WireEvent = event.sign(Keys::from_seed(&Secret::new([3; KEYS_BYTES])).event_signer());
-        StoredEvent::of(&event, wire.id(), wire, false)
-    }
+    use crate::node::changes::tests::event;
 
     #[test]
     fn what_was_written_late_is_told_before_what_followed_it() {
         let arrived = [(1, 3), (2, 7), (1, 2), (1, 4), (2, 6)];
-        let told = each_in_its_order(arrived.map(|(author, number)| event(author, number)).to_vec());
+        let text = Content::Text("hello".to_owned());
+        let told = each_in_its_order(arrived.map(|(author, number)| event(author, number, &text)).to_vec());
         let told: Vec<_> = told.iter().map(|event| (event.author.0[0], event.number)).collect();
         assert_eq!(told, [(1, 2), (2, 6), (1, 3), (1, 4), (2, 7)]);
     }

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::thread;
@@ -44,7 +43,7 @@ struct Look {
 pub(super) fn run(listener: &TcpListener, shared: &Arc<Shared>, mut sessions: Sessions) -> Sessions {
     for number in 0.. {
         let accepted = listener.accept();
-        if shared.is_stopping.load(Ordering::SeqCst) {
+        if shared.is_stopping() {
             break;
         }
         sessions.sweep(&shared.counts);
@@ -91,7 +90,7 @@ impl Sessions {
         let body = move || {
             // Dropped last, also when the session panics.
             let farewell = farewell;
-            lower_priority(Priority::Door);
+            lower_priority(Priority::Low);
             if let Some(session) = session::run(&guests, id, socket, source, admission, accepted) {
                 to_usher.bring(session, farewell);
             }

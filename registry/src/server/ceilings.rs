@@ -43,12 +43,10 @@ pub(super) fn give_back() {
 /// Who goes first on a core that several want.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Priority {
-    /// Strangers: a third of what those get who are inside.
-    Door = 5,
-    /// Whoever asks for very much: the same.
-    Greedy = 6,
+    /// Strangers, and whoever asks for very much: a third of what others get.
+    Low = 5,
     /// Password checks: a tenth.
-    Password = 10,
+    Lowest = 10,
 }
 
 /// Lets others go first, as long as this thread lives; so do the threads that it starts.

@@ -10,7 +10,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::ids::SignUpToken;
@@ -88,7 +87,7 @@ impl Control {
 
 fn run(listener: &UnixListener, shared: &Shared) {
     for socket in listener.incoming() {
-        if shared.is_stopping.load(Ordering::SeqCst) {
+        if shared.is_stopping() {
             return;
         }
         let served = match socket {

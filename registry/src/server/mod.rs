@@ -26,7 +26,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::limits::{FIRST_FRAME_TIMEOUT, REGISTRY_DEAD_AFTER, SIGN_IN_TIMEOUT};
@@ -35,7 +34,7 @@ use common::secure::identity::DeviceSecret;
 use common::thread;
 use common::time::{Monotonic, Now, UnixMillis};
 use common::wire::codec;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use self::acceptor::Sessions;
 use self::control::Control;
@@ -109,7 +108,7 @@ impl Default for Timing {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
-    // Dropped to tell those who rest.
+    // Dropped to tell everybody.
     stop: Option<Sender<()>>,
     // `None` once it was stopped.
     acceptor: Option<thread::Handle<Sessions>>,
@@ -149,12 +148,15 @@ struct Shared {
     memory_kib_max: u64,
     timing: Timing,
     clock: Clock,
-    is_stopping: AtomicBool,
     // Says nothing, and is gone when the server stops.
     stopping: Receiver<()>,
 }
 
 impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.stopping.try_recv() == Err(TryRecvError::Disconnected)
+    }
+
     /// Lets a session do nothing for a while; ends at once when the server stops.
     fn rest(&self, time: Duration) {
         let _ = self.stopping.recv_timeout(time);
@@ -185,7 +187,6 @@ impl Server {
             memory_kib_max: u64::from(door.memory_mib) * 1024,
             timing: settings.timing.clone(),
             clock: Clock { start: Instant::now() },
-            is_stopping: AtomicBool::new(false),
             stopping,
         });
         shared.service.sweep(shared.clock.now());
@@ -227,7 +228,6 @@ impl Drop for Server {
         let Some(acceptor) = self.acceptor.take() else { return };
         let shared = &self.shared;
         let deadline = Instant::now() + STOP_TIMEOUT;
-        shared.is_stopping.store(true, Ordering::SeqCst);
         self.stop = None;
         let sessions = if wake(self.address) {
             Some(acceptor.join())

@@ -33,10 +33,10 @@ impl Passwords {
 
     /// Runs it, when it is its turn, and waits for it.
     pub(super) fn run(&self, job: PasswordJob, cost: u32) -> Result<PasswordDone, NotRun> {
-        let _permit = match self.permits.acquire() {
+        let _permit = match self.permits.acquire(None) {
             Ok(permit) => permit,
             Err(NoPermit::Busy { retry_after }) => return Err(NotRun::Busy { job: Box::new(job), retry_after }),
-            Err(NoPermit::Closed) => return Err(NotRun::Closed),
+            Err(NoPermit::Closed | NoPermit::Late) => return Err(NotRun::Closed),
         };
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).expect("the operating system has random bytes");
@@ -45,7 +45,7 @@ impl Passwords {
         give.send(job).expect("there is room for one");
         let taken = take.clone();
         let body = move || {
-            lower_priority(Priority::Password);
+            lower_priority(Priority::Lowest);
             taken.recv().map(|job| job.run(cost, salt))
         };
         match thread::spawn_small("password", STACK_BYTES, body) {

@@ -5,7 +5,10 @@
 //! among the last, and a handshake that was begun is ended before another begins.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 /// See the module.
 #[derive(Debug)]
@@ -27,16 +30,10 @@ enum Order {
 #[derive(Debug, Default)]
 struct State {
     running: u32,
-    // In the order they came.
-    waiting: VecDeque<Arc<Waiter>>,
+    // In the order they came; each is told when its turn comes, and gone when there are no turns any more.
+    waiting: VecDeque<(u64, Sender<()>)>,
+    waited: u64,
     is_closed: bool,
-}
-
-/// Somebody who waits; told once, with the permit handed over or the word that there are none any more.
-#[derive(Debug, Default)]
-struct Waiter {
-    told: Mutex<Option<Result<(), NoPermit>>>,
-    news: Condvar,
 }
 
 /// The right to check one password, given back when dropped.
@@ -47,7 +44,11 @@ pub(super) struct Permit<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPermit {
-    Busy { retry_after: u32 },
+    Busy {
+        retry_after: u32,
+    },
+    /// No turn came in time.
+    Late,
     Closed,
 }
 
@@ -63,8 +64,8 @@ impl Permits {
         Self { order: Order::NewestFirst, ..Self::new(cores().saturating_add(1), u32::MAX) }
     }
 
-    /// Waits for a turn, unless too many wait already.
-    pub(super) fn acquire(&self) -> Result<Permit<'_>, NoPermit> {
+    /// Waits for a turn until `deadline`, unless too many wait already. Without one, the length of the queue is the limit.
+    pub(super) fn acquire(&self, deadline: Option<Instant>) -> Result<Permit<'_>, NoPermit> {
         let mut state = self.state();
         if state.is_closed {
             return Err(NoPermit::Closed);
@@ -76,17 +77,31 @@ impl Permits {
         if state.waiting.len() >= self.queue as usize {
             return Err(NoPermit::Busy { retry_after: self.queue.div_ceil(self.at_once * CHECKS_PER_SECOND) + 1 });
         }
-        let waiter = Arc::new(Waiter::default());
-        state.waiting.push_back(Arc::clone(&waiter));
+        let (tell, told) = bounded(1);
+        state.waited += 1;
+        let number = state.waited;
+        state.waiting.push_back((number, tell));
         drop(state);
-        waiter.wait().map(|()| Permit { permits: self })
+        let word = match deadline {
+            None => told.recv().map_err(RecvTimeoutError::from),
+            Some(deadline) => told.recv_deadline(deadline),
+        };
+        match word {
+            Ok(()) => Ok(Permit { permits: self }),
+            Err(RecvTimeoutError::Disconnected) => Err(NoPermit::Closed),
+            Err(RecvTimeoutError::Timeout) => {
+                self.state().waiting.retain(|(waiting, _)| *waiting != number);
+                // Its turn may have come in the last moment.
+                told.try_recv().map(|()| Permit { permits: self }).map_err(|_| NoPermit::Late)
+            }
+        }
     }
 
     /// Nobody gets a permit any more, and who waits is sent away.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
-        state.waiting.drain(..).for_each(|waiter| waiter.tell(Err(NoPermit::Closed)));
+        state.waiting.clear();
     }
 
     fn give_back(&self) {
@@ -97,30 +112,13 @@ impl Permits {
         };
         match next {
             // It is handed over: nobody who comes meanwhile gets in between.
-            Some(waiter) => waiter.tell(Ok(())),
+            Some((_, tell)) => drop(tell.try_send(())),
             None => state.running -= 1,
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waiter {
-    fn wait(&self) -> Result<(), NoPermit> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(word) = *told {
-                return word;
-            }
-            told = self.news.wait(told).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn tell(&self, word: Result<(), NoPermit>) {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
-        self.news.notify_one();
     }
 }
 
@@ -145,20 +143,20 @@ mod tests {
     #[test]
     fn past_the_queue_one_is_told_when_to_come_back() {
         let permits = Permits::new(1, 0);
-        let first = permits.acquire().unwrap();
-        assert_eq!(permits.acquire().unwrap_err(), NoPermit::Busy { retry_after: 1 });
+        let first = permits.acquire(None).unwrap();
+        assert_eq!(permits.acquire(None).unwrap_err(), NoPermit::Busy { retry_after: 1 });
         drop(first);
-        assert!(permits.acquire().is_ok());
+        assert!(permits.acquire(None).is_ok());
     }
 
     #[test]
     fn at_the_door_nobody_is_sent_away_for_the_length_of_the_queue() {
         let permits = std::sync::Arc::new(Permits::of_handshakes());
-        let held: Vec<Permit<'_>> = (0..=cores()).map(|_| permits.acquire().unwrap()).collect();
+        let held: Vec<Permit<'_>> = (0..=cores()).map(|_| permits.acquire(None).unwrap()).collect();
         let waiters: Vec<_> = (0..50)
             .map(|_| {
                 let permits = std::sync::Arc::clone(&permits);
-                common::thread::spawn("waiter", move || permits.acquire().map(drop)).unwrap()
+                common::thread::spawn("waiter", move || permits.acquire(None).map(drop)).unwrap()
             })
             .collect();
         drop(held);
@@ -166,16 +164,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_waits_too_long_goes_and_leaves_nothing() {
+        let permits = Permits::new(1, 8);
+        let held = permits.acquire(None).unwrap();
+        let soon = Instant::now() + std::time::Duration::from_millis(20);
+        assert_eq!(permits.acquire(Some(soon)).unwrap_err(), NoPermit::Late);
+        assert!(permits.state().waiting.is_empty());
+        drop(held);
+        assert!(permits.acquire(Some(Instant::now())).is_ok(), "nobody was handed it");
+    }
+
+    #[test]
     fn the_first_in_line_is_next_but_at_the_door_the_last() {
         for (permits, expected) in [(Permits::new(1, 8), [0, 1, 2]), (one_at_the_door(), [2, 1, 0])] {
             let permits = std::sync::Arc::new(permits);
-            let held = permits.acquire().unwrap();
+            let held = permits.acquire(None).unwrap();
             let (sender, turns) = crossbeam_channel::unbounded();
             let mut waiters = Vec::new();
             for number in 0..3 {
                 let (waiting, sender) = (std::sync::Arc::clone(&permits), sender.clone());
                 let body = move || {
-                    let _permit = waiting.acquire().unwrap();
+                    let _permit = waiting.acquire(None).unwrap();
                     sender.send(number).unwrap();
                 };
                 waiters.push(common::thread::spawn("waiter", body).unwrap());
@@ -195,9 +204,9 @@ mod tests {
     #[test]
     fn closing_sends_away_who_waits() {
         let permits = std::sync::Arc::new(Permits::new(1, 8));
-        let _first = permits.acquire().unwrap();
+        let _first = permits.acquire(None).unwrap();
         let waiting = std::sync::Arc::clone(&permits);
-        let waiter = common::thread::spawn("waiter", move || waiting.acquire().err()).unwrap();
+        let waiter = common::thread::spawn("waiter", move || waiting.acquire(None).err()).unwrap();
         permits.close();
         assert_eq!(waiter.join(), Some(NoPermit::Closed));
     }

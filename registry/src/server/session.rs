@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use common::ids::DeviceKey;
 use common::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, PADDED_BYTES, SEAL_BYTES};
-use common::message::registry::{Code, FromRegistry, Refusal, Reply, Request, ToRegistry};
+use common::message::registry::{Code, FromRegistry, Refusal, Reply, ToRegistry};
 use common::secret::Secret;
 use common::secure::handshake::{Handshake, HandshakeError, PeerGreeting};
 use common::secure::seal::{NotSealed, Opener, Sealer};
@@ -23,6 +23,7 @@ use super::ceilings::{Priority, lower_priority};
 use super::door::{Admission, Evicted};
 use super::outbound::{Outbound, Sent};
 use super::passwords::NotRun;
+use super::permits::{NoPermit, Permit};
 use super::rate::{Budget, Spent};
 use super::stack::Stack;
 use crate::service::{Answer, PasswordJob, SessionId, Step, price};
@@ -104,15 +105,14 @@ fn serve(
     shared.service.open(*id, device, source);
     shared.hall.sit(*id, &outbound);
     // The stop may have looked for strangers and guests in between; then this one sees the flag.
-    if shared.is_stopping.load(std::sync::atomic::Ordering::SeqCst) {
+    if shared.is_stopping() {
         return Err(Ended::Stopping);
     }
     decoder.set_frame_bytes_max(STRANGER_FRAME_BYTES_MAX);
     let deadline = accepted + shared.timing.sign_in;
     let budget = Budget::new(shared.rates, shared.clock.now().monotonic);
     let (batch, socket) = (Batch::default(), Arc::clone(socket));
-    let session =
-        Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline, has_dug: true };
+    let session = Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline };
     let mut session = Box::new(session);
     session.read(Until::SignedIn)?;
     Ok(session)
@@ -132,7 +132,7 @@ fn shake_hands(
         return Err(refuse_preamble(socket, preamble, first));
     }
     let opening = stream::read_frame(socket, decoder, first)?;
-    let turn = shared.handshakes.acquire().map_err(|_| Ended::Stopping)?;
+    let turn = turn_at_the_door(shared, whole)?;
     let mut handshake = Handshake::registry_answerer(&shared.link);
     handshake.read(&opening)?;
     let mut answer = Vec::new();
@@ -140,12 +140,19 @@ fn shake_hands(
     drop(turn);
     stream::write_all(socket, &answer, whole)?;
     let ending = stream::read_frame(socket, decoder, whole)?;
-    let _turn = shared.handshakes.acquire().map_err(|_| Ended::Stopping)?;
+    let _turn = turn_at_the_door(shared, whole)?;
     let greeting = handshake.read(&ending)?;
     codec::decode::<PeerGreeting>(&greeting)?;
     let device = handshake.remote().ok_or(HandshakeError)?;
     let (sealer, opener) = handshake.finish()?;
     Ok((device, sealer, opener))
+}
+
+fn turn_at_the_door(shared: &Shared, deadline: Instant) -> Result<Permit<'_>, Ended> {
+    shared.handshakes.acquire(Some(deadline)).map_err(|refused| match refused {
+        NoPermit::Late => Ended::Read(ReadError::Late),
+        NoPermit::Busy { .. } | NoPermit::Closed => Ended::Stopping,
+    })
 }
 
 // A client of another version is shown ours, so that it can say why. It has to read it before the connection is
@@ -182,8 +189,6 @@ pub(super) struct Session {
     // Replies to the requests of one frame.
     batch: Batch,
     deadline: Instant,
-    // Something has been asked since the stack was given back that takes more of it than a ping.
-    has_dug: bool,
     // Dropped last: the others are told that it is over.
     guest: Guest,
 }
@@ -203,9 +208,7 @@ impl Session {
                     return Ok(());
                 }
             }
-            if let Until::End(stack) = until
-                && std::mem::take(&mut self.has_dug)
-            {
+            if let Until::End(stack) = until {
                 stack.give_back();
             }
             stream::fill(&mut &*self.socket, &mut self.decoder, self.deadline)?;
@@ -233,7 +236,6 @@ impl Session {
         let mut told_to_wait = None;
         for request in requests {
             let ToRegistry { id, request } = request?;
-            self.has_dug |= !matches!(request, Request::Ping);
             let (shared, session) = (Arc::clone(&self.guest.shared), self.guest.id);
             let now = shared.clock.now();
             match self.budget.spend(price(&request), now.monotonic) {
@@ -271,7 +273,7 @@ impl Session {
             }
             if let Some(pause) = self.budget.pause() {
                 // From now on: it cannot be undone without being root.
-                lower_priority(Priority::Greedy);
+                lower_priority(Priority::Low);
                 shared.rest(pause);
             }
         }

@@ -9,7 +9,6 @@ mod xmpp;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -94,13 +93,9 @@ impl Server {
     }
 }
 
-/// A connection that waits for nobody in order to batch, and not for ever for what does not come.
+/// A connection that waits for nobody in order to batch.
 fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
-
-/// A contender that has said nothing for so long has lost something, and its row says that it failed.
-const PATIENCE: Duration = Duration::from_secs(20);
