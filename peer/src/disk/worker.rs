@@ -13,17 +13,20 @@ use crossbeam_channel::RecvTimeoutError;
 use super::chores::Chores;
 use super::log::{ChainName, ChainRead, Log};
 use super::profile::Profile;
-use crate::ports::{DiskError, DiskJob, DiskReply, Inquiry, Survives, Write};
+use crate::ports::{DiskError, DiskJob, DiskReply, Inquiry, Survives, Turns, Write};
 
 /// Starts the thread. It waits for room in `replies` when that is full, and goes on without it when it is gone.
 pub fn start(profile: Profile, jobs: Receiver<DiskJob>, replies: Sender<DiskReply>) -> io::Result<Handle> {
-    thread::spawn("disk", move || Worker { profile, log: None, replies, chores: Chores::default() }.run(&jobs))
+    thread::spawn("disk", move || {
+        Worker { profile, log: None, turns: Turns::default(), replies, chores: Chores::default() }.run(&jobs);
+    })
 }
 
 struct Worker {
     profile: Profile,
     /// The log between `Open` and `Close`, and whose it is.
     log: Option<(Log, UserName)>,
+    turns: Turns,
     replies: Sender<DiskReply>,
     chores: Chores,
 }
@@ -76,7 +79,7 @@ impl Worker {
             return;
         }
         let outcomes = match &mut self.log {
-            Some((log, _)) => commit_group(log, group),
+            Some((log, _)) => commit_group(log, &mut self.turns, group),
             None => vec![Err(no_log()); group.len()],
         };
         self.chores.log_changed();
@@ -171,6 +174,7 @@ impl Worker {
 
     fn close(&mut self) {
         self.chores.drop_all();
+        self.turns = Turns::default();
         if let Some((log, _)) = self.log.take() {
             log.close();
         }
@@ -187,18 +191,19 @@ impl Worker {
     }
 }
 
-/// Writes the group as one, as safely as the one that has to survive most. If that fails, each alone: one bad commit
-/// must not fail the others.
-fn commit_group(log: &mut Log, group: &[Queued]) -> Vec<Result<(), DiskError>> {
-    let survives = group.iter().map(|queued| queued.survives).max().unwrap_or(Survives::Machine);
-    match log.commit(group.iter().map(|queued| queued.writes.as_slice()), survives) {
-        Ok(()) => vec![Ok(()); group.len()],
-        Err(error) if group.len() == 1 => vec![Err(error)],
-        Err(_) => {
-            let alone = |queued: &Queued| log.commit(iter::once(queued.writes.as_slice()), queued.survives);
-            group.iter().map(alone).collect()
+/// Writes the group as one, as safely as the one that has to survive most. If that fails, each alone: what comes before
+/// a bad commit does not fail with it.
+fn commit_group(log: &mut Log, turns: &mut Turns, group: &[Queued]) -> Vec<Result<(), DiskError>> {
+    if turns.is_free() && group.len() > 1 {
+        let survives = group.iter().map(|queued| queued.survives).max().unwrap_or(Survives::Machine);
+        if log.commit(group.iter().map(|queued| queued.writes.as_slice()), survives).is_ok() {
+            return vec![Ok(()); group.len()];
         }
     }
+    let mut alone = |queued: &Queued| {
+        turns.take(queued.ticket, || log.commit(iter::once(queued.writes.as_slice()), queued.survives))
+    };
+    group.iter().map(&mut alone).collect()
 }
 
 fn no_log() -> DiskError {
@@ -346,22 +351,37 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_commit_fails_alone() {
+    fn what_comes_behind_a_failed_commit_waits_until_it_is_taken() {
         let desk = Desk::start(vec![
             open("alice"),
             commit(1, vec![conversation(), event(1, "one")]),
             commit(2, vec![event(2, "two"), event(1, "a lie")]),
-            commit(3, vec![event(2, "two, too")]),
+            commit(3, vec![event(3, "three")]),
         ]);
         desk.opened();
+        let failed = |awaited| {
+            let reply = desk.reply("a failure");
+            assert!(matches!(reply, DiskReply::Failed { ticket: Some(which), .. } if which == awaited), "{reply:?}");
+        };
         assert!(matches!(desk.reply("the first"), DiskReply::Committed { ticket: 1 }));
-        let reply = desk.reply("the bad one");
-        assert!(matches!(reply, DiskReply::Failed { ticket: Some(2), .. }), "{reply:?}");
-        assert!(matches!(desk.reply("the third"), DiskReply::Committed { ticket: 3 }));
-        desk.ask(history(4));
+        failed(2);
+        failed(3);
+        desk.ask(commit(5, vec![event(5, "five")]));
+        failed(5);
+        // What is younger than 3 waits even if the answer about 3 was not heard when 2 was tried again.
+        for (ticket, text) in [(2, "two"), (4, "four"), (3, "three"), (4, "four"), (5, "five")] {
+            desk.ask(commit(ticket, vec![event(ticket, text)]));
+        }
+        assert!(matches!(desk.reply("the mended one"), DiskReply::Committed { ticket: 2 }));
+        failed(4);
+        for awaited in [3, 4, 5] {
+            let reply = desk.reply("those behind it");
+            assert!(matches!(reply, DiskReply::Committed { ticket } if ticket == awaited), "{reply:?}");
+        }
+        desk.ask(history(6));
         let reply = desk.reply("the history");
         let DiskReply::HistoryRead { events, .. } = &reply else { panic!("{reply:?}") };
-        assert_eq!(events.iter().map(|event| &*event.wire.bytes).collect::<Vec<_>>(), [b"1 one", &b"2 two, too"[..]]);
+        assert_eq!(events.iter().map(|event| event.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     }
 
     #[test]

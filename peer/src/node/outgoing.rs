@@ -30,8 +30,6 @@ pub(super) struct Disk {
     commits: BTreeMap<u64, Commit>,
     /// Failed commits, in order, and when they are tried again.
     failed: BTreeMap<u64, Commit>,
-    /// What follows from commits that overtook a failed one of the same chain.
-    overtook: BTreeMap<u64, Vec<After>>,
     retry_at: Option<Monotonic>,
     /// Where a push waits for what could not be read.
     pub(super) unread: BTreeSet<(LinkId, ConversationId)>,
@@ -99,23 +97,9 @@ impl Disk {
         !self.failed.is_empty()
     }
 
-    /// Whether something before it in the same chain is not on the disk: acknowledgements are cumulative.
-    fn is_early(&self, ticket: u64, after: &After) -> bool {
-        let After::Received { conversation, author, chain, .. } = after else { return false };
-        let same = |other: &After| match other {
-            After::Received { conversation: id, author: by, chain: of, .. } => {
-                (id, by, of) == (conversation, author, chain)
-            }
-            _ => false,
-        };
-        let mut before = self.failed.range(..ticket).chain(self.commits.range(..ticket));
-        before.any(|(_, commit)| commit.after.iter().any(same))
-    }
-
-    /// What will follow from the commits that are on their way, and from those that overtook another.
+    /// What will follow from the commits that are on their way.
     pub(super) fn under_way(&self) -> impl Iterator<Item = &After> {
-        let overtook = self.overtook.values().flatten();
-        self.commits.values().flat_map(|commit| &commit.after).chain(overtook)
+        self.commits.values().flat_map(|commit| &commit.after)
     }
 
     pub(super) fn retry_soon(&mut self, now: Monotonic) {
@@ -331,25 +315,10 @@ impl Account {
         }
     }
 
-    /// Hands over again what the disk did not take.
+    /// Hands over again what the disk did not take, in its order: the disk takes nothing younger before that.
     pub(super) fn write_what_failed(&mut self, cx: &mut Context) {
-        for (ticket, mut commit) in std::mem::take(&mut self.disk.failed) {
-            self.bring_up_to_date(&mut commit);
+        for (ticket, commit) in std::mem::take(&mut self.disk.failed) {
             self.hand_over(cx, ticket, commit);
-        }
-    }
-
-    /// What was written meanwhile was newer: what comes after it shall not take that back.
-    fn bring_up_to_date(&self, commit: &mut Commit) {
-        for write in Arc::make_mut(&mut commit.writes) {
-            match write {
-                Write::Room { room, joined, .. } => *joined = self.room((*room).into()).is_some_and(|room| room.joined),
-                Write::Pin(pin) => {
-                    let now = self.people.get(&pin.user).and_then(|contact| contact.pin.as_ref());
-                    now.into_iter().for_each(|now| (**pin).clone_from(now));
-                }
-                _ => {}
-            }
         }
     }
 
@@ -363,14 +332,7 @@ impl Account {
                 self.link_down(cx, link);
             }
         }
-        self.disk.overtook.insert(ticket, commit.after);
-        for (ticket, after) in std::mem::take(&mut self.disk.overtook) {
-            let (early, due) = after.into_iter().partition(|after| self.disk.is_early(ticket, after));
-            if !Vec::is_empty(&early) {
-                self.disk.overtook.insert(ticket, early);
-            }
-            due.into_iter().for_each(|after| self.follow(cx, after));
-        }
+        commit.after.into_iter().for_each(|after| self.follow(cx, after));
         self.mark_written(cx);
     }
 

@@ -3,7 +3,6 @@
 //! acknowledgement waits a moment for the front-end, so that a message which its author knows to be here is mostly
 //! marked: only the very last lines before a kill may come twice.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -92,7 +91,7 @@ impl Account {
     /// What an earlier run had stored and not written is told first of all, and acknowledged after that.
     pub(super) fn tell_untold(&mut self, cx: &mut Context, events: Vec<StoredEvent>, changes: &[StoredEvent]) {
         let mut unmarked = BTreeMap::new();
-        for event in each_in_its_order(events) {
+        for event in events {
             let (conversation, chain, number) = (event.conversation, (event.author, event.chain), event.number);
             for message in self.messages_shown(vec![StoredEvent { late: true, ..event }], changes) {
                 if !message.own {
@@ -194,19 +193,6 @@ impl Account {
     }
 }
 
-/// As they arrived, but the events of each chain by their numbers: what a full disk did not take at first is written
-/// behind what came after it.
-fn each_in_its_order(events: Vec<StoredEvent>) -> Vec<StoredEvent> {
-    let key = |event: &StoredEvent| (event.conversation, event.author, event.chain);
-    let places: Vec<_> = events.iter().map(key).collect();
-    let mut chains: BTreeMap<_, Vec<StoredEvent>> = BTreeMap::new();
-    for event in events {
-        chains.entry(key(&event)).or_default().push(event);
-    }
-    chains.values_mut().for_each(|events| events.sort_unstable_by_key(|event| Reverse(event.number)));
-    places.into_iter().filter_map(|place| chains.get_mut(&place)?.pop()).collect()
-}
-
 /// A front-end takes a fraction of this to write a line.
 const LOOK_AFTER: Duration = Duration::from_millis(1);
 /// What a flood writes in this time is marked together.
@@ -217,20 +203,3 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 const HELD_BACK_PAUSE_MAX: Duration = Duration::from_millis(4);
 /// Nobody's check mark waits longer for a screen that stands still.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(250);
-
-#[cfg(test)]
-mod tests {
-    use common::message::event::Content;
-
-    use super::*;
-    use crate::node::changes::tests::event;
-
-    #[test]
-    fn what_was_written_late_is_told_before_what_followed_it() {
-        let arrived = [(1, 3), (2, 7), (1, 2), (1, 4), (2, 6)];
-        let text = Content::Text("hello".to_owned());
-        let told = each_in_its_order(arrived.map(|(author, number)| event(author, number, &text)).to_vec());
-        let told: Vec<_> = told.iter().map(|event| (event.author.0[0], event.number)).collect();
-        assert_eq!(told, [(1, 2), (2, 6), (1, 3), (1, 4), (2, 7)]);
-    }
-}

@@ -72,8 +72,10 @@ pub enum DiskJob {
     Open { realm: RealmId, user: UserName, fresh_chain: ChainId },
     /// Closes the log; the next `Open` may be for another account.
     Close,
-    /// Writes all or nothing, and answers when it is as safe as `survives` says. The node keeps what is to be written until
-    /// then; both have the same of it, for copies of all that is said cost as much as deciding about it.
+    /// Writes all or nothing, and answers when it is as safe as `survives` says. Tickets ascend, and what is written does
+    /// so in their order: behind a commit that failed every younger one fails, too, until the same is handed over again
+    /// and succeeds ([`super::Turns`]). The node keeps what is to be written until then; both have the same of it, for
+    /// copies of all that is said cost as much as deciding about it.
     Commit { ticket: u64, writes: Arc<Vec<Write>>, survives: Survives },
     /// Events of one chain from number `from` on, as many as `bytes_max` holds, at least one if there is one.
     /// With `not_before`, earlier ones at the beginning are passed over.

@@ -6,6 +6,7 @@ mod inquiry;
 mod link;
 mod registry;
 mod trace;
+mod turns;
 
 use crate::api::{Asked, Told};
 
@@ -17,6 +18,7 @@ pub use inquiry::{Answer, FOUND_MAX, FoundEvent, Inquiry, MENTIONS_MAX, SearchFo
 pub use link::{DialId, Direction, LinkId, LinkInput, LinkOutput, LocalIdentity};
 pub use registry::{RegistryInput, RegistryOutput};
 pub use trace::{ONE_RUN_WITHIN_MS, Step, StepRun};
+pub use turns::Turns;
 
 /// Something that happened.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use common::names::UserName;
 use common::secure::certificate::Certificate;
 use common::secure::sign::Signed;
 use peer::ports::{
-    DiskJob, DiskReply, HeldMail, LoadedConversation, LoadedLog, LoadedRoom, Pin, StepRun, StoredEvent, StoredPrekey,
-    Survives, TheirChain, Write,
+    DiskError, DiskJob, DiskReply, HeldMail, LoadedConversation, LoadedLog, LoadedRoom, Pin, StepRun, StoredEvent,
+    StoredPrekey, Survives, TheirChain, Turns, Write,
 };
 
 use super::inquiries::{self, Copy};
@@ -35,8 +35,7 @@ pub struct VirtualDisk {
     /// The log was replaced by a copy, and the next program to open it can tell.
     pub(super) is_copied: bool,
     waiting: VecDeque<DiskJob>,
-    /// A job failed before: what followed it may be refused for that.
-    has_failed: bool,
+    turns: Turns,
     copy: Copy,
 }
 
@@ -92,15 +91,16 @@ impl VirtualDisk {
 
     /// The oldest job fails, if it is one that can.
     pub(super) fn fail(&mut self) -> Result<Option<DiskReply>, Refused> {
-        match self.waiting.front() {
-            Some(DiskJob::Commit { ticket, .. } | DiskJob::ReadChain { ticket, .. }) => {
-                let ticket = *ticket;
-                self.waiting.pop_front();
-                self.has_failed = true;
-                Ok(Some(failed(ticket, "No space left on device".to_owned())))
+        let full = || DiskError { text: "No space left on device".to_owned() };
+        let (ticket, error) = match self.waiting.front() {
+            Some(DiskJob::Commit { ticket, .. }) => {
+                (*ticket, self.turns.take(*ticket, || Err(full())).expect_err("it fails"))
             }
-            _ => self.advance(),
-        }
+            Some(DiskJob::ReadChain { ticket, .. }) => (*ticket, full()),
+            _ => return self.advance(),
+        };
+        self.waiting.pop_front();
+        Ok(Some(DiskReply::Failed { ticket: Some(ticket), error }))
     }
 
     /// The program stops: `survivors` of the waiting jobs were done, their answers and the rest are lost.
@@ -215,10 +215,12 @@ impl VirtualDisk {
             DiskJob::PinRealm { .. } => return Ok(None),
             DiskJob::Close => {
                 self.secure()?;
+                self.turns = Turns::default();
                 self.is_open = false;
                 DiskReply::Closed
             }
             DiskJob::Open { user, fresh_chain, .. } => {
+                self.turns = Turns::default();
                 let fresh = Log::fresh(user, fresh_chain);
                 self.safe.get_or_insert_with(|| fresh.clone());
                 self.is_open = true;
@@ -232,23 +234,17 @@ impl VirtualDisk {
                 DiskReply::Opened(Box::new(LoadedLog { is_copy, ..loaded }))
             }
             DiskJob::Commit { ticket, writes, survives } => {
+                if let Err(error) = self.turns.take(ticket, || Ok(())) {
+                    return Ok(Some(DiskReply::Failed { ticket: Some(ticket), error }));
+                }
                 let writes = Arc::unwrap_or_clone(writes);
                 let log = self.log.as_mut().ok_or("a commit to a log that is not open")?;
-                let before = self.has_failed.then(|| log.clone());
-                match (log.write_all(writes.clone()), before) {
-                    (Ok(()), _) => {
-                        self.exposed.push_back(writes);
-                        if survives == Survives::Machine {
-                            self.secure()?;
-                        }
-                        DiskReply::Committed { ticket }
-                    }
-                    (Err(refused), Some(before)) => {
-                        *log = before;
-                        failed(ticket, refused)
-                    }
-                    (Err(refused), None) => return Err(refused),
+                log.write_all(writes.clone())?;
+                self.exposed.push_back(writes);
+                if survives == Survives::Machine {
+                    self.secure()?;
                 }
+                DiskReply::Committed { ticket }
             }
             DiskJob::ReadChain { ticket, conversation, author, chain, from, bytes_max, not_before } => {
                 let kept = self.log.as_ref().and_then(|log| log.conversations.get(&conversation));
@@ -290,10 +286,6 @@ impl VirtualDisk {
         let Some(safe) = &mut self.safe else { return Ok(()) };
         self.exposed.drain(..).try_for_each(|writes| safe.write_all(writes))
     }
-}
-
-fn failed(ticket: u64, text: String) -> DiskReply {
-    DiskReply::Failed { ticket: Some(ticket), error: peer::ports::DiskError { text } }
 }
 
 impl Log {
@@ -438,6 +430,9 @@ impl Kept {
         if let Some(known) = chain.events.get(&number) {
             let same = known.id == event.id;
             return if same { Ok(false) } else { Err(format!("two different events of number {number}")) };
+        }
+        if chain.events.last_key_value().is_some_and(|(last, _)| *last > number) {
+            return Err(format!("event {number} behind a later one of its chain"));
         }
         if let Some(recipients) = recipients.filter(|recipients| !recipients.is_empty()) {
             chain.recipients.insert(number, recipients);

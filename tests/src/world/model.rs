@@ -412,7 +412,7 @@ impl Model {
             if !was_held && hosts[who.0].lies.is_none() {
                 return Err("told to be delivered, but not on the recipient's disk".to_owned());
             }
-            let is_shown = self.shown_now.contains(&(to, delivery.id));
+            let is_shown = self.shown_now.contains(&(to, delivery.id)) && hosts[who.0].lies.is_none();
             if is_shown && !self.screens_stand_still && !hosts[to.0].disk.is_marked(&delivery.id) {
                 return Err("told to be delivered, and not marked as shown by the recipient".to_owned());
             }

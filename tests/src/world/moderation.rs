@@ -102,7 +102,7 @@ impl Model {
         let Some(log) = hosts[speaker.0].disk.moderation(&id).filter(|log| log.standing(&identity).is_some()) else {
             return Ok(());
         };
-        // Of a way back, the speaker may have heard before their disk has it.
+        // Of a way back, and of entries behind the removal, the speaker may have heard before their disk has it.
         let joins = [speaker, reader].map(|who| hosts[who.0].disk.member_join(&id, &identity));
         let is_in = |join: &WireEvent| {
             let event = join.claim().ok();
@@ -110,7 +110,9 @@ impl Model {
                 Content::Join(join) => join.invite?.claim().ok(),
                 _ => None,
             });
-            event.is_some_and(|event| log.admits_joined(&identity, event.head, invite.map(|invite| invite.head)))
+            event.is_some_and(|event| {
+                log.admits_joined(&identity, event.head.min(log.head()), invite.map(|invite| invite.head))
+            })
         };
         if joins.iter().flatten().any(is_in) || log.is_closed() {
             return Ok(());
