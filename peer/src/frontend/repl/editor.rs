@@ -29,7 +29,7 @@ use super::prompt::{Status, rows};
 use super::reader::{Next, Reader, SIGN_IN_PATIENCE_MS, is_own_message};
 use crate::api::{Exit, Refusal};
 use crate::frontend::commands::{self, Line};
-use crate::frontend::sanitize::{Paint, Safe, width};
+use crate::frontend::sanitize::{Paint, Safe};
 use crate::frontend::terminal::{self, Quiet};
 use crate::frontend::{PATIENCE_AT_QUIT_MS, quit};
 
@@ -242,10 +242,7 @@ impl Highlighter for Hooks {
         if !self.leaving.get() {
             self.gate.open();
         }
-        // The prompt may change under the cursor only if its width stays.
-        let newest = self.update().prompt(columns());
-        let shown = if width(&newest) == width(prompt) { newest } else { prompt.to_owned() };
-        let shown = Safe::line(&shown);
+        let shown = Safe::line(&self.update().in_place_of(prompt));
         let shown = if self.color { shown.painted(Paint::Bold) } else { shown };
         shown.as_str().to_owned().into()
     }

@@ -26,14 +26,41 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// The prompt, at most a third of `columns` wide. The two without a user are equally wide, so that one can take the
-    /// other's place while somebody types.
+    /// The prompt, at most a third of `columns` wide.
     pub(super) fn prompt(&self, columns: usize) -> String {
-        let Some(me) = &self.me else {
-            return if self.question > 0 { "[trust? yes/no]> " } else { "[not signed in]> " }.to_owned();
-        };
-        let place = self.current.as_ref().map_or_else(|| "no room".to_owned(), Target::to_string);
-        let counts = self.counts();
+        let fits = |prompt: &String| width(prompt) <= columns / 3;
+        match &self.me {
+            Some(me) => self.candidates(me).into_iter().find(fits).unwrap_or_else(|| "> ".to_owned()),
+            None => self.without_user().to_owned(),
+        }
+    }
+
+    /// What takes the place of `drawn` while somebody types: exactly as wide, or the cursor would be elsewhere than the
+    /// editor has it. Counts and the registry's absence come with the next line where there is no room for them.
+    pub(super) fn in_place_of(&self, drawn: &str) -> String {
+        let columns = width(drawn);
+        let mut candidates = vec![self.without_user().to_owned()];
+        if let Some(me) = &self.me {
+            candidates = self.candidates(me).to_vec();
+            // Rather since when the registry is away than the name; rather the name than how much is unread.
+            let place = if self.offline_since.is_some() { 4 } else { 3 };
+            candidates.insert(place, format!("[{}] {me}> ", self.place()));
+        }
+        let fitting = candidates.into_iter().find(|candidate| width(candidate) <= columns);
+        fitting.map_or_else(|| drawn.to_owned(), |prompt| format!("{prompt}{}", " ".repeat(columns - width(&prompt))))
+    }
+
+    fn without_user(&self) -> &'static str {
+        if self.question > 0 { "[trust? yes/no]> " } else { "[not signed in]> " }
+    }
+
+    fn place(&self) -> String {
+        self.current.as_ref().map_or_else(|| "no room".to_owned(), Target::to_string)
+    }
+
+    /// Ever shorter.
+    fn candidates(&self, me: &UserName) -> [String; 5] {
+        let (place, counts) = (self.place(), self.counts());
         let brief = match (self.unread, self.mentions) {
             (0, _) => String::new(),
             (unread, mentions) => format!(" {unread}{}", if mentions > 0 { "!" } else { "" }),
@@ -42,15 +69,13 @@ impl Status {
             Some(since) => [format!(" · offline since {since}"), format!(" · off {since}")],
             None => [String::new(), String::new()],
         };
-        let candidates = [
+        [
             format!("[{place}{counts}{offline}] {me}> "),
             format!("[{place}{brief}{offline}] {me}> "),
             format!("[{place}{brief}{off}] {me}> "),
             format!("[{place}{off}]> "),
             format!("[{place}]> "),
-        ];
-        let fits = |prompt: &&String| width(prompt) <= columns / 3;
-        candidates.iter().find(fits).cloned().unwrap_or_else(|| "> ".to_owned())
+        ]
     }
 
     fn counts(&self) -> String {
@@ -101,6 +126,25 @@ mod tests {
         assert_eq!(status.prompt(80), "[#dev 3!] alice> ");
         assert_eq!(status.prompt(30), "[#dev]> ");
         assert_eq!(status.prompt(10), "> ");
+    }
+
+    #[test]
+    fn a_prompt_takes_the_place_of_another_where_it_fits() {
+        let signed_out = Status::default().prompt(80);
+        let mut status = Status { me: Some(user("bob")), ..Status::default() };
+        assert_eq!(status.in_place_of(&signed_out), "[no room] bob>   ");
+        let drawn = status.prompt(80);
+        status.unread = 1;
+        assert_eq!(status.in_place_of(&signed_out), "[no room 1] bob> ");
+        assert_eq!(status.in_place_of(&drawn), drawn, "rather the name than a number");
+        (status.unread, status.offline_since) = (0, Some("14:03".to_owned()));
+        assert_eq!(status.in_place_of(&drawn), drawn);
+        for columns in [30, 60, 80, 120] {
+            assert_eq!(status.in_place_of(&status.prompt(columns)), status.prompt(columns));
+        }
+        status.me = Some(user("bartholomew"));
+        assert_eq!(status.in_place_of(&signed_out), "[no room]>       ");
+        assert_eq!(status.in_place_of("> "), "> ");
     }
 
     #[test]
