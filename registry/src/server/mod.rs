@@ -45,6 +45,7 @@ use self::hall::Hall;
 use self::keeper::Keeper;
 use self::passwords::Passwords;
 use self::permits::Permits;
+use self::rate::Turns;
 use crate::service::{Limits, Service};
 use crate::store::Store;
 use crate::store::folder::RealmKeys;
@@ -144,6 +145,7 @@ struct Shared {
     proof: Vec<u8>,
     bcrypt_cost: u32,
     rates: RateLimits,
+    turns: Turns,
     // 0: no limit.
     memory_kib_max: u64,
     timing: Timing,
@@ -184,6 +186,7 @@ impl Server {
             proof: codec::encode(&RegistryProof::new(&keys.root, &keys.link, env!("CARGO_PKG_VERSION"))),
             bcrypt_cost: settings.passwords.bcrypt_cost,
             rates: settings.rates,
+            turns: Turns::default(),
             memory_kib_max: u64::from(door.memory_mib) * 1024,
             timing: settings.timing.clone(),
             clock: Clock { start: Instant::now() },

@@ -1,7 +1,9 @@
 //! How many requests one session may make: a budget that fills again with time. Before the sign-in it is small, after
 //! it large enough for whoever comes back to many rooms and a full mailbox. Whoever asks for much is answered with
-//! pauses, in which everybody else is; whoever does not wait when told to is made to, and cut in the end.
+//! pauses, in which everybody else is, and the more of them there are, the longer those get; whoever does not wait when
+//! told to is made to, and cut in the end.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use common::time::Monotonic;
@@ -78,12 +80,12 @@ impl Budget {
         Spent::Refused { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX).max(1) }
     }
 
-    /// How long the next request is to wait, after one that was paid.
-    pub(super) fn pause(&mut self) -> Option<Duration> {
+    /// How long the next request is to wait, after one that was paid: a while, and until a turn comes.
+    pub(super) fn pause(&mut self, turns: &Turns, now: Monotonic) -> Option<Duration> {
         let is_due = self.unpaused >= UNPAUSED_MAX && self.left < milli(self.most) / 30 * 29;
         is_due.then(|| {
             self.unpaused = 0;
-            PAUSE
+            turns.take(now).max(PAUSE)
         })
     }
 
@@ -95,6 +97,22 @@ impl Budget {
     }
 }
 
+/// The turns that everybody who asks for much shares: together they get hardly more than a few of them would.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    next: Mutex<Monotonic>,
+}
+
+impl Turns {
+    /// Takes the next one, and gives the time until then.
+    fn take(&self, now: Monotonic) -> Duration {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = (*next).max(now).min(now.plus(REST_MAX));
+        *next = turn.plus(TURN);
+        turn.since(now)
+    }
+}
+
 fn milli(amount: u32) -> i64 {
     i64::from(amount) * 1000
 }
@@ -103,6 +121,8 @@ fn milli(amount: u32) -> i64 {
 /// a hundredth of what one core could do meanwhile.
 const UNPAUSED_MAX: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(30);
+/// Between two turns: whoever asks for much gets all that a pause leaves while there are three of them.
+const TURN: Duration = Duration::from_millis(10);
 /// More would only hold a stop of the server up, or a person who means well.
 const REST_MAX: Duration = Duration::from_secs(1);
 /// Refusals in a row, about, before a session is cut: more than whoever asks without looking has under way.
@@ -166,7 +186,7 @@ mod tests {
         for _ in 0..60 {
             assert_eq!(budget.spend(1, Monotonic(0)), Spent::Paid);
             spent += 1;
-            if budget.pause().is_some() {
+            if budget.pause(&Turns::default(), Monotonic(0)).is_some() {
                 unpaused.push(std::mem::take(&mut spent));
             }
         }
@@ -175,9 +195,20 @@ mod tests {
         let mut now = 1_000_000;
         for _ in 0..60 {
             assert_eq!(budget.spend(1, Monotonic(now)), Spent::Paid);
-            assert_eq!(budget.pause(), None);
+            assert_eq!(budget.pause(&Turns::default(), Monotonic(now)), None);
             now += 100;
         }
+    }
+
+    #[test]
+    fn many_who_ask_for_much_share_what_a_few_would_get() {
+        let turns = Turns::default();
+        let waits = |count: usize, at| (0..count).map(|_| turns.take(Monotonic(at)).as_millis()).collect::<Vec<_>>();
+        assert_eq!(waits(4, 5000), [0, 10, 20, 30]);
+        assert_eq!(waits(2, 5035), [5, 15], "those who waited go first");
+        assert_eq!(waits(1, 9000), [0], "what nobody took is not saved up");
+        // However many there are, none is forgotten.
+        assert_eq!(waits(500, 9000).last(), Some(&1000));
     }
 
     #[test]

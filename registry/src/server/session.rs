@@ -271,7 +271,7 @@ impl Session {
                 self.flush()?;
                 return Err(Ended::Replaced);
             }
-            if let Some(pause) = self.budget.pause() {
+            if let Some(pause) = self.budget.pause(&shared.turns, now.monotonic) {
                 // From now on: it cannot be undone without being root.
                 lower_priority(Priority::Low);
                 shared.rest(pause);

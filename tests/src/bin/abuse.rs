@@ -249,7 +249,8 @@ const WORKERS: usize = 20;
 const PAIRS: usize = 2;
 const WORK_EVERY: Duration = Duration::from_millis(50);
 const TALK_EVERY: Duration = Duration::from_millis(20);
-const ROUNDS: usize = 6;
+/// So many that the slowest undisturbed one shows what the machine does by itself.
+const ROUNDS: usize = 10;
 const ROUND: Duration = Duration::from_millis(2500);
 /// Of a crowd of 2,000, which takes more than the time for signing in.
 const CROWDS: usize = 2;
