@@ -36,9 +36,9 @@ pub fn fuzz_handshakes(data: &[u8]) {
             assert!(is_changed, "an honest message was refused");
             return;
         };
-        // The first message to a registry is public: what was changed there fails in the second.
-        let is_sealed = number > 0 || !is_registry;
-        assert!(!(is_changed && is_sealed), "a changed message was believed");
+        // The first message is anybody's: whoever knows an answerer's key can make one, and a fuzzer that sees what a tag is
+        // compared with can, too. What was changed there fails in the second.
+        assert!(!is_changed || number == 0, "a changed message was believed");
         assert!(is_changed || payload == said);
     }
     let [dialer, answerer] = sides;
@@ -146,3 +146,14 @@ fn name() -> UserName {
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const PAYLOADS: [&[u8]; 3] = [b"", b"proof", b"hello"];
+
+#[cfg(test)]
+mod tests {
+    /// Found by fuzzing: a first message made without the dialer, its tag read off the comparison. It may be taken; what
+    /// is answered to it is no good to the dialer.
+    #[test]
+    fn a_first_message_of_anybodys_ends_with_the_second() {
+        let found = b"2\0a\x05bc\0\x95d(i\xe6>\xe1\x11p:\xea\x9a0'y\xceC\xae~\xf4\x8e\xae?g-W\x17\x8b\xa8s\x8d\xfcfR\\N\xb4\xf6\xd2s;g\xe7\xa4\x1aV0z\x17\xcb+\xfb";
+        super::fuzz_handshakes(found);
+    }
+}
