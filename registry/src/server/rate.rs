@@ -41,6 +41,15 @@ pub(super) enum Spent {
     Flood,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    None,
+    /// None, but others go first.
+    Yield,
+    /// A while, and until a turn comes.
+    For(Duration),
+}
+
 impl Budget {
     pub(super) fn new(limits: RateLimits, now: Monotonic) -> Self {
         let most = limits.requests_before_sign_in;
@@ -80,13 +89,13 @@ impl Budget {
         Spent::Refused { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX).max(1) }
     }
 
-    /// How long the next request is to wait, after one that was paid: a while, and until a turn comes.
-    pub(super) fn pause(&mut self, turns: &Turns, now: Monotonic) -> Option<Duration> {
-        let is_due = self.unpaused >= UNPAUSED_MAX && self.left < milli(self.most) / 30 * 29;
-        is_due.then(|| {
-            self.unpaused = 0;
-            turns.take(now).max(PAUSE)
-        })
+    /// What comes before the next request, after one that was paid.
+    pub(super) fn pause(&mut self, turns: &Turns, now: Monotonic) -> Pause {
+        if self.unpaused < UNPAUSED_MAX {
+            return Pause::None;
+        }
+        self.unpaused = 0;
+        if self.left < milli(self.most) / 30 * 29 { Pause::For(turns.take(now).max(PAUSE)) } else { Pause::Yield }
     }
 
     /// How long whoever was just told to wait for so many seconds is made to; that time gains them nothing.
@@ -186,7 +195,7 @@ mod tests {
         for _ in 0..60 {
             assert_eq!(budget.spend(1, Monotonic(0)), Spent::Paid);
             spent += 1;
-            if budget.pause(&Turns::default(), Monotonic(0)).is_some() {
+            if matches!(budget.pause(&Turns::default(), Monotonic(0)), Pause::For(_)) {
                 unpaused.push(std::mem::take(&mut spent));
             }
         }
@@ -195,7 +204,7 @@ mod tests {
         let mut now = 1_000_000;
         for _ in 0..60 {
             assert_eq!(budget.spend(1, Monotonic(now)), Spent::Paid);
-            assert_eq!(budget.pause(&Turns::default(), Monotonic(now)), None);
+            assert!(!matches!(budget.pause(&Turns::default(), Monotonic(now)), Pause::For(_)));
             now += 100;
         }
     }

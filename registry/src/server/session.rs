@@ -24,7 +24,7 @@ use super::door::{Admission, Evicted};
 use super::outbound::{Outbound, Sent};
 use super::passwords::NotRun;
 use super::permits::{NoPermit, Permit};
-use super::rate::{Budget, Spent};
+use super::rate::{Budget, Pause, Spent};
 use super::stack::Stack;
 use crate::service::{Answer, PasswordJob, SessionId, Step, price};
 
@@ -271,10 +271,15 @@ impl Session {
                 self.flush()?;
                 return Err(Ended::Replaced);
             }
-            if let Some(pause) = self.budget.pause(&shared.turns, now.monotonic) {
-                // From now on: it cannot be undone without being root.
-                lower_priority(Priority::Low);
-                shared.rest(pause);
+            match self.budget.pause(&shared.turns, now.monotonic) {
+                Pause::None => {}
+                // Others who want this core go first, as many as there are.
+                Pause::Yield => std::thread::yield_now(),
+                Pause::For(time) => {
+                    // From now on: it cannot be undone without being root.
+                    lower_priority(Priority::Low);
+                    shared.rest(time);
+                }
             }
         }
         self.flush()?;
