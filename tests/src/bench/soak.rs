@@ -53,7 +53,9 @@ impl Soak {
         if let Some(folder) = &self.programs {
             use_programs_of(folder.clone());
         }
-        let mut fleet = Fleet::start_with(self.sessions, &[&format!("limits.sessions={}", self.sessions + ROOM)]);
+        // They all come from one source, the pairs too.
+        let room = ["sessions", "sessions_per_source"].map(|key| format!("limits.{key}={}", self.sessions + ROOM));
+        let mut fleet = Fleet::start_with(self.sessions, &room.each_ref().map(String::as_str));
         told(&format!("{} pairs arrive", self.pairs));
         let mut pairs = Pair::arrive(&fleet, self.pairs)?;
         told("they talk at a registry that is empty but for them");
