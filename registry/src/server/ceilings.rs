@@ -43,9 +43,9 @@ pub(super) fn give_back() {
 /// Who goes first on a core that several want.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Priority {
-    /// Strangers, and whoever asks for very much: a third of what others get.
+    /// Strangers from where people have signed in, and whoever asks for very much: a third of what others get.
     Low = 5,
-    /// Password checks: a tenth.
+    /// Strangers from elsewhere, and password checks: a tenth.
     Lowest = 10,
 }
 

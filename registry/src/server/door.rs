@@ -1,8 +1,9 @@
 //! Who may come in: how many in all, how many of one source, how many that have not signed in. Refusing is one map
 //! look-up on the acceptor, before anything is spawned; those inside do not notice. Where strangers fill a place that is
-//! for all, the oldest one of the source with the most makes room, so that no crowd keeps a single newcomer out.
+//! for all, the oldest one of the source with the most makes room, so that no crowd keeps a single newcomer out. Who is let
+//! in gets a rank for the turns at the door: sources that people have signed in from come before those nobody knows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +39,18 @@ struct Inside {
     leaving: u32,
     tickets: u64,
     sources: HashMap<Source, Crowd>,
+    // Where people have signed in from: the younger half, and the older one, which is forgotten when that one is full.
+    known: HashSet<Source>,
+    long_known: HashSet<Source>,
+}
+
+/// Who goes first where strangers take turns: the lesser one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// Nobody has signed in from its source, as far as is remembered.
+    is_unknown: bool,
+    /// Strangers of the same source when it came: the tenth of one comes after the first ones of all others.
+    before: u32,
 }
 
 /// Those of one source.
@@ -55,6 +68,7 @@ pub(super) struct Admission {
     source: Source,
     ticket: u64,
     standing: Standing,
+    rank: Rank,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +126,8 @@ impl Door {
         } else {
             None
         };
+        let before = u32::try_from(own_strangers).unwrap_or(u32::MAX);
+        let rank = Rank { is_unknown: !inside.knows(source), before };
         let ticket = inside.enter(source, socket);
         drop(inside);
         let has_evicted = evicted.is_some();
@@ -119,7 +135,7 @@ impl Door {
             // It may be gone already, which is as good.
             let _ = socket.shutdown(Shutdown::Both);
         }
-        let admission = Admission { door: Arc::clone(self), source, ticket, standing: Standing::Stranger };
+        let admission = Admission { door: Arc::clone(self), source, ticket, standing: Standing::Stranger, rank };
         Ok(Admitted { admission, has_evicted })
     }
 
@@ -138,14 +154,20 @@ impl Admission {
         self.standing == Standing::Stranger
     }
 
+    pub(super) fn rank(&self) -> Rank {
+        self.rank
+    }
+
     /// Somebody signed in: no stranger any more, unless the place was given away meanwhile.
     pub(super) fn welcome(&mut self) -> Result<(), Evicted> {
         if self.standing == Standing::Guest {
             return Ok(());
         }
-        if !self.door.inside().take_stranger(self.source, self.ticket) {
+        let mut inside = self.door.inside();
+        if !inside.take_stranger(self.source, self.ticket) {
             return Err(Evicted);
         }
+        inside.remember(self.source);
         self.standing = Standing::Guest;
         Ok(())
     }
@@ -161,7 +183,29 @@ impl Drop for Admission {
     }
 }
 
+impl Rank {
+    #[cfg(test)]
+    pub(super) fn of(is_known: bool, before: u32) -> Self {
+        Self { is_unknown: !is_known, before }
+    }
+
+    pub(super) fn is_known(self) -> bool {
+        !self.is_unknown
+    }
+}
+
 impl Inside {
+    fn knows(&self, source: Source) -> bool {
+        self.known.contains(&source) || self.long_known.contains(&source)
+    }
+
+    fn remember(&mut self, source: Source) {
+        if self.known.len() >= KNOWN_MAX {
+            self.long_known = std::mem::take(&mut self.known);
+        }
+        self.known.insert(source);
+    }
+
     fn enter(&mut self, source: Source, socket: &Arc<TcpStream>) -> u64 {
         self.tickets += 1;
         self.sessions += 1;
@@ -203,6 +247,8 @@ impl Inside {
 
 /// Put out and still ending: each holds a thread and a descriptor for a moment, out of those kept in reserve.
 const LEAVING_MAX: u32 = 32;
+/// Sources that are remembered at least; at most twice as many.
+const KNOWN_MAX: usize = 8192;
 
 #[cfg(test)]
 mod tests {
@@ -234,6 +280,34 @@ mod tests {
 
     fn admit(door: &Arc<Door>, last: u8) -> Result<Admission, Closed> {
         door.admit(from(last), &pair().0).map(|admitted| admitted.admission)
+    }
+
+    #[test]
+    fn who_comes_from_where_somebody_signed_in_goes_before_all_others() {
+        let door = door();
+        let [first, second] = [admit(&door, 1).unwrap(), admit(&door, 1).unwrap()];
+        assert_eq!([first.rank(), second.rank()], [Rank::of(false, 0), Rank::of(false, 1)]);
+        assert!(first.rank() < second.rank());
+        let mut guest = admit(&door, 2).unwrap();
+        assert_eq!(guest.rank(), Rank::of(false, 0));
+        guest.welcome().unwrap();
+        drop(guest);
+        let again = admit(&door, 2).unwrap();
+        assert_eq!(again.rank(), Rank::of(true, 0), "also when all of them have left");
+        assert!(again.rank() < first.rank());
+    }
+
+    #[test]
+    fn so_many_sources_are_remembered_and_not_many_more() {
+        let mut inside = Inside::default();
+        let source = |number: usize| {
+            let number = u32::try_from(number).unwrap();
+            Source::of(IpAddr::V4(std::net::Ipv4Addr::from(number)))
+        };
+        (0..4 * KNOWN_MAX).for_each(|number| inside.remember(source(number)));
+        assert!((3 * KNOWN_MAX..4 * KNOWN_MAX).all(|number| inside.knows(source(number))));
+        assert!(!inside.knows(source(0)));
+        assert!(inside.known.len() + inside.long_known.len() <= 2 * KNOWN_MAX);
     }
 
     #[test]

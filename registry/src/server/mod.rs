@@ -23,7 +23,7 @@ mod stack;
 mod usher;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,6 @@ use common::time::{Monotonic, Now, UnixMillis};
 use common::wire::codec;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use self::acceptor::Sessions;
 use self::control::Control;
 use self::counts::Counts;
 use self::courier::Couriers;
@@ -46,6 +45,7 @@ use self::keeper::Keeper;
 use self::passwords::Passwords;
 use self::permits::Permits;
 use self::rate::Turns;
+use self::usher::Usher;
 use crate::service::{Limits, Service};
 use crate::store::Store;
 use crate::store::folder::RealmKeys;
@@ -112,7 +112,8 @@ pub struct Server {
     // Dropped to tell everybody.
     stop: Option<Sender<()>>,
     // `None` once it was stopped.
-    acceptor: Option<thread::Handle<Sessions>>,
+    acceptor: Option<thread::Handle>,
+    usher: Option<Usher>,
     couriers: Vec<thread::Handle>,
     control: Option<Control>,
     keeper: Option<Keeper>,
@@ -205,9 +206,12 @@ impl Server {
         });
         let couriers = couriers.collect::<io::Result<_>>().map_err(StartError::Thread)?;
         let keeper = keeper::start(&shared).map_err(StartError::Thread)?;
-        let acceptor = spawn_acceptor(listener, &shared, door.sessions).map_err(StartError::Thread)?;
-        let (stop, acceptor, keeper) = (Some(stop), Some(acceptor), Some(keeper));
-        Ok(Self { shared, address, stop, acceptor, couriers, control, keeper })
+        let (usher, arrivals) = Usher::start(&shared, door.sessions).map_err(StartError::Thread)?;
+        let accepting = Arc::clone(&shared);
+        let acceptor = thread::spawn("acceptor", move || acceptor::run(&listener, &accepting, &arrivals));
+        let (acceptor, usher) = (Some(acceptor.map_err(StartError::Thread)?), Some(usher));
+        let (stop, keeper) = (Some(stop), Some(keeper));
+        Ok(Self { shared, address, stop, acceptor, usher, couriers, control, keeper })
     }
 
     /// The address that was bound.
@@ -232,13 +236,12 @@ impl Drop for Server {
         let shared = &self.shared;
         let deadline = Instant::now() + STOP_TIMEOUT;
         self.stop = None;
-        let sessions = if wake(self.address) {
-            Some(acceptor.join())
+        if wake(self.address) {
+            acceptor.join();
         } else {
-            // It cannot be reached; it ends with the process, and so do its sessions.
+            // It cannot be reached; it ends with the process.
             acceptor.detach();
-            None
-        };
+        }
         shared.passwords.close();
         shared.handshakes.close();
         shared.couriers.close_all();
@@ -247,23 +250,13 @@ impl Drop for Server {
         if let Some(control) = self.control.take() {
             control.stop();
         }
-        if let Some(sessions) = sessions {
-            sessions.join(deadline, &shared.counts);
+        if let Some(usher) = self.usher.take() {
+            usher.stop(deadline);
         }
         shared.couriers.stop();
         self.couriers.clear();
         tracing::info!(counts = %shared.counts, "stopped");
     }
-}
-
-fn spawn_acceptor(
-    listener: TcpListener,
-    shared: &Arc<Shared>,
-    sessions_max: u32,
-) -> io::Result<thread::Handle<Sessions>> {
-    let shared = Arc::clone(shared);
-    let sessions = Sessions::new(&shared, sessions_max)?;
-    thread::spawn("acceptor", move || acceptor::run(&listener, &shared, sessions))
 }
 
 // The acceptor sits in `accept`; a connection gets it out. Where IPv6 is switched off, its unspecified address can be

@@ -5,6 +5,7 @@ use common::thread;
 use crossbeam_channel::bounded;
 
 use super::ceilings::{Priority, lower_priority};
+use super::door::Rank;
 use super::permits::{NoPermit, Permits};
 use crate::service::{PasswordDone, PasswordJob};
 
@@ -33,7 +34,7 @@ impl Passwords {
 
     /// Runs it, when it is its turn, and waits for it.
     pub(super) fn run(&self, job: PasswordJob, cost: u32) -> Result<PasswordDone, NotRun> {
-        let _permit = match self.permits.acquire(None) {
+        let _permit = match self.permits.acquire(Rank::default(), None) {
             Ok(permit) => permit,
             Err(NoPermit::Busy { retry_after }) => return Err(NotRun::Busy { job: Box::new(job), retry_after }),
             Err(NoPermit::Closed | NoPermit::Late) => return Err(NotRun::Closed),

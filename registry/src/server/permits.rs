@@ -1,14 +1,16 @@
 //! How many password checks run at once, and how many wait. They take whole cores: more of them at once would only
 //! make everybody slower, and a queue without end would keep people waiting for nothing. Handshakes take turns as well:
-//! when thousands come back at once, whoever does anything else would get one core's thousandth. Of those at the door
-//! whoever came last is next: all programs that come back can wait and try again, a person who just pressed Enter is
-//! among the last, and a handshake that was begun is ended before another begins.
+//! when thousands come back at once, whoever does anything else would get one core's thousandth. Of those at the door whose
+//! ranks are equal whoever came last is next: all programs that come back can wait and try again, a person who just
+//! pressed Enter is among the last, and a handshake that was begun is ended before another begins.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use super::door::Rank;
 
 /// See the module.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub(super) struct Permits {
     state: Mutex<State>,
 }
 
-/// Whose turn is next.
+/// Whose turn is next among equals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     OldestFirst,
@@ -30,8 +32,8 @@ enum Order {
 #[derive(Debug, Default)]
 struct State {
     running: u32,
-    // In the order they came; each is told when its turn comes, and gone when there are no turns any more.
-    waiting: VecDeque<(u64, Sender<()>)>,
+    // In the order of their turns; each is told when its own comes, and gone when there are no turns any more.
+    waiting: BTreeMap<(Rank, u64), Sender<()>>,
     waited: u64,
     is_closed: bool,
 }
@@ -65,7 +67,7 @@ impl Permits {
     }
 
     /// Waits for a turn until `deadline`, unless too many wait already. Without one, the length of the queue is the limit.
-    pub(super) fn acquire(&self, deadline: Option<Instant>) -> Result<Permit<'_>, NoPermit> {
+    pub(super) fn acquire(&self, rank: Rank, deadline: Option<Instant>) -> Result<Permit<'_>, NoPermit> {
         let mut state = self.state();
         if state.is_closed {
             return Err(NoPermit::Closed);
@@ -79,8 +81,11 @@ impl Permits {
         }
         let (tell, told) = bounded(1);
         state.waited += 1;
-        let number = state.waited;
-        state.waiting.push_back((number, tell));
+        let place = match self.order {
+            Order::OldestFirst => (rank, state.waited),
+            Order::NewestFirst => (rank, u64::MAX - state.waited),
+        };
+        state.waiting.insert(place, tell);
         drop(state);
         let word = match deadline {
             None => told.recv().map_err(RecvTimeoutError::from),
@@ -90,7 +95,7 @@ impl Permits {
             Ok(()) => Ok(Permit { permits: self }),
             Err(RecvTimeoutError::Disconnected) => Err(NoPermit::Closed),
             Err(RecvTimeoutError::Timeout) => {
-                self.state().waiting.retain(|(waiting, _)| *waiting != number);
+                self.state().waiting.remove(&place);
                 // Its turn may have come in the last moment.
                 told.try_recv().map(|()| Permit { permits: self }).map_err(|_| NoPermit::Late)
             }
@@ -106,11 +111,7 @@ impl Permits {
 
     fn give_back(&self) {
         let mut state = self.state();
-        let next = match self.order {
-            Order::OldestFirst => state.waiting.pop_front(),
-            Order::NewestFirst => state.waiting.pop_back(),
-        };
-        match next {
+        match state.waiting.pop_first() {
             // It is handed over: nobody who comes meanwhile gets in between.
             Some((_, tell)) => drop(tell.try_send(())),
             None => state.running -= 1,
@@ -122,7 +123,8 @@ impl Permits {
     }
 }
 
-fn cores() -> u32 {
+/// How much can be done at once.
+pub(super) fn cores() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(cores).unwrap_or(u32::MAX)
 }
@@ -143,20 +145,20 @@ mod tests {
     #[test]
     fn past_the_queue_one_is_told_when_to_come_back() {
         let permits = Permits::new(1, 0);
-        let first = permits.acquire(None).unwrap();
-        assert_eq!(permits.acquire(None).unwrap_err(), NoPermit::Busy { retry_after: 1 });
+        let first = permits.acquire(Rank::default(), None).unwrap();
+        assert_eq!(permits.acquire(Rank::default(), None).unwrap_err(), NoPermit::Busy { retry_after: 1 });
         drop(first);
-        assert!(permits.acquire(None).is_ok());
+        assert!(permits.acquire(Rank::default(), None).is_ok());
     }
 
     #[test]
     fn at_the_door_nobody_is_sent_away_for_the_length_of_the_queue() {
         let permits = std::sync::Arc::new(Permits::of_handshakes());
-        let held: Vec<Permit<'_>> = (0..=cores()).map(|_| permits.acquire(None).unwrap()).collect();
+        let held: Vec<Permit<'_>> = (0..=cores()).map(|_| permits.acquire(Rank::default(), None).unwrap()).collect();
         let waiters: Vec<_> = (0..50)
             .map(|_| {
                 let permits = std::sync::Arc::clone(&permits);
-                common::thread::spawn("waiter", move || permits.acquire(None).map(drop)).unwrap()
+                common::thread::spawn("waiter", move || permits.acquire(Rank::default(), None).map(drop)).unwrap()
             })
             .collect();
         drop(held);
@@ -166,25 +168,25 @@ mod tests {
     #[test]
     fn whoever_waits_too_long_goes_and_leaves_nothing() {
         let permits = Permits::new(1, 8);
-        let held = permits.acquire(None).unwrap();
+        let held = permits.acquire(Rank::default(), None).unwrap();
         let soon = Instant::now() + std::time::Duration::from_millis(20);
-        assert_eq!(permits.acquire(Some(soon)).unwrap_err(), NoPermit::Late);
+        assert_eq!(permits.acquire(Rank::default(), Some(soon)).unwrap_err(), NoPermit::Late);
         assert!(permits.state().waiting.is_empty());
         drop(held);
-        assert!(permits.acquire(Some(Instant::now())).is_ok(), "nobody was handed it");
+        assert!(permits.acquire(Rank::default(), Some(Instant::now())).is_ok(), "nobody was handed it");
     }
 
     #[test]
     fn the_first_in_line_is_next_but_at_the_door_the_last() {
         for (permits, expected) in [(Permits::new(1, 8), [0, 1, 2]), (one_at_the_door(), [2, 1, 0])] {
             let permits = std::sync::Arc::new(permits);
-            let held = permits.acquire(None).unwrap();
+            let held = permits.acquire(Rank::default(), None).unwrap();
             let (sender, turns) = crossbeam_channel::unbounded();
             let mut waiters = Vec::new();
             for number in 0..3 {
                 let (waiting, sender) = (std::sync::Arc::clone(&permits), sender.clone());
                 let body = move || {
-                    let _permit = waiting.acquire(None).unwrap();
+                    let _permit = waiting.acquire(Rank::default(), None).unwrap();
                     sender.send(number).unwrap();
                 };
                 waiters.push(common::thread::spawn("waiter", body).unwrap());
@@ -197,6 +199,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_known_source_goes_first_then_who_came_with_fewer_others() {
+        let permits = std::sync::Arc::new(one_at_the_door());
+        let held = permits.acquire(Rank::default(), None).unwrap();
+        let (sender, turns) = crossbeam_channel::unbounded();
+        let ranks = [Rank::of(true, 3), Rank::of(false, 1), Rank::of(false, 0), Rank::of(false, 1)];
+        let mut waiters = Vec::new();
+        for (number, rank) in ranks.into_iter().enumerate() {
+            let (waiting, sender) = (std::sync::Arc::clone(&permits), sender.clone());
+            let body = move || {
+                let _permit = waiting.acquire(rank, None).unwrap();
+                sender.send(number).unwrap();
+            };
+            waiters.push(common::thread::spawn("waiter", body).unwrap());
+            while permits.state().waiting.len() <= number {
+                std::thread::yield_now();
+            }
+        }
+        drop(held);
+        assert_eq!(turns.iter().take(4).collect::<Vec<_>>(), [0, 2, 3, 1]);
+    }
+
     fn one_at_the_door() -> Permits {
         Permits { at_once: 1, ..Permits::of_handshakes() }
     }
@@ -204,9 +228,9 @@ mod tests {
     #[test]
     fn closing_sends_away_who_waits() {
         let permits = std::sync::Arc::new(Permits::new(1, 8));
-        let _first = permits.acquire(None).unwrap();
+        let _first = permits.acquire(Rank::default(), None).unwrap();
         let waiting = std::sync::Arc::clone(&permits);
-        let waiter = common::thread::spawn("waiter", move || waiting.acquire(None).err()).unwrap();
+        let waiter = common::thread::spawn("waiter", move || waiting.acquire(Rank::default(), None).err()).unwrap();
         permits.close();
         assert_eq!(waiter.join(), Some(NoPermit::Closed));
     }

@@ -26,7 +26,7 @@ pub(super) struct Budget {
     // Thousandths; below zero for what was asked in spite of a refusal.
     left: i64,
     filled: Monotonic,
-    // Spent since the last pause.
+    // Spent since the last pause or yield.
     unpaused: u32,
 }
 

@@ -2,7 +2,7 @@
 //! in password work only. Whatever comes, it ends in time, and nobody else notices. Shaking hands and signing in leave
 //! memory behind in their thread, so that whoever is in goes on in a fresh one.
 
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,13 +19,15 @@ use common::wire::frame::{FrameDecoder, write_frame};
 use common::wire::stream::{self, ReadError};
 
 use super::Shared;
+use super::acceptor::Arrival;
 use super::ceilings::{Priority, lower_priority};
-use super::door::{Admission, Evicted};
+use super::door::{Admission, Evicted, Rank};
 use super::outbound::{Outbound, Sent};
 use super::passwords::NotRun;
 use super::permits::{NoPermit, Permit};
 use super::rate::{Budget, Pause, Spent};
 use super::stack::Stack;
+use super::usher::Beginning;
 use crate::service::{Answer, PasswordJob, SessionId, Step, price};
 
 /// Why a connection ended; the client's doing, all of it.
@@ -58,17 +60,12 @@ enum Ended {
 }
 
 /// Serves one connection until somebody has signed in: what goes on then, on another thread. `None`: it has ended.
-pub(super) fn run(
-    shared: &Arc<Shared>,
-    id: SessionId,
-    socket: Arc<TcpStream>,
-    source: SocketAddr,
-    admission: Admission,
-    accepted: Instant,
-) -> Option<Box<Session>> {
-    shared.hall.enter(id, &socket);
+pub(super) fn run(shared: &Arc<Shared>, arrival: Arrival, beginning: Beginning) -> Option<Box<Session>> {
+    let id = arrival.id;
+    shared.hall.enter(id, &arrival.socket);
     let guest = Guest { shared: Arc::clone(shared), id };
-    match serve(guest, &socket, source, admission, accepted) {
+    drop(beginning);
+    match serve(guest, arrival) {
         Ok(session) => Some(session),
         Err(ended) => {
             note(shared, id, &ended);
@@ -89,19 +86,18 @@ fn note(shared: &Shared, id: SessionId, ended: &Ended) {
     tracing::debug!(session = id.0, reason = %ended, "ended");
 }
 
-fn serve(
-    guest: Guest,
-    socket: &Arc<TcpStream>,
-    source: SocketAddr,
-    admission: Admission,
-    accepted: Instant,
-) -> Result<Box<Session>, Ended> {
+fn serve(guest: Guest, arrival: Arrival) -> Result<Box<Session>, Ended> {
     let Guest { shared, id } = &guest;
+    let Arrival { socket, source, admission, accepted, .. } = arrival;
+    // The stop may have looked for strangers before this one was among them.
+    if shared.is_stopping() {
+        return Err(Ended::Stopping);
+    }
     // Without it a reply would wait for the acknowledgement of the one before; it is not worth an end if it fails.
     let _ = socket.set_nodelay(true);
     let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
-    let (device, sealer, opener) = shake_hands(shared, socket, &mut decoder, accepted)?;
-    let outbound = Arc::new(Outbound::new(Arc::clone(socket), sealer));
+    let (device, sealer, opener) = shake_hands(shared, &socket, &mut decoder, admission.rank(), accepted)?;
+    let outbound = Arc::new(Outbound::new(Arc::clone(&socket), sealer));
     shared.service.open(*id, device, source);
     shared.hall.sit(*id, &outbound);
     // The stop may have looked for strangers and guests in between; then this one sees the flag.
@@ -111,7 +107,7 @@ fn serve(
     decoder.set_frame_bytes_max(STRANGER_FRAME_BYTES_MAX);
     let deadline = accepted + shared.timing.sign_in;
     let budget = Budget::new(shared.rates, shared.clock.now().monotonic);
-    let (batch, socket) = (Batch::default(), Arc::clone(socket));
+    let batch = Batch::default();
     let session = Session { guest, socket, decoder, opener, outbound, admission, budget, batch, deadline };
     let mut session = Box::new(session);
     session.read(Until::SignedIn)?;
@@ -123,6 +119,7 @@ fn shake_hands(
     shared: &Shared,
     socket: &TcpStream,
     decoder: &mut FrameDecoder,
+    rank: Rank,
     accepted: Instant,
 ) -> Result<(DeviceKey, Sealer, Opener), Ended> {
     let first = accepted + shared.timing.first_frame;
@@ -132,7 +129,7 @@ fn shake_hands(
         return Err(refuse_preamble(socket, preamble, first));
     }
     let opening = stream::read_frame(socket, decoder, first)?;
-    let turn = turn_at_the_door(shared, whole)?;
+    let turn = turn_at_the_door(shared, rank, whole)?;
     let mut handshake = Handshake::registry_answerer(&shared.link);
     handshake.read(&opening)?;
     let mut answer = Vec::new();
@@ -140,7 +137,7 @@ fn shake_hands(
     drop(turn);
     stream::write_all(socket, &answer, whole)?;
     let ending = stream::read_frame(socket, decoder, whole)?;
-    let _turn = turn_at_the_door(shared, whole)?;
+    let _turn = turn_at_the_door(shared, rank, whole)?;
     let greeting = handshake.read(&ending)?;
     codec::decode::<PeerGreeting>(&greeting)?;
     let device = handshake.remote().ok_or(HandshakeError)?;
@@ -148,8 +145,8 @@ fn shake_hands(
     Ok((device, sealer, opener))
 }
 
-fn turn_at_the_door(shared: &Shared, deadline: Instant) -> Result<Permit<'_>, Ended> {
-    shared.handshakes.acquire(Some(deadline)).map_err(|refused| match refused {
+fn turn_at_the_door(shared: &Shared, rank: Rank, deadline: Instant) -> Result<Permit<'_>, Ended> {
+    shared.handshakes.acquire(rank, Some(deadline)).map_err(|refused| match refused {
         NoPermit::Late => Ended::Read(ReadError::Late),
         NoPermit::Busy { .. } | NoPermit::Closed => Ended::Stopping,
     })

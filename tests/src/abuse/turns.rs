@@ -61,6 +61,14 @@ impl Beside {
         })
     }
 
+    /// Whether people would not notice: a usual round beside the attack was no slower in its median than the slowest
+    /// undisturbed one, and in its slowest hundredth still felt as immediate.
+    pub fn is_unnoticed(&self) -> bool {
+        let (undisturbed, attacked) = self.rounds(MEDIAN);
+        let slowest = middle(&self.rounds(P99).1);
+        middle(&attacked) <= undisturbed.iter().max().copied().unwrap_or_default() && slowest < FELT_AS_IMMEDIATE
+    }
+
     /// The same value of every round, of both kinds, sorted.
     fn rounds(&self, of: fn(&Spread) -> Duration) -> (Vec<Duration>, Vec<Duration>) {
         let each = |rounds: &[Vec<Duration>]| {
@@ -88,7 +96,11 @@ impl fmt::Display for Beside {
                  undisturbed rounds {low:.2} to {high:.2}"
             )?;
         }
-        f.write_str(if self.is_noise() { "    within noise" } else { "    BEYOND NOISE" })
+        f.write_str(match (self.is_noise(), self.is_unnoticed()) {
+            (true, _) => "    within noise",
+            (false, true) => "    beyond noise, and nobody would notice",
+            (false, false) => "    BEYOND NOISE",
+        })
     }
 }
 
@@ -98,6 +110,9 @@ fn middle(sorted: &[Duration]) -> Duration {
 
 const MEDIAN: fn(&Spread) -> Duration = |spread| spread.median;
 const P99: fn(&Spread) -> Duration = |spread| spread.p99;
+
+/// Jakob Nielsen, Usability Engineering (1993), chapter 5.
+const FELT_AS_IMMEDIATE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -113,6 +128,19 @@ mod tests {
         assert!(beside(13).is_noise(), "{}", beside(13));
         assert!(!beside(14).is_noise(), "{}", beside(14));
         assert!(beside(22).to_string().contains("median as a ratio: 2.00, at most 3.6"), "{}", beside(22));
+    }
+
+    #[test]
+    fn a_slow_hundredth_is_noticed_when_a_person_would_and_a_slower_median_always() {
+        let round = |median: u64, slowest: u64| {
+            let times = (0..100).map(|number| if number < 95 { median } else { slowest });
+            times.map(Duration::from_millis).collect::<Vec<_>>()
+        };
+        let with = |attacked| Beside { undisturbed: vec![round(2, 9), round(3, 12)], attacked: vec![attacked] };
+        let beside = with(round(3, 60));
+        assert!(!beside.is_noise() && beside.is_unnoticed());
+        assert!(!with(round(3, 130)).is_unnoticed());
+        assert!(!with(round(5, 60)).is_unnoticed());
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn crowd() -> io::Result<bool> {
     for (what, times) in [("a request", worked.answers), ("coming back", worked.returns)] {
         let beside = turns.sort(&times);
         told(&format!("  {what}\n{beside}"))?;
-        held &= beside.is_noise();
+        held &= beside.is_unnoticed();
     }
     for (manner, deadline) in [
         (Manner::Silent, FIRST_FRAME_TIMEOUT),
@@ -254,7 +254,7 @@ const TALK_EVERY: Duration = Duration::from_millis(20);
 const ROUNDS: usize = 10;
 const ROUND: Duration = Duration::from_millis(2500);
 /// Of a crowd of 2,000, which takes more than the time for signing in.
-const CROWDS: usize = 2;
+const CROWDS: usize = 5;
 /// Until what has just begun or ended is everywhere.
 const MOMENT: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(40);
