@@ -2,6 +2,7 @@
 //! scenario. A panic in it fails the scenario.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +40,7 @@ pub enum Ended {
 impl Process {
     /// Starts `command` with pipes on all three of its streams.
     pub fn start(name: &str, mut command: Command, transcript: &Transcript) -> Self {
+        heed_interrupts(&mut command);
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         transcript.add(name, '>', "(started)");
@@ -128,6 +130,18 @@ impl Process {
     }
 }
 
+/// Whoever runs the tests may ignore Ctrl-C, as shells let what is in the background do; the programs would inherit that.
+fn heed_interrupts(command: &mut Command) {
+    #[expect(unsafe_code, reason = "std leaves the signals of a child as they are")]
+    // SAFETY: between fork and exec only `signal` is called, which is async-signal-safe and touches no memory of ours.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         if self.is_running() {
@@ -179,5 +193,26 @@ impl Reader {
                 let _ = lines.send(line);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set_interrupts(to: libc::sighandler_t) -> libc::sighandler_t {
+        #[expect(unsafe_code, reason = "std does not set signals; signal(2) takes two numbers")]
+        unsafe {
+            libc::signal(libc::SIGINT, to)
+        }
+    }
+
+    #[test]
+    fn a_program_heeds_ctrl_c_also_where_the_tests_do_not() {
+        let before = set_interrupts(libc::SIG_IGN);
+        let mut process = Process::start("cat", Command::new("cat"), &Transcript::default());
+        set_interrupts(before);
+        process.signal(libc::SIGINT);
+        assert_eq!(process.end(), Ended::Signal(libc::SIGINT));
     }
 }
