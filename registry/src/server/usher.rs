@@ -108,11 +108,15 @@ impl AtWork {
         };
         self.waiting.clear();
         while !self.threads.is_empty() {
-            // Nobody is led in any more.
-            self.heard.try_iter().for_each(drop);
-            match self.ending.recv_deadline(deadline) {
-                Ok(id) => self.ended(id),
-                Err(_) => break,
+            select! {
+                // Nobody is led in any more: whoever was about to be has ended with that.
+                recv(self.heard) -> word => drop(word),
+                recv(self.ending) -> id => {
+                    if let Ok(id) = id {
+                        self.ended(id);
+                    }
+                }
+                recv(at(deadline)) -> _ => break,
             }
         }
         if !self.threads.is_empty() {
