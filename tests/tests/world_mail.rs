@@ -203,6 +203,23 @@ fn who_quits_right_after_writing_leaves_it_in_the_mailbox() {
 }
 
 #[test]
+fn who_signs_up_and_quits_at_once_can_be_written_to() {
+    for seed in 40..60 {
+        let mut world = World::new(seed, Journal::kept());
+        let [alice, bob] = ["alice", "bob"].map(|name| world.person(name));
+        world.weather.resets = true;
+        world.start(bob);
+        wait(&mut world, "bob signed in", |world| is_signed_in(world, bob));
+        world.command(bob, Command::Quit { patience_ms: 1000 });
+        wait(&mut world, "bob gone", |world| !world.host(bob).is_running());
+        world.vanish(bob);
+        alone(&mut world, alice);
+        say(&mut world, alice, "@bob", "welcome");
+        wait(&mut world, "it in the mailbox", |world| told(world, alice, DeliveryState::Mailbox) == 1);
+    }
+}
+
+#[test]
 fn mail_of_a_stranger_under_a_known_name_is_not_shown() {
     let (mut world, [alice, bob]) = strangers(6);
     alone(&mut world, alice);

@@ -314,12 +314,14 @@ impl Account {
         self.has_unsaved() || !self.joining.is_empty()
     }
 
-    /// Whether it is worth waiting: a text of mine is on its way to somebody who is there.
+    /// Whether it is worth waiting: a text of mine is on its way to somebody who is there, or the registry is being told
+    /// something, such as what mail for me is to be sealed to.
     pub(super) fn awaits_acknowledgement(&self) -> bool {
         let lacks =
             |identity: &IdentityKey| self.conversations.values().any(|conversation| conversation.awaits(identity));
         let online = self.people.iter().filter(|(_, contact)| contact.is_online());
         !self.joining.is_empty()
+            || self.registry.is_told()
             || online.filter_map(|(_, contact)| contact.identity()).any(|identity| lacks(&identity))
     }
 

@@ -71,6 +71,11 @@ impl RegistryCalls {
         self.under_way.values().any(|(call, _)| matches!(call, Call::SignAnew { room, .. } if *room == id))
     }
 
+    /// The registry is being told something: hung up on, it may not read on to what was said last.
+    pub(super) fn is_told(&self) -> bool {
+        self.under_way.values().any(|(call, _)| matches!(call, Call::Routine))
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Monotonic> {
         let calls = self.under_way.values().map(|(_, until)| *until).min();
         let presenting = self.presenting.next_timeout();

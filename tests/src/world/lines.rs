@@ -305,6 +305,7 @@ impl World {
     fn hang_up(&mut self, who: Who, notice: Duration) {
         let Some(number) = self.hosts[who.0].line.session.take() else { return };
         let Some(session) = self.registry.sessions.get_mut(&number) else { return };
+        session.closed |= self.weather.resets;
         // What was sent before still arrives.
         let at = self.now.plus(notice).max(session.to_registry);
         self.plan_at(at, Happening::SessionLost { session: number });

@@ -83,6 +83,8 @@ pub struct Weather {
     pub disk_failures: usize,
     /// Programs that crash right after they told something, of 1000.
     pub hasty_crashes: usize,
+    /// Whoever hangs up on the registry resets the line, and what is under way to it is lost. Otherwise it arrives.
+    pub resets: bool,
 }
 
 // When, then in the order of planning.
@@ -257,6 +259,7 @@ impl Weather {
         dial_failures: 0,
         disk_failures: 0,
         hasty_crashes: 0,
+        resets: false,
     };
 
     /// A bad day on a bad network.
@@ -269,6 +272,7 @@ impl Weather {
         dial_failures: 25,
         disk_failures: 5,
         hasty_crashes: 5,
+        resets: false,
     };
 }
 
