@@ -17,7 +17,7 @@ use super::ceilings::{Priority, lower_priority};
 use super::door::Rank;
 use super::session::Session;
 use super::stack::{SESSION_STACK_BYTES, Stack};
-use super::{Shared, permits, session};
+use super::{Shared, ceilings, permits, session};
 use crate::service::SessionId;
 
 /// The running usher.
@@ -65,6 +65,7 @@ impl Usher {
             beginning: 0,
             threads: HashMap::new(),
             leaving: VecDeque::new(),
+            memory_seen: None,
             complained: Complaint::default(),
         };
         let thread = thread::spawn("usher", move || at_work.run())?;
@@ -96,7 +97,17 @@ struct AtWork {
     // After their last word, in the order of these. Threads of low priority take their time from there to their end, and
     // nobody waits for that.
     leaving: VecDeque<(Instant, SessionId, thread::Handle)>,
+    // Looked at now and then, not for every connection of a storm.
+    memory_seen: Option<Look>,
     complained: Complaint,
+}
+
+/// At the memory in use.
+struct Look {
+    at: Instant,
+    kib: u64,
+    /// Begun since then.
+    connections: u32,
 }
 
 impl AtWork {
@@ -186,8 +197,11 @@ impl AtWork {
         self.waiting.insert((arrival.admission.rank(), Reverse(arrival.id)), arrival);
     }
 
-    // A thread at the door.
+    // A thread at the door, if there is memory for one.
     fn begin(&mut self, arrival: Arrival) {
+        if self.is_memory_short(Instant::now()) {
+            return self.shared.counts.refused_memory.up();
+        }
         self.beginning += 1;
         let (id, words) = (arrival.id, self.words.clone());
         let priority = if arrival.admission.rank().is_known() { Priority::Low } else { Priority::Lowest };
@@ -203,6 +217,28 @@ impl AtWork {
             }
         };
         self.start(id, &format!("door-{}", id.0), body);
+    }
+
+    fn is_memory_short(&mut self, now: Instant) -> bool {
+        let most_kib = self.shared.memory_kib_max;
+        if most_kib == 0 {
+            return false;
+        }
+        if let Some(seen) = &mut self.memory_seen
+            && now.duration_since(seen.at) < MEMORY_KNOWN_FOR
+            && (seen.kib > most_kib || seen.connections < CONNECTIONS_PER_LOOK)
+        {
+            seen.connections += 1;
+            return seen.kib > most_kib;
+        }
+        let mut kib = ceilings::memory_kib();
+        if kib > most_kib {
+            // What sessions have left behind is still counted as in use: without this it would stay too much for ever.
+            ceilings::give_back();
+            kib = ceilings::memory_kib();
+        }
+        self.memory_seen = Some(Look { at: now, kib, connections: 0 });
+        kib > most_kib
     }
 
     // Somebody goes on in a thread of usual priority.
@@ -267,5 +303,9 @@ impl Drop for Beginning {
 
 /// After its last word, a thread has finished by then.
 const FINISHED_AFTER: Duration = Duration::from_millis(100);
+/// How old a look at the memory in use may be.
+const MEMORY_KNOWN_FOR: Duration = Duration::from_millis(100);
+/// Thousands of connections begin within that time; so many take a megabyte or two.
+const CONNECTIONS_PER_LOOK: u32 = 64;
 /// Between the acceptor and the usher.
 const ARRIVALS: usize = 256;
