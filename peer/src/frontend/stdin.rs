@@ -71,7 +71,7 @@ fn next_line(input: &mut impl BufRead) -> Typed {
     String::from_utf8(line).map_or(Typed::NotText, Typed::Line)
 }
 
-/// The longest text with every character escaped as `\uXXXX`, and as much again around it.
+/// The longest text with every character escaped as `\u` and four digits, and as much again around it.
 const LINE_BYTES_MAX: usize = 12 * common::limits::TEXT_BYTES_MAX;
 
 /// Lines read ahead of the one being worked on.

@@ -63,7 +63,7 @@ impl Permits {
 
     /// For handshakes: no core is idle while one waits, and everybody at the door may wait.
     pub(super) fn of_handshakes() -> Self {
-        Self { order: Order::NewestFirst, ..Self::new(cores().saturating_add(1), u32::MAX) }
+        Self { order: Order::NewestFirst, ..Self::new(at_the_door(), u32::MAX) }
     }
 
     /// Waits for a turn until `deadline`, unless too many wait already. Without one, the length of the queue is the limit.
@@ -123,8 +123,12 @@ impl Permits {
     }
 }
 
-/// How much can be done at once.
-pub(super) fn cores() -> u32 {
+/// How many strangers are served at once: no core is idle while one waits.
+pub(super) fn at_the_door() -> u32 {
+    cores().saturating_add(1)
+}
+
+fn cores() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(cores).unwrap_or(u32::MAX)
 }

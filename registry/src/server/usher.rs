@@ -150,7 +150,7 @@ impl AtWork {
                 return Some(deadline);
             }
         }
-        if self.beginning < permits::cores().saturating_add(1)
+        if self.beginning < permits::at_the_door()
             && let Some((_, arrival)) = self.waiting.pop_first()
         {
             is_idle = false;
@@ -307,5 +307,5 @@ const FINISHED_AFTER: Duration = Duration::from_millis(100);
 const MEMORY_KNOWN_FOR: Duration = Duration::from_millis(100);
 /// Thousands of connections begin within that time; so many take a megabyte or two.
 const CONNECTIONS_PER_LOOK: u32 = 64;
-/// Between the acceptor and the usher.
+/// Between the acceptor and the usher. When it is full, the acceptor waits, and newcomers wait in the backlog.
 const ARRIVALS: usize = 256;

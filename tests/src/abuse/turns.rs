@@ -98,7 +98,7 @@ impl fmt::Display for Beside {
         }
         f.write_str(match (self.is_noise(), self.is_unnoticed()) {
             (true, _) => "    within noise",
-            (false, true) => "    beyond noise, and nobody would notice",
+            (false, true) => "    BEYOND NOISE, though nobody would notice",
             (false, false) => "    BEYOND NOISE",
         })
     }

@@ -93,7 +93,7 @@ impl From<Value> for Field<'_> {
     }
 }
 
-/// Writes hidden characters and towers of marks as `\uXXXX`: the same string to a program, and harmless on a terminal.
+/// Writes hidden characters and towers of marks as `\u` and digits: the same string to a program, and harmless on a terminal.
 struct Escaping;
 
 impl serde_json::ser::Formatter for Escaping {
